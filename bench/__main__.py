@@ -1,0 +1,86 @@
+"""`python -m bench [NAME ...]`: measure the hot paths on throw-away servers that make everything durable.
+
+Every module of this folder that has a run() is a bench: `def run() -> list[Row]`. It finds an empty, migrated database.
+Ratios are comparable between machines; seconds are not.
+"""
+
+import importlib
+import os
+import pkgutil
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import bench
+from bench.rows import Row
+from marketplace.embedded.services import EmbeddedServices
+
+
+@contextmanager
+def servers() -> Iterator[None]:
+    """Start PostgreSQL with fsync on, and Valkey, and name them for settings.py."""
+    folder = Path(tempfile.mkdtemp(prefix="ownstream-bench-"))
+    folder.chmod(0o711)
+    services = EmbeddedServices(folder / "services")
+    try:
+        os.environ["VAR_DIR"] = str(folder / "var")
+        (folder / "var" / "static").mkdir(parents=True)
+        os.environ["LOG_LEVEL"] = "ERROR"
+        os.environ["DATABASE_URL"] = services.start_postgres()
+        os.environ["REDIS_URL"], os.environ["CACHE_URL"] = services.start_valkey()
+        yield
+    finally:
+        services.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def bench_names() -> list[str]:
+    return [module.name for module in pkgutil.iter_modules(bench.__path__) if module.name not in {"__main__", "rows"}]
+
+
+def run_bench(name: str) -> list[Row]:
+    """Run one bench in an empty database and free its connections."""
+    from django.core.management import call_command
+    from django.db import connection, connections
+
+    with connection.cursor() as cursor:
+        cursor.execute("DROP SCHEMA public CASCADE")
+        cursor.execute("CREATE SCHEMA public")
+    call_command("migrate", verbosity=0)
+    try:
+        return importlib.import_module(f"bench.{name}").run()
+    finally:
+        connections.close_all()
+
+
+def line(row: Row) -> str:
+    verdict = "" if row.goal is None else f"goal {row.goal:g}: {'reached' if row.ratio >= row.goal else 'MISSED'}"
+    return f"  {row.ratio:8.3f}  {row.name}  {verdict}  {row.note}".rstrip()
+
+
+def main() -> int:
+    names = sys.argv[1:] or bench_names()
+    unknown = set(names) - set(bench_names())
+    if unknown:
+        print(f"There is no bench named {', '.join(sorted(unknown))}. There are: {', '.join(bench_names())}.")
+        return 2
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "marketplace.settings")
+    with servers():
+        import django
+
+        django.setup()
+        for name in names:
+            started = time.perf_counter()
+            rows = run_bench(name)
+            print(f"{name} ({time.perf_counter() - started:.0f} s)")
+            for row in rows:
+                print(line(row), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

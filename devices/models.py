@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import Any, Self
+
+import zstandard
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+
+class DeviceQuerySet(models.QuerySet["Device"]):
+    def owned_by(self, user: Any) -> Self:
+        return self.filter(owner=user)
+
+    def enrolled(self) -> Self:
+        return self.filter(enrolled_at__isnull=False, retired_at=None)
+
+    def with_waiting_batches(self) -> Self:
+        waiting = Batch.objects.filter(device=models.OuterRef("pk"), resolved_at=None)
+        return self.filter(models.Exists(waiting))
+
+
+class Device(models.Model):
+    class Kind(models.TextChoices):
+        WEATHER_STATION = "weather_station", "Weather station"
+        SMART_METER = "smart_meter", "Smart meter"
+        AIR_QUALITY = "air_quality", "Air quality sensor"
+        CHARGING_POINT = "charging_point", "Charging point"
+        OTHER = "other", "Something else"
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "Waiting for the device"
+        ENROLLED = "enrolled", "Enrolled"
+        RETIRED = "retired", "Retired"
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="devices")
+    name = models.CharField(max_length=60)
+    kind = models.CharField(max_length=20, choices=Kind.choices)
+    country = models.CharField(max_length=2, blank=True)
+    region = models.CharField(max_length=60, blank=True)
+    created_at = models.DateTimeField()
+    enrolled_at = models.DateTimeField(null=True)
+    retired_at = models.DateTimeField(null=True)
+    # Brought up to date at most once a second by uploads, and exactly by the resolver.
+    last_seen_at = models.DateTimeField(null=True)
+    last_sequence = models.BigIntegerField(default=0)
+    # Of resolved batches; written by the resolver alone.
+    reading_count = models.BigIntegerField(default=0)
+    first_reading_at = models.DateTimeField(null=True)
+    last_reading_at = models.DateTimeField(null=True)
+
+    objects = DeviceQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(retired_at=None) | Q(enrolled_at__isnull=False), name="device_enrolled_before_retired"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def state(self) -> State:
+        if self.retired_at:
+            return self.State.RETIRED
+        return self.State.ENROLLED if self.enrolled_at else self.State.WAITING
+
+
+class DeviceKey(models.Model):
+    device = models.ForeignKey(Device, on_delete=models.PROTECT, related_name="keys")
+    public_key = models.BinaryField(max_length=32, unique=True)
+    # What an envelope's kid names: the first 16 bytes of the public key's SHA-256.
+    key_id = models.BinaryField(max_length=16, unique=True)
+    created_at = models.DateTimeField()
+    retired_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["device"], condition=Q(retired_at=None), name="device_has_one_live_key"),
+        ]
+
+
+class ClaimCodeQuerySet(models.QuerySet["ClaimCode"]):
+    def usable_at(self, at: datetime) -> Self:
+        return self.filter(used_at=None, expires_at__gt=at)
+
+
+class ClaimCode(models.Model):
+    device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="claim_codes")
+    code_hash = models.BinaryField(max_length=32, unique=True)
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)
+
+    objects = ClaimCodeQuerySet.as_manager()
+
+
+class BatchQuerySet(models.QuerySet["Batch"]):
+    def waiting(self) -> Self:
+        return self.filter(resolved_at=None)
+
+    def without_envelope(self) -> Self:
+        return self.defer("envelope")
+
+
+class Batch(models.Model):
+    """A signed batch as it came in: one row, whatever the number of its readings."""
+
+    device = models.ForeignKey(Device, on_delete=models.PROTECT, related_name="batches")
+    sequence = models.BigIntegerField()
+    content_hash = models.BinaryField(max_length=32)
+    content_type = models.CharField(max_length=40)
+    # The device's own bytes, zstd; original_envelope gives them back unchanged.
+    envelope = models.BinaryField()
+    envelope_size = models.IntegerField()
+    reading_count = models.IntegerField()
+    issued_at = models.DateTimeField()
+    received_at = models.DateTimeField()
+    first_reading_at = models.DateTimeField()
+    last_reading_at = models.DateTimeField()
+    resolved_at = models.DateTimeField(null=True)
+
+    objects = BatchQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["device", "sequence"], name="batch_sequence_is_unique"),
+            models.CheckConstraint(condition=Q(sequence__gte=1), name="batch_sequence_starts_at_one"),
+        ]
+        indexes = [models.Index(fields=["device"], condition=Q(resolved_at=None), name="batch_waiting")]
+
+    @property
+    def original_envelope(self) -> bytes:
+        """The signed bytes exactly as the device sent them: the proof of origin."""
+        return zstandard.ZstdDecompressor().decompress(bytes(self.envelope), max_output_size=self.envelope_size)
+
+
+class Measure(models.Model):
+    """One thing that a device measures. Its unit never changes."""
+
+    device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="measures")
+    name = models.CharField(max_length=100)
+    unit = models.CharField("UCUM unit", max_length=40)
+    first_at = models.DateTimeField(null=True)
+    last_at = models.DateTimeField(null=True)
+    reading_count = models.BigIntegerField(default=0)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["device", "name"], name="measure_name_is_unique")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ReadingFile(models.Model):
+    """The readings of one device on one UTC day: an immutable Parquet file, replaced by a new one on change."""
+
+    device = models.ForeignKey(Device, on_delete=models.PROTECT, related_name="reading_files")
+    day = models.DateField()
+    path = models.CharField(max_length=200)
+    row_count = models.IntegerField()
+    sha256 = models.BinaryField(max_length=32)
+    version = models.IntegerField(default=1)
+    updated_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        ordering = ["day"]
+        constraints = [models.UniqueConstraint(fields=["device", "day"], name="reading_file_day_is_unique")]

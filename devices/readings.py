@@ -1,0 +1,141 @@
+"""Read what devices measured: the Parquet files of resolved days, and the batches that are not there yet."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import polars as pl
+from django.core.files.storage import default_storage
+from django.db import connection
+
+from devices.frames import SCHEMA, batch_frame, merge_frames
+from devices.models import Batch, Device, ReadingFile
+
+_TRIES = 3
+_INSTANT = timedelta(microseconds=1)
+
+_MISSING_SEQUENCES = """
+    SELECT before + 1, sequence FROM (
+        SELECT sequence, lag(sequence, 1, 0::bigint) OVER (ORDER BY sequence) AS before
+        FROM devices_batch WHERE device_id = %s
+    ) AS pairs
+    WHERE sequence > before + 1 ORDER BY sequence
+"""
+
+
+def read_readings(
+    device: Device, *, names: Sequence[str] | None = None, start: datetime | None = None, until: datetime | None = None
+) -> pl.DataFrame:
+    """Return readings with start <= time < until, sorted by name and time. names: all measures when None.
+
+    Columns: name, time (microseconds, UTC), value, unit (UCUM), sequence (of the batch that brought it).
+    """
+    # Waiting batches come first: what a resolver moves in between is then seen twice, never missed.
+    waiting = Batch.objects.filter(device=device).waiting()
+    if start is not None:
+        waiting = waiting.filter(last_reading_at__gte=start - _INSTANT)
+    if until is not None:
+        waiting = waiting.filter(first_reading_at__lte=until)
+    frames = [_chosen(batch_frame(batch).lazy(), names, start, until).collect() for batch in waiting]
+    return merge_frames([*_read_files(device, names, start, until), *frames])
+
+
+def read_file(file: ReadingFile) -> pl.DataFrame:
+    """Return all readings of one file. Raises FileNotFoundError when it was replaced since the row was read."""
+    return pl.read_parquet(_source(file.path))
+
+
+def read_series(device: Device, name: str, start: datetime, until: datetime, points: int) -> pl.DataFrame:
+    """Return time, mean, low, high of one measure in at most `points` equal buckets. Empty buckets are left out."""
+    readings = read_readings(device, names=[name], start=start, until=until)
+    bucket = max((until - start) // points, _INSTANT)
+    # The bucket is rounded up to whole microseconds, so there is never one more than asked for.
+    if bucket * points < until - start:
+        bucket += _INSTANT
+    place = ((pl.col("time") - start).dt.total_microseconds() // (bucket // _INSTANT)).alias("place")
+    return (
+        readings.group_by(place)
+        .agg(mean=pl.col("value").mean(), low=pl.col("value").min(), high=pl.col("value").max())
+        .sort("place")
+        .select((pl.lit(start) + pl.col("place") * bucket).cast(SCHEMA["time"]).alias("time"), "mean", "low", "high")
+    )
+
+
+def measure_coverage(device: Device, start: datetime, until: datetime) -> pl.DataFrame:
+    """Say for each measure how complete it is between two times.
+
+    Columns: name, unit, reading_count, first_at, last_at, step_seconds (the usual distance of readings; null for fewer
+    than two), gap_count (distances above one and a half steps), coverage (0 to 1: readings found / to be expected).
+    """
+    window_seconds = (until - start).total_seconds()
+    distance = pl.col("time").diff().dt.total_microseconds() / 1_000_000
+    step = distance.median()
+    return (
+        read_readings(device, start=start, until=until)
+        .group_by("name", maintain_order=True)
+        .agg(
+            unit=pl.col("unit").last(),
+            reading_count=pl.len(),
+            first_at=pl.col("time").min(),
+            last_at=pl.col("time").max(),
+            step_seconds=step,
+            gap_count=(distance > 1.5 * step).sum(),
+            coverage=(pl.len() * step / window_seconds).clip(0.0, 1.0).fill_null(0.0),
+        )
+    )
+
+
+def batch_of_reading(device: Device, name: str, time: datetime) -> Batch | None:
+    """Return the signed batch that brought the reading of a measure at an exact time."""
+    readings = read_readings(device, names=[name], start=time, until=time + _INSTANT)
+    if readings.is_empty():
+        return None
+    return Batch.objects.get(device=device, sequence=readings["sequence"][0])
+
+
+def missing_sequences(device: Device) -> list[range]:
+    """Return the sequence numbers below the highest that never came in, as ranges in order."""
+    with connection.cursor() as cursor:
+        cursor.execute(_MISSING_SEQUENCES, [device.pk])
+        return [range(first, end) for first, end in cursor.fetchall()]
+
+
+def _read_files(
+    device: Device, names: Sequence[str] | None, start: datetime | None, until: datetime | None
+) -> list[pl.DataFrame]:
+    files = ReadingFile.objects.filter(device=device)
+    if start is not None:
+        files = files.filter(day__gte=start.date())
+    if until is not None:
+        files = files.filter(day__lte=until.date())
+    for attempt in range(1, _TRIES + 1):
+        paths = list(files.values_list("path", flat=True))
+        if not paths:
+            return []
+        try:
+            frames = pl.scan_parquet([_source(path) for path in paths], schema=SCHEMA)
+            return [_chosen(frames, names, start, until).collect()]
+        except FileNotFoundError:
+            # A resolver replaced a file after its row was read; the new row names the new file.
+            if attempt == _TRIES:
+                raise
+    return []
+
+
+def _source(path: str) -> str | bytes:
+    try:
+        return default_storage.path(path)
+    except NotImplementedError:
+        with default_storage.open(path) as file:
+            return file.read()
+
+
+def _chosen(
+    readings: pl.LazyFrame, names: Sequence[str] | None, start: datetime | None, until: datetime | None
+) -> pl.LazyFrame:
+    if names is not None:
+        readings = readings.filter(pl.col("name").is_in(list(names)))
+    if start is not None:
+        readings = readings.filter(pl.col("time") >= start)
+    if until is not None:
+        readings = readings.filter(pl.col("time") < until)
+    return readings

@@ -1,0 +1,189 @@
+"""The auditor's view of the log. Everything can be opened down to the bytes; nothing can be changed, by anyone."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils import timezone
+
+from ledger.admin_filters import CappedPaginator, KindFilter, SignedRangeFilter, SubmittedRangeFilter, TimeRangeFilter
+from ledger.entries import at_text
+from ledger.inspection import inspect_entry
+from ledger.models import Checkpoint, Entry, OutboxRow
+from ledger.services import verify_log
+
+logger = logging.getLogger(__name__)
+
+
+class ReadOnlyAdmin(admin.ModelAdmin):
+    show_full_result_count = False
+    paginator = CappedPaginator
+    list_per_page = 50
+    actions = None
+
+    class Media:
+        css = {"all": ["ledger/admin.css"]}
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        may_verify = request.user.has_perm("ledger.verify_log")
+        return super().changelist_view(request, {**(extra_context or {}), "may_verify": may_verify})
+
+
+@admin.register(Entry)
+class EntryAdmin(ReadOnlyAdmin):
+    list_display = ["index", "kind", "recorded_at", "references", "leaf"]
+    list_filter = [KindFilter, TimeRangeFilter]
+    ordering = ["-index"]
+    # Only shows the box: what is looked for is decided in get_search_results.
+    search_fields = ["refs"]
+    search_help_text = "An index, the id of an entry, or a reference"
+    change_list_template = "admin/ledger/change_list.html"
+    change_form_template = "admin/ledger/entry/change_form.html"
+
+    @admin.display(description="at (UTC)", ordering="at")
+    def recorded_at(self, entry: Entry) -> str:
+        return at_text(entry.at)
+
+    @admin.display(description="references")
+    def references(self, entry: Entry) -> str:
+        return ", ".join(entry.refs) or "–"
+
+    @admin.display(description="leaf hash")
+    def leaf(self, entry: Entry) -> str:
+        return f"{bytes(entry.leaf_hash).hex()[:16]}…"
+
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet, search_term: str) -> tuple[QuerySet, bool]:
+        """Every way of searching uses an index."""
+        term = search_term.strip()
+        return (queryset.filter(_matching(term)) if term else queryset), False
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.verification_view)
+        return [path("verification/", view, name="ledger_verification"), *super().get_urls()]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        entry = self.get_object(request, object_id)
+        if entry is None or not self.has_view_permission(request, entry):
+            return super().change_view(request, object_id, form_url, extra_context)
+        logger.info("ledger.entry_opened", extra={"index": entry.index, "user_id": request.user.pk})
+        context = {
+            "title": f"Entry {entry.index}",
+            "subtitle": None,
+            "entry": entry,
+            "entry_at": at_text(entry.at),
+            "inspection": inspect_entry(entry),
+        }
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **context})
+
+    def verification_view(self, request: HttpRequest) -> HttpResponse:
+        """GET says what will be checked; POST checks it."""
+        if not request.user.has_perm("ledger.verify_log"):
+            raise PermissionDenied
+        context = {**self.admin_site.each_context(request), "title": "Verify the whole log", "media": self.media}
+        if request.method == "POST":
+            started_at = timezone.now()
+            report = verify_log()
+            context |= {"report": report, "seconds": (timezone.now() - started_at).total_seconds()}
+            context["title"] = "The whole log is good" if report.is_good else "The log is damaged"
+            logger.info("ledger.verified", extra={"is_good": report.is_good, "user_id": request.user.pk})
+        return TemplateResponse(request, "admin/ledger/verification.html", context)
+
+
+@admin.register(Checkpoint)
+class CheckpointAdmin(ReadOnlyAdmin):
+    list_display = ["size", "root", "signed_at"]
+    list_filter = [SignedRangeFilter]
+    ordering = ["-size"]
+    search_fields = ["size"]
+    search_help_text = "A size, or a root hash in hex"
+    fields = ["size", "root_hex", "signed_at", "signed_note"]
+    readonly_fields = ["root_hex", "signed_note"]
+    change_list_template = "admin/ledger/change_list.html"
+
+    @admin.display(description="root hash")
+    def root(self, checkpoint: Checkpoint) -> str:
+        return f"{bytes(checkpoint.root_hash).hex()[:16]}…"
+
+    @admin.display(description="root hash")
+    def root_hex(self, checkpoint: Checkpoint) -> str:
+        return bytes(checkpoint.root_hash).hex()
+
+    @admin.display(description="signed note")
+    def signed_note(self, checkpoint: Checkpoint) -> str:
+        return checkpoint.note
+
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet, search_term: str) -> tuple[QuerySet, bool]:
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        wanted = Q(size=int(term)) if _is_number(term) else Q(root_hash=_hash_of(term) or b"")
+        return queryset.filter(wanted), False
+
+
+@admin.register(OutboxRow)
+class OutboxRowAdmin(ReadOnlyAdmin):
+    list_display = ["id", "kind", "entry_id", "submitted_at"]
+    list_filter = [KindFilter, SubmittedRangeFilter]
+    ordering = ["id"]
+    search_fields = ["kind"]
+    search_help_text = "The id of an entry, or the key of what it records"
+    fields = ["kind", "key", "entry_id", "submitted_at", "text"]
+    readonly_fields = ["text"]
+
+    @admin.display(description="canonical bytes")
+    def text(self, row: OutboxRow) -> str:
+        return bytes(row.body).decode(errors="replace")
+
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet, search_term: str) -> tuple[QuerySet, bool]:
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        wanted = _uuid_of(term)
+        return (queryset.filter(Q(entry_id=wanted) | Q(key=wanted)) if wanted else queryset.none()), False
+
+
+def _matching(term: str) -> Q:
+    wanted = Q(refs__contains=[term])
+    if _is_number(term):
+        wanted |= Q(index=int(term))
+    if entry_id := _uuid_of(term):
+        wanted |= Q(entry_id=entry_id) | Q(refs__contains=[str(entry_id)])
+    return wanted
+
+
+def _is_number(term: str) -> bool:
+    return term.isascii() and term.isdigit() and len(term) <= 18
+
+
+def _uuid_of(term: str) -> UUID | None:
+    try:
+        return UUID(term)
+    except ValueError:
+        return None
+
+
+def _hash_of(term: str) -> bytes | None:
+    try:
+        found = bytes.fromhex(term)
+    except ValueError:
+        return None
+    return found if len(found) == 32 else None

@@ -1,0 +1,102 @@
+"""The bytes of one entry: canonical JSON with v, kind, id, at, refs and the fields of its kind. Pure."""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from ledger.canonical import canonical_bytes, parse_canonical
+from ledger.errors import EntryNotCanonical
+
+VERSION = 1
+RESERVED = frozenset({"v", "kind", "id", "at", "refs"})
+LONGEST_KIND = 64
+MOST_REFS = 64
+_KIND = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
+_REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
+_AT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+
+
+@dataclass(frozen=True, slots=True)
+class EntryHead:
+    """The fields that every entry has."""
+
+    kind: str
+    entry_id: UUID
+    at: datetime
+    refs: tuple[str, ...]
+
+
+def entry_bytes(*, kind: str, entry_id: UUID, at: datetime, refs: Sequence[str], body: Mapping[str, Any]) -> bytes:
+    """Return what is hashed and kept for ever. Raises EntryNotCanonical, EntryTooLarge."""
+    check_kind(kind)
+    check_refs(refs)
+    if at.tzinfo is None:
+        raise EntryNotCanonical("The time of an entry needs its offset from UTC.")
+    if taken := RESERVED.intersection(body):
+        raise EntryNotCanonical(f"These field names are the log's own: {', '.join(sorted(taken))}.")
+    head = {"v": VERSION, "kind": kind, "id": str(entry_id), "at": at_text(at), "refs": list(refs)}
+    return canonical_bytes({**body, **head})
+
+
+def read_head(encoded: bytes) -> EntryHead:
+    """Return the common fields of an entry's bytes. Raises EntryNotCanonical, EntryTooLarge."""
+    content = parse_canonical(encoded)
+    kind, entry_id, at, refs = (content.get(name) for name in ("kind", "id", "at", "refs"))
+    if content.get("v") != VERSION or content["v"] is True or not isinstance(refs, list):
+        raise EntryNotCanonical("The entry lacks its version or its references.")
+    check_kind(kind)
+    check_refs(refs)
+    return EntryHead(kind=str(kind), entry_id=_parse_id(entry_id), at=_parse_at(at), refs=tuple(refs))
+
+
+def at_text(at: datetime) -> str:
+    """RFC 3339, UTC, always with six digits of microseconds."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def time_ordered_id(at: datetime) -> UUID:
+    """Return a UUID of version 7 (RFC 9562, 5.7): random, yet new ones land at the end of an index."""
+    milliseconds = max(int(at.timestamp() * 1000), 0)
+    return UUID(bytes=milliseconds.to_bytes(6, "big") + _with_version(os.urandom(10)))
+
+
+def check_kind(kind: object) -> None:
+    if not isinstance(kind, str) or len(kind) > LONGEST_KIND or not _KIND.fullmatch(kind):
+        raise EntryNotCanonical("A kind is two or more lower-case words with dots between, such as consent.granted.")
+
+
+def check_refs(refs: Sequence[object]) -> None:
+    if isinstance(refs, str) or len(refs) > MOST_REFS:
+        raise EntryNotCanonical(f"References are a list of at most {MOST_REFS} texts.")
+    if not all(isinstance(ref, str) and _REF.fullmatch(ref) for ref in refs):
+        raise EntryNotCanonical("A reference has 1 to 128 letters, digits, dots, colons, hyphens and underscores.")
+
+
+def _with_version(random_bytes: bytes) -> bytes:
+    changed = bytearray(random_bytes)
+    changed[0] = 0x70 | (changed[0] & 0x0F)
+    changed[2] = 0x80 | (changed[2] & 0x3F)
+    return bytes(changed)
+
+
+def _parse_id(text: object) -> UUID:
+    try:
+        entry_id = UUID(str(text))
+    except ValueError as error:
+        raise EntryNotCanonical("The id of an entry is a UUID.") from error
+    if str(entry_id) != text:
+        raise EntryNotCanonical("The id of an entry is a UUID in lower case with hyphens.")
+    return entry_id
+
+
+def _parse_at(text: object) -> datetime:
+    if not isinstance(text, str) or not _AT.fullmatch(text):
+        raise EntryNotCanonical("The time of an entry is RFC 3339 in UTC with six digits of microseconds.")
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError as error:
+        raise EntryNotCanonical("The time of an entry is no real date.") from error

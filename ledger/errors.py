@@ -1,0 +1,70 @@
+"""What the ledger refuses. Pure."""
+
+from typing import ClassVar
+
+
+class LedgerError(Exception):
+    """A refusal. str(error) is a sentence for a person; code never changes."""
+
+    code: ClassVar[str] = "ledger_refused"
+    sentence: ClassVar[str] = "The ledger refuses this."
+
+    def __init__(self, sentence: str = "", **details: object) -> None:
+        super().__init__(sentence or self.sentence)
+        self.details = details
+
+
+class EntryError(LedgerError):
+    """A record that cannot become an entry."""
+
+    code = "entry_refused"
+
+
+class EntryTooLarge(EntryError):
+    code = "entry_too_large"
+    sentence = "A log entry has at most 8 KiB (8,192 bytes)."
+
+
+class EntryNotCanonical(EntryError):
+    code = "entry_not_canonical"
+    sentence = "A log entry holds objects, lists, text, whole numbers below 2^53, true, false and null only."
+
+
+class EntryRepeated(EntryError):
+    code = "entry_repeated"
+    sentence = "A record of this kind with this key was submitted before."
+
+
+class NoteMalformed(LedgerError):
+    code = "note_malformed"
+    sentence = "This is not a signed note."
+
+
+class NoteUnverified(LedgerError):
+    code = "note_unverified"
+    sentence = "No trusted key signed this note, or the signature of a trusted key fails."
+
+
+class KeyMalformed(LedgerError):
+    code = "key_malformed"
+    sentence = "This is not a verifier key."
+
+
+class ProofInvalid(LedgerError):
+    code = "proof_invalid"
+    sentence = "The proof does not lead to the root hash."
+
+
+class TileMissing(LedgerError):
+    code = "tile_missing"
+    sentence = "A tile of the tree is missing."
+
+
+class SeedUnusable(LedgerError):
+    code = "seed_unusable"
+    sentence = "The log's signing key is missing or unusable."
+
+
+class LogDamaged(LedgerError):
+    code = "log_damaged"
+    sentence = "The stored tree does not fit what was signed. Nothing more is signed."

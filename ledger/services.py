@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from ledger.audit import AuditReport, verify_log
+from ledger.entries import entry_bytes, time_ordered_id
+from ledger.errors import EntryRepeated
+from ledger.models import HASH_SIZE, CommitmentSecret, Entry
+from ledger.nudge import nudge_sequencer
+from ledger.proofs import prove_consistency, prove_inclusion
+from ledger.sequencer import ensure_signed_head, sequence_batch
+
+__all__ = [
+    "AuditReport",
+    "commit_subject",
+    "ensure_signed_head",
+    "find_entry",
+    "prove_consistency",
+    "prove_inclusion",
+    "sequence_batch",
+    "submit_entry",
+    "verify_log",
+]
+
+# A repeat inserts nothing instead of failing, so that the caller's transaction stays usable.
+_SUBMIT = """
+    INSERT INTO ledger_outboxrow (kind, key, entry_id, body, submitted_at)
+    SELECT %(kind)s, %(key)s, %(entry_id)s, %(body)s, %(at)s
+    WHERE NOT EXISTS (SELECT 1 FROM ledger_entry WHERE kind = %(kind)s AND key = %(key)s)
+    ON CONFLICT (kind, key) DO NOTHING
+"""
+
+
+def submit_entry(*, kind: str, body: Mapping[str, Any], key: UUID, at: datetime, refs: Sequence[str] = ()) -> UUID:
+    """Hand one record to the log, in the caller's transaction: it is kept exactly when what it records is kept.
+
+    kind: dotted lower-case words; body: JSON without floats, at most 8 KiB with the log's own fields.
+    key: names the record among its kind, so that a retry cannot record it twice. refs: public ids to search by.
+    Returns the entry's id; its index is known once the sequencer has committed it.
+    Raises: EntryTooLarge, EntryNotCanonical, EntryRepeated. Nothing is written when it raises.
+    """
+    entry_id = time_ordered_id(at)
+    encoded = entry_bytes(kind=kind, entry_id=entry_id, at=at, refs=refs, body=body)
+    values: dict[str, Any] = {"kind": kind, "key": key, "entry_id": entry_id, "body": encoded, "at": at}
+    with connection.cursor() as cursor:
+        cursor.execute(_SUBMIT, values)
+        is_new = cursor.rowcount == 1
+    if not is_new:
+        raise EntryRepeated
+    transaction.on_commit(nudge_sequencer, robust=True)
+    return entry_id
+
+
+def find_entry(entry_id: UUID) -> Entry | None:
+    """Return the entry when it is in the log, None while it waits."""
+    return Entry.objects.filter(entry_id=entry_id).first()
+
+
+def commit_subject(*, kind: str, subject_id: UUID) -> str:
+    """Return the handle (hex) under which a person or device appears in the log.
+
+    HMAC-SHA-256 of "kind:subject_id" under a random key of this subject, made on first use: without the key nobody
+    can tell whose handle it is, with it anybody can check.
+    """
+    names = {"subject_kind": kind, "subject_id": subject_id}
+    secret = CommitmentSecret.objects.filter(**names).values_list("secret", flat=True).first()
+    if secret is None:
+        fresh = CommitmentSecret(**names, secret=secrets.token_bytes(HASH_SIZE))
+        CommitmentSecret.objects.bulk_create([fresh], ignore_conflicts=True)
+        secret = CommitmentSecret.objects.values_list("secret", flat=True).get(**names)
+    return hmac.new(bytes(secret), f"{kind}:{subject_id}".encode(), hashlib.sha256).hexdigest()

@@ -1,0 +1,29 @@
+from celery import shared_task
+from celery.signals import worker_init
+from django.utils import timezone
+
+from ledger.errors import SeedUnusable
+from ledger.nudge import clear_nudge, nudge_sequencer
+from ledger.services import sequence_batch
+from ledger.signing import log_signer
+
+MOST_BATCHES = 50
+
+
+@shared_task
+def sequence_task() -> None:
+    """Empty the outbox, batch by batch; under lasting load hand over to a next task."""
+    clear_nudge()
+    for _ in range(MOST_BATCHES):
+        if sequence_batch(at=timezone.now()) == 0:
+            return
+    nudge_sequencer()
+
+
+@worker_init.connect
+def require_key(**_: object) -> None:
+    """A worker that could not sign must not start. Celery lets only SystemExit out of a signal."""
+    try:
+        log_signer()
+    except SeedUnusable as error:
+        raise SystemExit(str(error)) from error

@@ -1,0 +1,33 @@
+"""What the log shows to anyone. Nothing here is about a person, so nothing here asks who reads."""
+
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils import timezone
+from django.utils.cache import get_conditional_response, patch_cache_control
+from django.utils.http import quote_etag
+from django.views.decorators.http import require_safe
+
+from ledger.services import ensure_signed_head
+from ledger.signing import log_verifier_key
+
+PLAIN_TEXT = "text/plain; charset=utf-8"
+CHECKPOINT_SECONDS = 2
+KEY_SECONDS = 3600
+
+
+@require_safe
+def log_checkpoint(request: HttpRequest) -> HttpResponseBase:
+    head = ensure_signed_head(at=timezone.now())
+    return _plain(request, head.note, f"{head.size}-{bytes(head.root_hash).hex()[:16]}", CHECKPOINT_SECONDS)
+
+
+@require_safe
+def log_vkey(request: HttpRequest) -> HttpResponseBase:
+    key = log_verifier_key()
+    return _plain(request, f"{key}\n", key.key_id.hex(), KEY_SECONDS)
+
+
+def _plain(request: HttpRequest, text: str, etag: str, seconds: int) -> HttpResponseBase:
+    response = HttpResponse(text, content_type=PLAIN_TEXT, headers={"ETag": quote_etag(etag)})
+    patch_cache_control(response, public=True, max_age=seconds)
+    return get_conditional_response(request, etag=quote_etag(etag), response=response) or response

@@ -1,0 +1,70 @@
+"""Why access is refused. The doors answer with http_status and, in WWW-Authenticate, with error (RFC 6750, 3.1)."""
+
+from typing import ClassVar
+
+from marketplace.errors import MarketError
+
+
+class AccessError(MarketError):
+    code = "access_refused"
+    sentence = "Access is refused."
+    http_status: ClassVar[int] = 403
+    error: ClassVar[str] = "insufficient_scope"
+
+
+class TokenMissing(AccessError):
+    code = "token_missing"
+    sentence = "Send the access token as 'Authorization: Bearer ...'."
+    http_status = 401
+    error = ""  # RFC 6750: a request without credentials is told the scheme only.
+
+
+class TokenUnknown(AccessError):
+    code = "token_unknown"
+    sentence = "This access token is not known here."
+    http_status = 401
+    error = "invalid_token"
+
+
+class TokenExpired(AccessError):
+    code = "token_expired"
+    sentence = "This access token has expired."
+    http_status = 401
+    error = "invalid_token"
+
+
+class TokenRevoked(AccessError):
+    code = "token_revoked"
+    sentence = "This access token was revoked."
+    http_status = 401
+    error = "invalid_token"
+
+
+class ConsentWithdrawn(AccessError):
+    code = "consent_withdrawn"
+    sentence = "The owner has withdrawn the consent for this data."
+
+
+class ConsentEnded(AccessError):
+    code = "consent_ended"
+    sentence = "The owner's consent for this data has ended."
+
+
+class ListingWithdrawn(AccessError):
+    code = "listing_withdrawn"
+    sentence = "The seller has withdrawn this listing."
+
+
+class PurchaseNotRecorded(AccessError):
+    code = "purchase_not_recorded"
+    sentence = "The purchase is not in the log yet; that takes a few seconds."
+
+
+class PurchaseEnded(AccessError):
+    code = "purchase_ended"
+    sentence = "The time for which this purchase gives access is over."
+
+
+class TooManyTokens(AccessError):
+    code = "too_many_tokens"
+    sentence = "This purchase has as many working tokens as it may have. Revoke one first."

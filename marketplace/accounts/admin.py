@@ -1,0 +1,57 @@
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
+from django.http import HttpRequest
+
+from marketplace.accounts.models import User
+
+
+class _LowerCaseAddress:
+    """Addresses are kept in lower case, as sign-up does."""
+
+    cleaned_data: dict[str, Any]
+
+    def clean_email(self) -> str:
+        return self.cleaned_data["email"].lower()
+
+
+class NewPersonForm(_LowerCaseAddress, AdminUserCreationForm):
+    class Meta:
+        model = User
+        fields = ("email", "display_name")
+
+
+class PersonForm(_LowerCaseAddress, UserChangeForm):
+    class Meta:
+        model = User
+        fields = "__all__"
+
+
+@admin.register(User)
+class PersonAdmin(UserAdmin):
+    """People, known by their e-mail address. An account is switched off, never deleted: its sales stay."""
+
+    form = PersonForm
+    add_form = NewPersonForm
+    list_display = ("email", "display_name", "country", "is_active", "is_staff", "date_joined")
+    list_filter = ("is_active", "is_staff", "groups", "country")
+    search_fields = ("email", "display_name", "public_id")
+    ordering = ("-date_joined",)
+    readonly_fields = ("public_id", "date_joined", "last_login")
+    fieldsets = (
+        (None, {"fields": ("email", "password", "public_id")}),
+        ("What others see", {"fields": ("display_name", "country", "time_zone")}),
+        ("What the person may do", {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
+        ("When", {"fields": ("date_joined", "last_login")}),
+    )
+    add_fieldsets = (
+        (
+            None,
+            {"classes": ("wide",), "fields": ("email", "display_name", "usable_password", "password1", "password2")},
+        ),
+    )
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return False

@@ -1,0 +1,52 @@
+"""Keys that let a person's own programs use the JSON API."""
+
+import hashlib
+import logging
+import secrets
+from datetime import datetime
+
+from django.db import transaction
+
+from marketplace.accounts.errors import ApiKeyNameMissing, TooManyApiKeys
+from marketplace.accounts.models import ApiKey, User
+
+logger = logging.getLogger(__name__)
+
+KEY_PREFIX = "own_key_"
+SHOWN_PREFIX_LENGTH = 14
+KEYS_PER_PERSON = 20
+
+
+def hash_api_key(key: str) -> bytes:
+    return hashlib.sha256(key.encode()).digest()
+
+
+@transaction.atomic
+def create_api_key(*, user: User, name: str, at: datetime) -> tuple[ApiKey, str]:
+    """Make a key and return its row with the key itself, which is kept nowhere and can't be shown again.
+
+    Raises: ApiKeyNameMissing, TooManyApiKeys.
+    """
+    name = name.strip()
+    if not name:
+        raise ApiKeyNameMissing
+    User.objects.select_for_update().get(pk=user.pk)
+    if ApiKey.objects.usable().filter(user=user).count() >= KEYS_PER_PERSON:
+        raise TooManyApiKeys
+    key = KEY_PREFIX + secrets.token_urlsafe(32)
+    api_key = ApiKey.objects.create(
+        user=user, name=name, key_hash=hash_api_key(key), prefix=key[:SHOWN_PREFIX_LENGTH], created_at=at
+    )
+    logger.info("api_key.created", extra={"api_key_id": str(api_key.public_id)})
+    return api_key, key
+
+
+@transaction.atomic
+def revoke_api_key(*, api_key: ApiKey, at: datetime) -> ApiKey:
+    """Refuse the key from now on. Revoking it again changes nothing."""
+    api_key = ApiKey.objects.select_for_update().get(pk=api_key.pk)
+    if api_key.revoked_at is None:
+        api_key.revoked_at = at
+        api_key.save(update_fields=["revoked_at"])
+        logger.info("api_key.revoked", extra={"api_key_id": str(api_key.public_id)})
+    return api_key

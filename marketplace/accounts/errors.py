@@ -1,0 +1,15 @@
+from marketplace.errors import MarketError
+
+
+class AccountError(MarketError):
+    code = "account_refused"
+
+
+class ApiKeyNameMissing(AccountError):
+    code = "api_key_name_missing"
+    sentence = "Give the key a name, so that you know later which program uses it."
+
+
+class TooManyApiKeys(AccountError):
+    code = "too_many_api_keys"
+    sentence = "You have 20 API keys. Revoke one that you no longer use, then create the new one."

@@ -1,0 +1,46 @@
+"""What a person does with a device and the log records: enrolling its key, and retiring it."""
+
+import logging
+from datetime import datetime
+from uuid import UUID
+
+from django.db import transaction
+
+from devices.models import Device, DeviceKey
+from devices.services import enrol_device, retire_device
+from ledger.services import commit_subject, submit_entry
+from marketplace.accounts import entries
+
+logger = logging.getLogger(__name__)
+
+
+@transaction.atomic
+def enrol_owned_device(*, code: str, public_key: bytes, proof: bytes, nonce: bytes, at: datetime) -> Device:
+    """Enrol a device and record it. Parameters and refusals as in devices.services.enrol_device."""
+    device = enrol_device(code=code, public_key=public_key, proof=proof, nonce=nonce, at=at)
+    owner, handle, key = _handles(device)
+    body = entries.device_enrolled(owner=owner, device=handle, key=key, kind=device.kind)
+    submit_entry(kind="device.enrolled", body=body, key=device.public_id, at=at, refs=[handle])
+    logger.info("device.enrolled", extra={"device_id": device.public_id})
+    return device
+
+
+@transaction.atomic
+def retire_owned_device(*, device: Device, at: datetime) -> Device:
+    """Refuse the device's key from now on, and record it. Raises: DeviceNotEnrolled, DeviceRetired."""
+    device = retire_device(device=device, at=at)
+    owner, handle, key = _handles(device)
+    body = entries.device_retired(owner=owner, device=handle, key=key)
+    submit_entry(kind="device.retired", body=body, key=device.public_id, at=at, refs=[handle])
+    logger.info("device.retired", extra={"device_id": device.public_id})
+    return device
+
+
+def _handles(device: Device) -> tuple[str, str, str]:
+    key = DeviceKey.objects.filter(device=device).latest("created_at")
+    return (
+        commit_subject(kind="person", subject_id=device.owner.public_id),
+        commit_subject(kind="device", subject_id=device.public_id),
+        # A key id is as long as a UUID; whoever holds the secret can check which key was meant.
+        commit_subject(kind="device_key", subject_id=UUID(bytes=bytes(key.key_id))),
+    )

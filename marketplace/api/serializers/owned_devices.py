@@ -1,0 +1,67 @@
+from typing import Any
+
+from rest_framework import serializers
+
+from devices.models import Batch, Device, Measure
+
+
+class DeviceIn(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=60)
+    kind = serializers.ChoiceField(choices=Device.Kind.choices)
+    country = serializers.RegexField(r"^[A-Z]{2}$", required=False, default="", help_text="ISO 3166-1 alpha-2.")
+    region = serializers.CharField(max_length=60, required=False, default="", allow_blank=True)
+
+
+class MeasureOut(serializers.Serializer[Measure]):
+    name = serializers.CharField()
+    unit = serializers.CharField(help_text="UCUM.")
+    first_at = serializers.DateTimeField()
+    last_at = serializers.DateTimeField()
+    reading_count = serializers.IntegerField()
+
+
+class DeviceOut(serializers.Serializer[Device]):
+    id = serializers.UUIDField(source="public_id")
+    name = serializers.CharField()
+    kind = serializers.CharField()
+    country = serializers.CharField()
+    region = serializers.CharField()
+    state = serializers.CharField(help_text="waiting, enrolled or retired.")
+    enrolled_at = serializers.DateTimeField()
+    retired_at = serializers.DateTimeField()
+    last_seen_at = serializers.DateTimeField()
+    last_sequence = serializers.IntegerField()
+    reading_count = serializers.IntegerField()
+    measures = MeasureOut(many=True)
+
+
+class ClaimOut(serializers.Serializer[Any]):
+    code = serializers.CharField(help_text="Shown once; good for one enrolment.")
+    expires_at = serializers.DateTimeField()
+
+
+class BatchOut(serializers.Serializer[Batch]):
+    sequence = serializers.IntegerField()
+    sha256 = serializers.SerializerMethodField()
+    content_type = serializers.CharField()
+    reading_count = serializers.IntegerField()
+    issued_at = serializers.DateTimeField()
+    received_at = serializers.DateTimeField()
+    first_reading_at = serializers.DateTimeField()
+    last_reading_at = serializers.DateTimeField()
+
+    def get_sha256(self, batch: Batch) -> str:
+        return bytes(batch.content_hash).hex()
+
+
+class ReadingsQuery(serializers.Serializer[Any]):
+    measure = serializers.CharField(max_length=100)
+    start = serializers.DateTimeField()
+    until = serializers.DateTimeField()
+
+
+class ReadingOut(serializers.Serializer[Any]):
+    time = serializers.DateTimeField()
+    value = serializers.FloatField()
+    unit = serializers.CharField()
+    sequence = serializers.IntegerField(help_text="The signed batch that brought it.")

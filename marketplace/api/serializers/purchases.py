@@ -1,0 +1,55 @@
+from typing import Any
+
+from rest_framework import serializers
+
+from marketplace.access.models import AccessToken
+from marketplace.purchases.models import Purchase
+
+
+class PurchaseIn(serializers.Serializer[Any]):
+    listing = serializers.UUIDField()
+    plan = serializers.UUIDField()
+    quoted_micros = serializers.IntegerField(min_value=0, help_text="The price that you were shown.")
+
+
+class PurchaseOut(serializers.Serializer[Purchase]):
+    id = serializers.UUIDField(source="public_id")
+    listing = serializers.UUIDField(source="listing.public_id")
+    plan = serializers.UUIDField(source="plan.public_id")
+    price_micros = serializers.IntegerField()
+    fee_micros = serializers.IntegerField()
+    currency = serializers.CharField()
+    purchased_at = serializers.DateTimeField()
+    window_from = serializers.DateTimeField()
+    window_until = serializers.DateTimeField()
+    access_until = serializers.DateTimeField()
+    entry_id = serializers.UUIDField()
+    entry_index = serializers.SerializerMethodField(help_text="Null until it is in a signed checkpoint.")
+    is_ready = serializers.SerializerMethodField()
+
+    def get_entry_index(self, purchase: Purchase) -> int | None:
+        index: int | None = self.context["entry_indices"].get(purchase.entry_id)
+        return index
+
+    def get_is_ready(self, purchase: Purchase) -> bool:
+        return bool(self.context["ready_ids"].get(purchase.pk))
+
+
+class TokenOut(serializers.Serializer[AccessToken]):
+    id = serializers.UUIDField(source="public_id")
+    prefix = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField()
+    revoked_at = serializers.DateTimeField()
+    last_used_at = serializers.DateTimeField()
+
+
+class NewTokenOut(TokenOut):
+    token = serializers.SerializerMethodField(help_text="Shown once. Null in the answer to a repeated request.")
+    profile = serializers.SerializerMethodField(help_text="The Delta Sharing profile. Holds the token: keep it safe.")
+
+    def get_token(self, token: AccessToken) -> str:
+        return str(self.context["text"])
+
+    def get_profile(self, token: AccessToken) -> dict[str, Any]:
+        return dict(self.context["profile"])

@@ -1,0 +1,41 @@
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView
+from rest_framework.permissions import AllowAny
+
+from marketplace.api.views import catalogue, consents, listings, owned_devices, people, purchases, wallet
+from marketplace.api.views.docs import api_docs
+
+urlpatterns = [
+    path("schema/", SpectacularAPIView.as_view(permission_classes=[AllowAny]), name="api_schema"),
+    path("docs/", api_docs, name="api_docs"),
+    path("", include("marketplace.api.urls_devices")),
+    path("me", people.MeView.as_view()),
+    path("devices", owned_devices.DeviceListView.as_view()),
+    path("devices/<uuid:public_id>", owned_devices.DeviceView.as_view()),
+    path("devices/<uuid:public_id>/claims", owned_devices.ClaimListView.as_view()),
+    path("devices/<uuid:public_id>/retirement", owned_devices.RetirementView.as_view()),
+    path("devices/<uuid:public_id>/batches", owned_devices.BatchListView.as_view()),
+    path("devices/<uuid:public_id>/readings", owned_devices.ReadingListView.as_view()),
+    path("purposes", consents.PurposeListView.as_view()),
+    path("consents", consents.ConsentListView.as_view()),
+    path("consents/<uuid:public_id>", consents.ConsentView.as_view()),
+    path("consents/<uuid:public_id>/withdrawal", consents.ConsentWithdrawalView.as_view()),
+    path("catalogue", catalogue.CatalogueView.as_view()),
+    path("catalogue/<uuid:public_id>", catalogue.CatalogueListingView.as_view()),
+    path("catalogue/<uuid:public_id>/sample", catalogue.SampleView.as_view()),
+    path("listings", listings.OwnListingListView.as_view()),
+    path("listings/<uuid:public_id>", listings.OwnListingView.as_view()),
+    path("listings/<uuid:public_id>/plans", listings.PlanListView.as_view()),
+    path("listings/<uuid:public_id>/plans/<uuid:plan_id>/price", listings.PriceView.as_view()),
+    path("listings/<uuid:public_id>/publication", listings.PublicationView.as_view()),
+    path("listings/<uuid:public_id>/withdrawal", listings.ListingWithdrawalView.as_view()),
+    path("purchases", purchases.PurchaseListView.as_view()),
+    path("purchases/<uuid:public_id>", purchases.PurchaseView.as_view()),
+    path("purchases/<uuid:public_id>/tokens", purchases.TokenListView.as_view()),
+    path("tokens/<uuid:public_id>/rotation", purchases.TokenRotationView.as_view()),
+    path("tokens/<uuid:public_id>/revocation", purchases.TokenRevocationView.as_view()),
+    path("wallet", wallet.WalletView.as_view()),
+    path("wallet/statement", wallet.StatementView.as_view()),
+    path("wallet/top-ups", wallet.TopUpListView.as_view()),
+    path("wallet/top-ups/<uuid:public_id>/outcome", wallet.TopUpOutcomeView.as_view()),
+]

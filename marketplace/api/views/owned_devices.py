@@ -1,0 +1,96 @@
+from datetime import timedelta
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from devices.models import Batch, Device
+from devices.readings import read_readings
+from devices.services import add_device, issue_claim
+from marketplace.accounts.models import User
+from marketplace.accounts.ownership import retire_owned_device
+from marketplace.api.idempotency import idempotent
+from marketplace.api.serializers.owned_devices import (
+    BatchOut,
+    ClaimOut,
+    DeviceIn,
+    DeviceOut,
+    ReadingOut,
+    ReadingsQuery,
+)
+from marketplace.api.views.parts import CURSOR, IDEMPOTENCY_KEY, checked, paged, person_of
+
+LONGEST_RANGE = timedelta(days=31)
+MOST_READINGS = 50_000
+
+
+def owned(user: User) -> QuerySet[Device]:
+    return Device.objects.owned_by(user).prefetch_related("measures")
+
+
+class DeviceListView(APIView):
+    @extend_schema(summary="My devices", parameters=[CURSOR], responses=DeviceOut(many=True))
+    def get(self, request: Request) -> Response:
+        return paged(request, owned(person_of(request)), DeviceOut, ordering="-created_at")
+
+    @extend_schema(summary="Add a device", parameters=[IDEMPOTENCY_KEY], request=DeviceIn, responses={201: DeviceOut})
+    @idempotent()
+    def post(self, request: Request) -> Response:
+        fields = checked(DeviceIn, request.data)
+        device = add_device(owner=person_of(request), at=timezone.now(), **fields)
+        return Response(DeviceOut(device).data, status=201)
+
+
+class DeviceView(APIView):
+    @extend_schema(summary="One of my devices", responses=DeviceOut)
+    def get(self, request: Request, public_id: UUID) -> Response:
+        return Response(DeviceOut(get_object_or_404(owned(person_of(request)), public_id=public_id)).data)
+
+
+class ClaimListView(APIView):
+    @extend_schema(summary="Make a claim code", parameters=[IDEMPOTENCY_KEY], request=None, responses={201: ClaimOut})
+    @idempotent(secrets=["code"])
+    def post(self, request: Request, public_id: UUID) -> Response:
+        now = timezone.now()
+        device = get_object_or_404(owned(person_of(request)), public_id=public_id)
+        code = issue_claim(device=device, at=now)
+        expires_at = now + timedelta(seconds=settings.DEVICE_CLAIM_SECONDS)
+        return Response(ClaimOut({"code": code, "expires_at": expires_at}).data, status=201)
+
+
+class RetirementView(APIView):
+    @extend_schema(summary="Retire a device for good", request=None, responses=DeviceOut)
+    def post(self, request: Request, public_id: UUID) -> Response:
+        device = get_object_or_404(owned(person_of(request)), public_id=public_id)
+        return Response(DeviceOut(retire_owned_device(device=device, at=timezone.now())).data)
+
+
+class BatchListView(APIView):
+    @extend_schema(summary="Signed batches of a device", parameters=[CURSOR], responses=BatchOut(many=True))
+    def get(self, request: Request, public_id: UUID) -> Response:
+        device = get_object_or_404(owned(person_of(request)), public_id=public_id)
+        batches = Batch.objects.filter(device=device).without_envelope()
+        return paged(request, batches, BatchOut, ordering="-sequence")
+
+
+class ReadingListView(APIView):
+    @extend_schema(
+        summary="Readings of one measure",
+        description="At most 31 days and 50,000 readings in one answer, oldest first.",
+        parameters=[ReadingsQuery],
+        responses=ReadingOut(many=True),
+    )
+    def get(self, request: Request, public_id: UUID) -> Response:
+        asked = checked(ReadingsQuery, request.query_params)
+        if not timedelta(0) < asked["until"] - asked["start"] <= LONGEST_RANGE:
+            raise ValidationError({"until": ["It must come after start, at most 31 days later."]})
+        device = get_object_or_404(owned(person_of(request)), public_id=public_id)
+        readings = read_readings(device, names=[asked["measure"]], start=asked["start"], until=asked["until"])
+        return Response({"results": ReadingOut(readings.head(MOST_READINGS).to_dicts(), many=True).data})

@@ -1,0 +1,114 @@
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from marketplace.access.models import AccessToken
+from marketplace.access.services import issue_token, revoke_token, rotate_token
+from marketplace.accounts.models import User
+from marketplace.api.idempotency import idempotent
+from marketplace.api.serializers.purchases import NewTokenOut, PurchaseIn, PurchaseOut, TokenOut
+from marketplace.api.views.parts import CURSOR, IDEMPOTENCY_KEY, checked, entry_indices, paged, person_of
+from marketplace.delivery.profile import share_profile
+from marketplace.delivery.services import is_ready, request_refresh
+from marketplace.listings.models import Listing, Plan
+from marketplace.purchases.models import Purchase
+from marketplace.purchases.services import buy_listing
+
+
+def bought_by(user: User) -> QuerySet[Purchase]:
+    return Purchase.objects.for_buyer(user).select_related("listing__consent", "plan")
+
+
+def purchase_response(purchase: Purchase, status: int = 200) -> Response:
+    return Response(PurchaseOut(purchase, context=_context([purchase])).data, status=status)
+
+
+def token_response(request: Request, token: AccessToken, text: str) -> Response:
+    endpoint = request.build_absolute_uri("/delta-sharing/")
+    profile = share_profile(endpoint=endpoint, token=text, expires_at=token.expires_at)
+    return Response(NewTokenOut(token, context={"text": text, "profile": profile}).data, status=201)
+
+
+def _context(purchases: list[Purchase]) -> dict[str, Any]:
+    return {
+        "entry_indices": entry_indices(purchase.entry_id for purchase in purchases),
+        "ready_ids": {purchase.pk: is_ready(purchase) for purchase in purchases},
+    }
+
+
+class PurchaseListView(APIView):
+    @extend_schema(summary="My purchases", parameters=[CURSOR], responses=PurchaseOut(many=True))
+    def get(self, request: Request) -> Response:
+        purchases = bought_by(person_of(request))
+        return paged(request, purchases, PurchaseOut, ordering="-purchased_at", context_of=_context)
+
+    @extend_schema(
+        summary="Buy a plan at the price shown",
+        parameters=[IDEMPOTENCY_KEY],
+        request=PurchaseIn,
+        responses={201: PurchaseOut},
+    )
+    @idempotent()
+    def post(self, request: Request) -> Response:
+        asked = checked(PurchaseIn, request.data)
+        listing = get_object_or_404(Listing.objects.exclude(published_at=None), public_id=asked["listing"])
+        plan = get_object_or_404(Plan.objects.filter(listing=listing), public_id=asked["plan"])
+        purchase = buy_listing(
+            listing=listing,
+            plan=plan,
+            buyer=person_of(request),
+            quoted_micros=asked["quoted_micros"],
+            at=timezone.now(),
+        )
+        request_refresh(listing)
+        return purchase_response(purchase, status=201)
+
+
+class PurchaseView(APIView):
+    @extend_schema(summary="One of my purchases", responses=PurchaseOut)
+    def get(self, request: Request, public_id: UUID) -> Response:
+        return purchase_response(get_object_or_404(bought_by(person_of(request)), public_id=public_id))
+
+
+class TokenListView(APIView):
+    @extend_schema(summary="Tokens of a purchase", parameters=[CURSOR], responses=TokenOut(many=True))
+    def get(self, request: Request, public_id: UUID) -> Response:
+        purchase = get_object_or_404(bought_by(person_of(request)), public_id=public_id)
+        return paged(request, purchase.tokens.all(), TokenOut, ordering="-created_at")
+
+    @extend_schema(
+        summary="Make an access token", parameters=[IDEMPOTENCY_KEY], request=None, responses={201: NewTokenOut}
+    )
+    @idempotent(secrets=["token", "profile"])
+    def post(self, request: Request, public_id: UUID) -> Response:
+        purchase = get_object_or_404(bought_by(person_of(request)), public_id=public_id)
+        return token_response(request, *issue_token(purchase=purchase, at=timezone.now()))
+
+
+def own_token(request: Request, public_id: UUID) -> AccessToken:
+    return get_object_or_404(AccessToken.objects.filter(purchase__buyer=person_of(request)), public_id=public_id)
+
+
+class TokenRotationView(APIView):
+    @extend_schema(
+        summary="Replace a token; the old one works ten minutes more",
+        parameters=[IDEMPOTENCY_KEY],
+        request=None,
+        responses={201: NewTokenOut},
+    )
+    @idempotent(secrets=["token", "profile"])
+    def post(self, request: Request, public_id: UUID) -> Response:
+        return token_response(request, *rotate_token(token=own_token(request, public_id), at=timezone.now()))
+
+
+class TokenRevocationView(APIView):
+    @extend_schema(summary="Revoke a token for good", request=None, responses=TokenOut)
+    def post(self, request: Request, public_id: UUID) -> Response:
+        return Response(TokenOut(revoke_token(token=own_token(request, public_id), at=timezone.now())).data)

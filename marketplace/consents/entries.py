@@ -1,0 +1,51 @@
+"""Log entries about consents. Pure.
+
+Field names are chosen by device makers, so only their hash enters the log; whoever holds the terms can recompute it.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+
+def fields_hash_hex(consent_id: UUID, fields: Sequence[str]) -> str:
+    """SHA-256 over the consent's public id and its field names, one a line, each line ended by LF."""
+    text = "".join(f"{line}\n" for line in (str(consent_id), *fields))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def rfc3339(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def consent_granted(
+    *,
+    consent_id: UUID,
+    owner: str,
+    devices: Sequence[str],
+    fields: Sequence[str],
+    resolution: str,
+    delay_seconds: int,
+    purposes: Sequence[str],
+    audience: str,
+    valid_from: datetime,
+    valid_until: datetime,
+) -> dict[str, Any]:
+    """owner and devices are handles (HMAC commitments, hex)."""
+    return {
+        "owner": owner,
+        "devices": list(devices),
+        "fields_hash": fields_hash_hex(consent_id, fields),
+        "resolution": resolution,
+        "delay_seconds": delay_seconds,
+        "purposes": list(purposes),
+        "audience": audience,
+        "valid_from": rfc3339(valid_from),
+        "valid_until": rfc3339(valid_until),
+    }
+
+
+def consent_withdrawn(*, owner: str) -> dict[str, Any]:
+    return {"owner": owner}

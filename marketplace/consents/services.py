@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from devices.models import Device, Measure
+from ledger.services import commit_subject, submit_entry
+from marketplace.accounts.models import User
+from marketplace.consents import entries, errors
+from marketplace.consents.models import Audience, Consent, ConsentBuyer, ConsentDevice, Resolution
+from marketplace.consents.purposes import PURPOSE_BY_CODE
+
+logger = logging.getLogger(__name__)
+
+LONGEST_DELAY = timedelta(days=90)
+LONGEST_TERM = timedelta(days=5 * 366)
+
+
+@transaction.atomic
+def grant_consent(
+    *,
+    owner: User,
+    devices: Sequence[Device],
+    fields: Sequence[str],
+    resolution: str,
+    delay_seconds: int,
+    purposes: Sequence[str],
+    audience: str,
+    buyer_emails: Sequence[str],
+    valid_until: datetime,
+    at: datetime,
+) -> Consent:
+    """Record what the owner allows from now on, in the tables and in the log's outbox.
+
+    fields: measure names, in the order in which buyers will see them; purposes: codes of PURPOSES.
+    buyer_emails: read only when the audience is "named".
+    Raises: a ConsentError; nothing is written when it raises.
+    """
+    chosen = _usable_devices(owner, devices)
+    _check_terms(resolution, delay_seconds, purposes, valid_until, at)
+    _check_fields(chosen, fields)
+    named = _named_buyers(audience, buyer_emails)
+    consent_id = uuid.uuid4()
+    entry_id = submit_entry(
+        kind="consent.granted",
+        body=entries.consent_granted(
+            consent_id=consent_id,
+            owner=commit_subject(kind="person", subject_id=owner.public_id),
+            devices=[commit_subject(kind="device", subject_id=device.public_id) for device in chosen],
+            fields=fields,
+            resolution=resolution,
+            delay_seconds=delay_seconds,
+            purposes=purposes,
+            audience=audience,
+            valid_from=at,
+            valid_until=valid_until,
+        ),
+        key=consent_id,
+        at=at,
+        refs=[str(consent_id)],
+    )
+    consent = Consent.objects.create(
+        public_id=consent_id,
+        owner=owner,
+        fields=list(fields),
+        resolution=resolution,
+        delay_seconds=delay_seconds,
+        purposes=list(purposes),
+        audience=audience,
+        valid_from=at,
+        valid_until=valid_until,
+        granted_at=at,
+        entry_id=entry_id,
+    )
+    ConsentDevice.objects.bulk_create(
+        ConsentDevice(consent=consent, device=device, position=position)
+        for position, device in enumerate(chosen, start=1)
+    )
+    ConsentBuyer.objects.bulk_create(ConsentBuyer(consent=consent, email=email) for email in named)
+    logger.info("consent.granted", extra={"consent_id": consent.public_id})
+    return consent
+
+
+@transaction.atomic
+def withdraw_consent(*, consent: Consent, at: datetime) -> Consent:
+    """End a consent now and for good. Whatever stands on it (listings, tokens, links) refuses from the next request on.
+
+    A consent that is withdrawn already is returned as it is.
+    """
+    locked = Consent.objects.select_for_update().get(pk=consent.pk)
+    if locked.withdrawn_at is not None:
+        return locked
+    locked.withdrawn_at = at
+    locked.withdrawal_entry_id = submit_entry(
+        kind="consent.withdrawn",
+        body=entries.consent_withdrawn(owner=commit_subject(kind="person", subject_id=locked.owner.public_id)),
+        key=locked.public_id,
+        at=at,
+        refs=[str(locked.public_id)],
+    )
+    locked.save(update_fields=["withdrawn_at", "withdrawal_entry_id"])
+    logger.info("consent.withdrawn", extra={"consent_id": locked.public_id})
+    return locked
+
+
+def _usable_devices(owner: User, devices: Sequence[Device]) -> list[Device]:
+    wanted = {device.pk for device in devices}
+    if not wanted:
+        raise errors.NoDevices
+    usable = Device.objects.select_for_update(of=("self",), no_key=True).filter(
+        pk__in=wanted, owner=owner, enrolled_at__isnull=False, retired_at=None
+    )
+    found = {device.pk: device for device in usable.order_by("pk")}
+    if len(found) != len(wanted):
+        raise errors.DeviceNotUsable
+    return [found[pk] for pk in dict.fromkeys(device.pk for device in devices)]
+
+
+def _check_terms(
+    resolution: str, delay_seconds: int, purposes: Sequence[str], valid_until: datetime, at: datetime
+) -> None:
+    if resolution not in Resolution.values:
+        raise errors.ResolutionUnknown
+    if not 0 <= delay_seconds <= LONGEST_DELAY.total_seconds():
+        raise errors.DelayOutOfRange
+    if not purposes:
+        raise errors.NoPurposes
+    if len(set(purposes)) != len(purposes) or not set(purposes) <= set(PURPOSE_BY_CODE):
+        raise errors.PurposeUnknown
+    if not at < valid_until <= at + LONGEST_TERM:
+        raise errors.TermOutOfRange
+
+
+def _check_fields(devices: Sequence[Device], fields: Sequence[str]) -> None:
+    if not fields:
+        raise errors.NoFields
+    measured = set(Measure.objects.filter(device__in=devices).values_list("name", flat=True))
+    if len(set(fields)) != len(fields) or not set(fields) <= measured:
+        raise errors.FieldUnknown
+
+
+def _named_buyers(audience: str, buyer_emails: Sequence[str]) -> list[str]:
+    if audience not in Audience.values:
+        raise errors.AudienceIncomplete
+    if audience == Audience.ANYONE:
+        return []
+    named = sorted({email.strip().lower() for email in buyer_emails if email.strip()})
+    if not named:
+        raise errors.AudienceIncomplete
+    return named

@@ -1,0 +1,123 @@
+"""What every door over HTTP has in common: read the token, answer refusals in the protocol's shape, brake guessing."""
+
+import functools
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from django.core.cache import cache
+from django.core.exceptions import RequestDataTooBig
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils import timezone
+from django.views.decorators.csrf import csrf_exempt
+from redis.exceptions import RedisError
+
+from marketplace.access.errors import AccessError, TokenMissing, TokenUnknown
+from marketplace.access.services import Grant, authorise
+from marketplace.delivery.errors import DeliveryError, LinkExpired, LinkInvalid, RequestRefused, VersionGone
+from marketplace.delivery.sharing_protocol import error_body
+
+logger = logging.getLogger(__name__)
+
+REALM = "ownstream"
+FAILURES_A_MINUTE = 60
+_WINDOW_SECONDS = 60
+_LONGEST_TOKEN = 200
+
+View = Callable[..., HttpResponseBase]
+
+
+class TooManyFailures(DeliveryError):
+    code = "too_many_attempts"
+    sentence = "Too many requests with tokens that are not known here. Wait a minute."
+
+
+def door(*methods: str) -> Callable[[View], View]:
+    """Make a view a door for programs: no cookies, so no CSRF; refusals become {errorCode, message}."""
+
+    def decorate(view: View) -> View:
+        @csrf_exempt
+        @functools.wraps(view)
+        def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            if request.method not in methods:
+                response = refusal(405, "METHOD_NOT_ALLOWED", f"Use {' or '.join(methods)} here.")
+                response["Allow"] = ", ".join(methods)
+                return response
+            try:
+                return view(request, *args, **kwargs)
+            except (AccessError, DeliveryError) as error:
+                return refuse(error)
+            except RequestDataTooBig:
+                return refusal(400, "MALFORMED_REQUEST", "The body is too large.")
+
+        return answer
+
+    return decorate
+
+
+def token_of(request: HttpRequest) -> str:
+    """Return the bearer token. Raises: TokenMissing."""
+    scheme, _, token = request.headers.get("Authorization", "").strip().partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token or len(token) > _LONGEST_TOKEN:
+        raise TokenMissing
+    return token
+
+
+def grant_of(request: HttpRequest, at: datetime | None = None) -> Grant:
+    """Ask what the request's token opens now. Raises what authorise raises, TokenMissing, TooManyFailures."""
+    try:
+        return authorise(token=token_of(request), at=at or timezone.now())
+    except TokenUnknown:
+        brake_guessing(request)
+        raise
+
+
+def brake_guessing(request: HttpRequest) -> None:
+    """Count a failed attempt. Raises TooManyFailures above the limit.
+
+    Only failures are braked: clients with good tokens may share an address with one that guesses.
+    """
+    key = f"door-failures:{request.META.get('REMOTE_ADDR', '')}"
+    try:
+        cache.add(key, 0, _WINDOW_SECONDS)
+        count = cache.incr(key)
+    except (RedisError, ValueError):
+        # A token cannot be guessed anyway; without the cache the refusal stands as it is.
+        return
+    if count > FAILURES_A_MINUTE:
+        raise TooManyFailures
+
+
+def refuse(error: AccessError | DeliveryError) -> HttpResponse:
+    if isinstance(error, AccessError):
+        logger.info("door.refused", extra={"code": error.code})
+        response = refusal(error.http_status, error.code, str(error))
+        response["WWW-Authenticate"] = challenge(error)
+        return response
+    if isinstance(error, TooManyFailures):
+        response = refusal(429, error.code, str(error))
+        response["Retry-After"] = str(_WINDOW_SECONDS)
+        return response
+    if isinstance(error, (LinkInvalid, LinkExpired)):
+        return refusal(403, error.code, str(error))
+    if isinstance(error, RequestRefused):
+        return refusal(error.http_status, error.code, str(error))
+    code = "RESOURCE_GONE" if isinstance(error, VersionGone) else "INVALID_PARAMETER_VALUE"
+    return refusal(400, code, str(error))
+
+
+def challenge(error: AccessError) -> str:
+    """Return the WWW-Authenticate value of RFC 6750, section 3."""
+    if not error.error:
+        return f'Bearer realm="{REALM}"'
+    description = str(error).replace('"', "'")
+    return f'Bearer realm="{REALM}", error="{error.error}", error_description="{description}"'
+
+
+def refusal(status: int, code: str, message: str) -> HttpResponse:
+    response = HttpResponse(error_body(code, message), content_type="application/json; charset=utf-8", status=status)
+    response["Cache-Control"] = "no-store"
+    return response

@@ -1,0 +1,55 @@
+from typing import ClassVar
+
+from marketplace.errors import MarketError
+
+
+class DeliveryError(MarketError):
+    code = "delivery_refused"
+
+
+class VersionUnknown(DeliveryError):
+    code = "version_unknown"
+    sentence = "The table never had this version."
+
+
+class VersionGone(DeliveryError):
+    code = "version_gone"
+    sentence = "The files of this version of the table are not kept any more."
+
+
+class TimestampUnknown(DeliveryError):
+    code = "timestamp_unknown"
+    sentence = "The table had no version at this time."
+
+
+class LinkInvalid(DeliveryError):
+    code = "link_invalid"
+    sentence = "This link was changed or was not made here. Query the table again for fresh links."
+
+
+class LinkExpired(DeliveryError):
+    code = "link_expired"
+    sentence = "This link has expired. Query the table again for fresh links."
+
+
+class RequestRefused(DeliveryError):
+    """A request that the sharing protocol does not allow; answered as 400 unless the class says otherwise."""
+
+    code = "INVALID_PARAMETER_VALUE"
+    http_status: ClassVar[int] = 400
+
+
+class BodyMalformed(RequestRefused):
+    code = "MALFORMED_REQUEST"
+    sentence = "The body must be a JSON object."
+
+
+class ChangesUnsupported(RequestRefused):
+    code = "UNSUPPORTED_OPERATION"
+    sentence = "This table has no change feed. Query it by version or timestamp instead."
+
+
+class NameUnknown(RequestRefused):
+    code = "RESOURCE_DOES_NOT_EXIST"
+    sentence = "There is no such share, schema, table or file for this token."
+    http_status = 404

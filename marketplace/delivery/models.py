@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import uuid
+from typing import Self
+
+from django.db import models
+from django.db.models import Q
+
+from marketplace.access.models import AccessToken
+from marketplace.listings.models import Listing
+from marketplace.purchases.models import Purchase
+
+
+class DeliveryTable(models.Model):
+    """The table that a listing delivers. version grows by one with every change of its files.
+
+    refreshed_at: everything that the devices had sent by then, and that was due by then, is in the table.
+    source_stamp: names the reading files that the table was made of.
+    next_due_at: when readings that are held back (a delay, an unfinished average) may be delivered, if there are any.
+    oldest_version: versions before it cannot be read any more, for their files are gone.
+    """
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    listing = models.OneToOneField(Listing, models.PROTECT, related_name="delivery_table")
+    version = models.BigIntegerField(default=0)
+    oldest_version = models.BigIntegerField(default=0)
+    source_stamp = models.CharField(max_length=64, blank=True)
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+    refreshed_at = models.DateTimeField(null=True)
+    next_due_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"Table of {self.listing_id} at version {self.version}"
+
+
+class SegmentQuerySet(models.QuerySet["Segment"]):
+    def current(self) -> Self:
+        return self.filter(removed_version=None)
+
+    def at_version(self, version: int) -> Self:
+        still_there = Q(removed_version=None) | Q(removed_version__gt=version)
+        return self.filter(still_there, added_version__lte=version)
+
+
+class Segment(models.Model):
+    """One immutable Parquet file: some days of a listing's projection, from day until before end_day.
+
+    source_stamp names the reading files that it was made of.
+    """
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    table = models.ForeignKey(DeliveryTable, models.PROTECT, related_name="segments")
+    day = models.DateField()
+    end_day = models.DateField()
+    added_version = models.BigIntegerField()
+    added_at = models.DateTimeField()
+    removed_version = models.BigIntegerField(null=True)
+    removed_at = models.DateTimeField(null=True)
+    source_stamp = models.CharField(max_length=64)
+    path = models.CharField(max_length=255, unique=True)
+    row_count = models.BigIntegerField()
+    reading_count = models.BigIntegerField(help_text="Readings that went into the rows.")
+    signed_count = models.BigIntegerField(help_text="Those of them whose signed batch is kept.")
+    size = models.BigIntegerField()
+    sha256 = models.BinaryField(max_length=32)
+    first_at = models.DateTimeField()
+    last_at = models.DateTimeField()
+
+    objects = SegmentQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["table", "day"], condition=Q(removed_version=None), name="segment_one_current_per_day"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.day} v{self.added_version}"
+
+
+class SegmentCut(models.Model):
+    """The part of a segment that lies inside a purchase's window, as a file of its own."""
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    segment = models.ForeignKey(Segment, models.PROTECT, related_name="cuts")
+    window_from = models.DateTimeField(null=True)
+    window_until = models.DateTimeField()
+    path = models.CharField(max_length=255, unique=True)
+    row_count = models.BigIntegerField()
+    size = models.BigIntegerField()
+    sha256 = models.BinaryField(max_length=32)
+    first_at = models.DateTimeField(null=True)
+    last_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["segment", "window_from", "window_until"], nulls_distinct=False, name="segment_cut_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"Cut of {self.segment_id}"
+
+
+class Read(models.Model):
+    """One read of a purchase's data, as the owner sees it under "who read me"."""
+
+    class Door(models.TextChoices):
+        DELTA_SHARING = "delta_sharing", "Delta Sharing"
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    purchase = models.ForeignKey(Purchase, models.PROTECT, related_name="reads")
+    token = models.ForeignKey(AccessToken, models.PROTECT, related_name="reads")
+    door = models.CharField(max_length=16, choices=Door)
+    at = models.DateTimeField(db_index=True)
+    row_count = models.BigIntegerField()
+    byte_count = models.BigIntegerField()
+
+    class Meta:
+        ordering = ["-at", "-id"]
+
+    def __str__(self) -> str:
+        return f"{self.row_count} rows at {self.at}"

@@ -1,0 +1,224 @@
+"""Bring a listing's table up to date: immutable Parquet files, written first and put in the table after.
+
+A crash in between leaves a file that no row names; sweeping removes it. Two refreshes at once both compute, and the
+one that comes second to the lock sees that the table has moved on and starts again.
+"""
+
+import hashlib
+import logging
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+
+import polars
+from django.db import transaction
+
+from devices.models import Batch, ReadingFile
+from devices.services import resolve_batches
+from marketplace.consents.models import Consent, ConsentDevice
+from marketplace.delivery import projection
+from marketplace.delivery.files import WrittenFile, delete_file, parquet_bytes, time_range, write_rows
+from marketplace.delivery.models import DeliveryTable, Segment
+from marketplace.delivery.quality import QUALITY_REST, measure_quality
+from marketplace.delivery.spans import Span, choose_spans
+from marketplace.listings.models import Listing, ListingQuality
+from marketplace.listings.services import record_quality
+
+logger = logging.getLogger(__name__)
+
+# Part of every stamp: a change of how rows are made rewrites every table.
+_PROJECTION_VERSION = 1
+_MOST_ATTEMPTS = 5
+
+
+@dataclass(frozen=True)
+class NewFile:
+    written: WrittenFile
+    first_at: datetime
+    last_at: datetime
+    reading_count: int
+    signed_count: int
+
+
+@dataclass(frozen=True)
+class BuiltSpan:
+    """A span's new file, in place of `current`; None when it has no rows, or has the very rows that it had."""
+
+    span: Span
+    stamp: str
+    current: Segment | None
+    new: NewFile | None
+    is_unchanged: bool = False
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What a table is made of at a moment: a stamp for each span of days, and one for all."""
+
+    stamps: dict[Span, str]
+    due: datetime | None
+
+    @property
+    def stamp(self) -> str:
+        return _digest(f"{span.first} {span.end} {stamp}" for span, stamp in sorted(self.stamps.items()))
+
+    def until(self, span: Span) -> datetime:
+        return span.end_at if self.due is None else min(span.end_at, self.due)
+
+
+def refresh_table(*, listing: Listing, at: datetime) -> DeliveryTable:
+    """Bring the listing's table up to what its devices had sent and what was due at `at`. May be repeated freely.
+
+    A listing that may not deliver any more (withdrawn, consent over, never published) is left as it is.
+    """
+    listing = Listing.objects.select_related("consent").get(pk=listing.pk)
+    table = _table_of(listing, at)
+    if listing.published_at is None or listing.withdrawn_at or not listing.consent.is_active(at):
+        return table
+    members = list(listing.consent.consent_devices.select_related("device", "consent").order_by("position"))
+    for member in members:
+        resolve_batches(device=member.device, at=at)
+    for _ in range(_MOST_ATTEMPTS):
+        sources = _sources(listing.consent, members, at)
+        built = _build_spans(table, members, sources)
+        refreshed = _apply(table, built, sources, at, _held_back_until(listing.consent, members, sources.due))
+        if refreshed is not None:
+            _measure(listing, refreshed, at)
+            return refreshed
+        table.refresh_from_db()
+    return table
+
+
+def _measure(listing: Listing, table: DeliveryTable, at: datetime) -> None:
+    measured_at = ListingQuality.objects.filter(listing=listing).values_list("measured_at", flat=True).first()
+    is_old = measured_at is None or (measured_at < table.updated_at and measured_at <= at - QUALITY_REST)
+    if is_old:
+        record_quality(listing=listing, quality=measure_quality(table, listing.consent), at=at)
+
+
+def _table_of(listing: Listing, at: datetime) -> DeliveryTable:
+    table, _ = DeliveryTable.objects.get_or_create(listing=listing, defaults={"created_at": at, "updated_at": at})
+    return table
+
+
+def _sources(consent: Consent, members: list[ConsentDevice], at: datetime) -> Sources:
+    due = projection.due_until(consent, at)
+    files = ReadingFile.objects.filter(device__in=[member.device for member in members])
+    if due is not None:
+        files = files.filter(day__lt=(due + timedelta(days=1)).date() if due.time() != time.min else due.date())
+    lines: dict[date, list[str]] = defaultdict(list)
+    counts: dict[date, int] = defaultdict(int)
+    rows = files.order_by("day", "device_id").values_list("day", "device_id", "sha256", "row_count")
+    for day, device_id, sha256, row_count in rows:
+        lines[day].append(f"{device_id} {bytes(sha256).hex()}")
+        counts[day] += row_count
+    sources = Sources({}, due)
+    for span in choose_spans(counts, closed_until=(due or at).date()):
+        days = [day for day in sorted(lines) if span.first <= day < span.end]
+        head = f"v{_PROJECTION_VERSION} {sources.until(span).isoformat()}"
+        sources.stamps[span] = _digest([head, *(line for day in days for line in lines[day])])
+    return sources
+
+
+def _build_spans(table: DeliveryTable, members: list[ConsentDevice], sources: Sources) -> list[BuiltSpan]:
+    if table.source_stamp == sources.stamp:
+        return []
+    current = {Span(segment.day, segment.end_day): segment for segment in table.segments.current()}
+    built = [BuiltSpan(span, "", segment, None) for span, segment in current.items() if span not in sources.stamps]
+    for span, stamp in sorted(sources.stamps.items()):
+        segment = current.get(span)
+        if segment is None or segment.source_stamp != stamp:
+            built.append(_build_span(span, stamp, members, sources.until(span), segment))
+    return built
+
+
+def _build_span(
+    span: Span, stamp: str, members: list[ConsentDevice], until: datetime, current: Segment | None
+) -> BuiltSpan:
+    frames = []
+    reading_count = signed_count = 0
+    for member in members:
+        rows, sequences = projection.project_device(member, start=span.start_at, until=until)
+        frames.append(rows)
+        reading_count += sum(sequences.values())
+        kept = Batch.objects.filter(device=member.device, sequence__in=list(sequences))
+        signed_count += sum(sequences[sequence] for sequence in kept.values_list("sequence", flat=True))
+    rows = polars.concat(frames).sort(projection.TIME, projection.DEVICE)
+    if rows.is_empty():
+        return BuiltSpan(span, stamp, current, None)
+    if current is not None and hashlib.sha256(parquet_bytes(rows)).digest() == bytes(current.sha256):
+        return BuiltSpan(span, stamp, current, None, is_unchanged=True)
+    first_at, last_at = time_range(rows)
+    return BuiltSpan(span, stamp, current, NewFile(write_rows(rows), first_at, last_at, reading_count, signed_count))
+
+
+def _apply(
+    seen: DeliveryTable, built: list[BuiltSpan], sources: Sources, at: datetime, next_due_at: datetime | None
+) -> DeliveryTable | None:
+    """Put the new files in the table in one transaction. None when another refresh changed the table meanwhile."""
+    with transaction.atomic():
+        table = DeliveryTable.objects.select_for_update().get(pk=seen.pk)
+        has_moved = table.source_stamp != seen.source_stamp
+        if not has_moved:
+            if _replace_segments(table, built, at):
+                table.version += 1
+                table.updated_at = at
+            table.source_stamp = sources.stamp
+            table.refreshed_at = max(at, table.refreshed_at or at)
+            table.next_due_at = next_due_at
+            table.save(update_fields=["version", "updated_at", "source_stamp", "refreshed_at", "next_due_at"])
+    if has_moved:
+        for one in built:
+            if one.new is not None:
+                delete_file(one.new.written.path)
+        return None
+    if table.version != seen.version:
+        logger.info("table.refreshed", extra={"table_id": table.public_id, "version": table.version})
+    return table
+
+
+def _replace_segments(table: DeliveryTable, built: list[BuiltSpan], at: datetime) -> bool:
+    """Return whether what can be read has changed."""
+    version = table.version + 1
+    for one in built:
+        if one.is_unchanged and one.current is not None:
+            table.segments.filter(pk=one.current.pk).update(source_stamp=one.stamp)
+    replaced = [one.current.pk for one in built if one.current is not None and not one.is_unchanged]
+    removed = table.segments.current().filter(pk__in=replaced).update(removed_version=version, removed_at=at)
+    added = Segment.objects.bulk_create(
+        _segment(table, version, one, one.new, at) for one in built if one.new is not None
+    )
+    return bool(removed or added)
+
+
+def _segment(table: DeliveryTable, version: int, built: BuiltSpan, new: NewFile, at: datetime) -> Segment:
+    return Segment(
+        table=table,
+        day=built.span.first,
+        end_day=built.span.end,
+        added_version=version,
+        added_at=at,
+        source_stamp=built.stamp,
+        path=new.written.path,
+        row_count=new.written.row_count,
+        reading_count=new.reading_count,
+        signed_count=new.signed_count,
+        size=new.written.size,
+        sha256=new.written.sha256,
+        first_at=new.first_at,
+        last_at=new.last_at,
+    )
+
+
+def _held_back_until(consent: Consent, members: list[ConsentDevice], due: datetime | None) -> datetime | None:
+    if due is None:
+        return None
+    for member in members:
+        member.device.refresh_from_db(fields=["last_reading_at"])
+    newest = max((member.device.last_reading_at for member in members if member.device.last_reading_at), default=None)
+    return projection.next_due_at(consent, due) if newest is not None and newest >= due else None
+
+
+def _digest(lines: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

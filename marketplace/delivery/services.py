@@ -1,0 +1,77 @@
+"""What can be done with a listing's table and with what was bought of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.db import transaction
+from kombu.exceptions import OperationalError
+
+from marketplace.access.services import Grant
+from marketplace.delivery.models import DeliveryTable, Read
+from marketplace.delivery.preview import listing_series, preview_rows, sample_rows
+from marketplace.delivery.projection import Column, column_names, describe_table
+from marketplace.delivery.refresh import refresh_table
+from marketplace.delivery.sweeping import sweep_files
+from marketplace.delivery.versions import current_version
+from marketplace.delivery.windows import TableFile, files_for
+from marketplace.listings.models import Listing
+from marketplace.purchases.models import Purchase
+
+__all__ = [
+    "Column",
+    "TableFile",
+    "column_names",
+    "current_version",
+    "describe_table",
+    "files_for",
+    "is_ready",
+    "listing_series",
+    "preview_rows",
+    "record_read",
+    "refresh_table",
+    "request_refresh",
+    "sample_rows",
+    "sweep_files",
+]
+
+logger = logging.getLogger(__name__)
+
+
+def is_ready(purchase: Purchase) -> bool:
+    """Return whether the table holds everything that the devices had sent when the purchase was made.
+
+    True also when that is nothing yet: the buyer of a coming period may set up his tools on the empty table.
+    """
+    return DeliveryTable.objects.filter(listing=purchase.listing_id, refreshed_at__gte=purchase.purchased_at).exists()
+
+
+def record_read(*, grant: Grant, door: Read.Door, files: Sequence[TableFile], at: datetime) -> Read:
+    """Note one read of the bought data: one for a query, however many requests its files take."""
+    return Read.objects.create(
+        purchase=grant.purchase,
+        token=grant.token,
+        door=door,
+        at=at,
+        row_count=sum(file.row_count for file in files),
+        byte_count=sum(file.size for file in files),
+    )
+
+
+def request_refresh(listing: Listing) -> None:
+    """Have the listing's table refreshed soon after the running transaction has committed.
+
+    Only a nudge: when the broker is away, the periodic sweep does the same a little later.
+    """
+    transaction.on_commit(lambda: _nudge(listing.pk))
+
+
+def _nudge(listing_id: int) -> None:
+    from marketplace.delivery.tasks import refresh_table_task
+
+    try:
+        refresh_table_task.apply_async(args=[listing_id], retry=False)
+    except OperationalError:
+        logger.warning("table.nudge_lost", extra={"listing": listing_id})

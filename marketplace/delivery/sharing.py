@@ -1,0 +1,169 @@
+"""The Delta Sharing server. A token sees one share (its listing) with one schema and one table."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+import orjson
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+
+from marketplace.access.services import Grant
+from marketplace.delivery import sharing_protocol as protocol
+from marketplace.delivery.doors import door, grant_of
+from marketplace.delivery.errors import ChangesUnsupported, NameUnknown
+from marketplace.delivery.links import LINK_SECONDS, SIGNATURE_PARAMETER, sign_link
+from marketplace.delivery.models import Read
+from marketplace.delivery.pruning import may_match
+from marketplace.delivery.services import current_version, describe_table, files_for, record_read
+from marketplace.delivery.sharing_protocol import SCHEMA, TABLE
+from marketplace.delivery.versions import check_version, version_at, version_since
+from marketplace.delivery.windows import TableFile
+
+
+@door("GET")
+def share_list(request: HttpRequest) -> HttpResponse:
+    return _page(request, [_share(grant_of(request))])
+
+
+@door("GET")
+def share_page(request: HttpRequest, share: str) -> HttpResponse:
+    return _json({"share": _share(_named(request, share))})
+
+
+@door("GET")
+def schema_list(request: HttpRequest, share: str) -> HttpResponse:
+    grant = _named(request, share)
+    return _page(request, [{"name": SCHEMA, "share": grant.listing.share_name}])
+
+
+@door("GET")
+def table_list(request: HttpRequest, share: str, schema: str = SCHEMA) -> HttpResponse:
+    """Both the tables of a schema and, without a schema, all tables of a share."""
+    grant = _named(request, share, schema)
+    listing = grant.listing
+    table = {"name": TABLE, "schema": SCHEMA, "share": listing.share_name}
+    return _page(request, [{**table, "shareId": str(listing.public_id), "id": str(listing.public_id)}])
+
+
+@door("GET", "HEAD")
+def table_version(request: HttpRequest, share: str, schema: str, table: str) -> HttpResponse:
+    grant = _named(request, share, schema, table)
+    since = request.GET.get("startingTimestamp")
+    if since is None:
+        version = current_version(grant.listing)
+    else:
+        version = version_since(grant.listing, protocol.parse_timestamp("startingTimestamp", since))
+    return _ndjson([], version)
+
+
+@door("GET")
+def table_metadata(request: HttpRequest, share: str, schema: str, table: str) -> HttpResponse:
+    grant = _named(request, share, schema, table)
+    return _ndjson(_head_lines(grant), current_version(grant.listing))
+
+
+@door("POST")
+def table_query(request: HttpRequest, share: str, schema: str, table: str) -> HttpResponse:
+    """Answer with a link to each file of the table inside the purchase's window. This is what is metered."""
+    at = timezone.now()
+    grant = _named(request, share, schema, table)
+    query = protocol.parse_query(request.body)
+    version = _asked_version(grant, query)
+    files = [file for file in files_for(grant, version=version) if may_match(query.json_predicate, file)]
+    files = _first_files(files, query.row_limit)
+    record_read(grant=grant, door=Read.Door.DELTA_SHARING, files=files, at=at)
+    lines = _head_lines(grant) + [protocol.file_line(_file_action(request, grant, file, at)) for file in files]
+    return _ndjson(lines, version)
+
+
+@door("GET")
+def table_changes(request: HttpRequest, share: str, schema: str, table: str) -> HttpResponse:
+    _named(request, share, schema, table)
+    raise ChangesUnsupported
+
+
+@door("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+def unknown_address(request: HttpRequest) -> HttpResponse:
+    grant_of(request)
+    raise NameUnknown
+
+
+def _named(request: HttpRequest, share: str, schema: str = SCHEMA, table: str = TABLE) -> Grant:
+    """Return the token's grant when the names, in any case, are its share's. Raises: NameUnknown."""
+    grant = grant_of(request)
+    names = (share.lower(), schema.lower(), table.lower())
+    if names != (grant.listing.share_name.lower(), SCHEMA, TABLE):
+        raise NameUnknown
+    return grant
+
+
+def _share(grant: Grant) -> dict[str, str]:
+    return {"name": grant.listing.share_name, "id": str(grant.listing.public_id)}
+
+
+def _asked_version(grant: Grant, query: protocol.TableQuery) -> int:
+    if query.version is not None:
+        return check_version(grant.listing, query.version)
+    if query.timestamp is not None:
+        return version_at(grant.listing, query.timestamp)
+    return current_version(grant.listing)
+
+
+def _first_files(files: list[TableFile], row_limit: int | None) -> list[TableFile]:
+    """Return as many files as hold the rows that the reader wants; a hint, so it may be more."""
+    if row_limit is None:
+        return files
+    chosen: list[TableFile] = []
+    for file in files:
+        if sum(one.row_count for one in chosen) >= row_limit:
+            break
+        chosen.append(file)
+    return chosen
+
+
+def _head_lines(grant: Grant) -> list[bytes]:
+    listing = grant.listing
+    fields = [
+        protocol.SchemaField(column.name, column.kind, column.unit, column.field)
+        for column in describe_table(grant.consent)
+    ]
+    metadata = protocol.metadata_line(
+        table_id=str(listing.public_id), name=TABLE, description=listing.title, fields=fields
+    )
+    return [protocol.protocol_line(), metadata]
+
+
+def _file_action(request: HttpRequest, grant: Grant, file: TableFile, at: datetime) -> protocol.FileAction:
+    signature = sign_link(token_id=grant.token.public_id, file_id=file.public_id)
+    path = reverse("sharing_file", args=[file.public_id])
+    return protocol.FileAction(
+        url=request.build_absolute_uri(f"{path}?{urlencode({SIGNATURE_PARAMETER: signature})}"),
+        id=file.public_id.hex,
+        size=file.size,
+        row_count=file.row_count,
+        first_at=file.first_at or at,
+        last_at=file.last_at or at,
+        version=file.version,
+        added_at=file.added_at,
+        expires_at=at + timedelta(seconds=LINK_SECONDS),
+    )
+
+
+def _page(request: HttpRequest, items: list[dict[str, str]]) -> HttpResponse:
+    most, token = request.GET.get("maxResults", ""), request.GET.get("pageToken", "")
+    return _json(protocol.page(items, most=most, token=token))
+
+
+def _json(content: dict[str, Any]) -> HttpResponse:
+    response = HttpResponse(orjson.dumps(content), content_type="application/json; charset=utf-8")
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def _ndjson(lines: list[bytes], version: int) -> HttpResponse:
+    response = HttpResponse(protocol.join_lines(lines), content_type=protocol.NDJSON)
+    response[protocol.VERSION_HEADER] = str(version)
+    response["Cache-Control"] = "no-store"
+    return response

@@ -1,0 +1,53 @@
+"""Remove files that nobody can ask for any more."""
+
+from datetime import datetime, timedelta
+
+from django.core.files.storage import default_storage
+from django.db import transaction
+from django.db.models import Max
+
+from marketplace.delivery.files import FOLDER, delete_file
+from marketplace.delivery.models import DeliveryTable, Segment, SegmentCut
+
+# Longer than any link and most readers of an older version need; a busy table makes a file every half minute.
+_KEPT_FOR = timedelta(hours=6)
+_MOST_AT_ONCE = 1000
+
+
+def sweep_files(*, at: datetime) -> int:
+    """Remove replaced segments with their cuts, and files that no row names, once they are old. Returns how many."""
+    return _sweep_segments(at) + _sweep_orphans(at)
+
+
+def _sweep_segments(at: datetime) -> int:
+    old = list(Segment.objects.filter(removed_at__lt=at - _KEPT_FOR).order_by("pk")[:_MOST_AT_ONCE])
+    with transaction.atomic():
+        paths = [segment.path for segment in old]
+        paths += SegmentCut.objects.filter(segment__in=old).values_list("path", flat=True)
+        newest = Segment.objects.filter(pk__in=[segment.pk for segment in old]).values_list("table")
+        for table_id, version in newest.annotate(version=Max("removed_version")):
+            table = DeliveryTable.objects.select_for_update().get(pk=table_id)
+            table.oldest_version = max(table.oldest_version, version)
+            table.save(update_fields=["oldest_version"])
+        SegmentCut.objects.filter(segment__in=old).delete()
+        Segment.objects.filter(pk__in=[segment.pk for segment in old]).delete()
+    for path in paths:
+        delete_file(path)
+    return len(paths)
+
+
+def _sweep_orphans(at: datetime) -> int:
+    """A crash between writing a file and its row leaves the file alone; a new file may still be waiting for its row."""
+    count = 0
+    if not default_storage.exists(FOLDER):
+        return count
+    for folder in default_storage.listdir(FOLDER)[0]:
+        names = default_storage.listdir(f"{FOLDER}/{folder}")[1]
+        paths = {f"{FOLDER}/{folder}/{name}" for name in names}
+        paths -= set(Segment.objects.filter(path__in=paths).values_list("path", flat=True))
+        paths -= set(SegmentCut.objects.filter(path__in=paths).values_list("path", flat=True))
+        for path in paths:
+            if default_storage.get_modified_time(path) < at - _KEPT_FOR:
+                delete_file(path)
+                count += 1
+    return count

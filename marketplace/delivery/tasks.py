@@ -1,0 +1,28 @@
+from celery import shared_task
+from django.utils import timezone
+
+from marketplace.delivery.services import refresh_table, sweep_files
+from marketplace.delivery.waiting import tables_to_refresh
+from marketplace.listings.models import Listing
+
+# A nudge that is not taken by then is not needed: the next sweep gives it again.
+_NUDGE_SECONDS = 15
+
+
+@shared_task(autoretry_for=(OSError,), max_retries=3, retry_backoff=2)
+def refresh_table_task(listing_id: int) -> None:
+    listing = Listing.objects.filter(pk=listing_id).first()
+    if listing is not None:
+        refresh_table(listing=listing, at=timezone.now())
+
+
+@shared_task
+def refresh_tables_task() -> None:
+    """Find the tables that have fallen behind and have each refreshed."""
+    for listing_id in tables_to_refresh(timezone.now()):
+        refresh_table_task.apply_async(args=[listing_id], expires=_NUDGE_SECONDS)
+
+
+@shared_task
+def sweep_files_task() -> None:
+    sweep_files(at=timezone.now())

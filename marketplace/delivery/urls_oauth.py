@@ -1,0 +1,9 @@
+from django.urls import path
+
+from marketplace.delivery import oauth
+
+oauth_urlpatterns = [
+    path("introspect", oauth.introspect, name="oauth_introspect"),
+    path("revoke", oauth.revoke, name="oauth_revoke"),
+]
+urlpatterns = oauth_urlpatterns

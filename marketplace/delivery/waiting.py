@@ -1,0 +1,56 @@
+"""Which tables have fallen behind."""
+
+from datetime import datetime, timedelta
+
+from django.db.models import Exists, F, OuterRef, Q
+
+from devices.models import ReadingFile
+from marketplace.consents.models import ConsentDevice
+from marketplace.delivery.quality import QUALITY_REST
+from marketplace.listings.models import Listing
+from marketplace.purchases.models import Purchase
+
+# A reading file's time is taken before its transaction commits; looking back a little finds those that committed late.
+_LOOK_BACK = timedelta(minutes=1)
+# A device that sends all the time makes a new version at most this often; a purchase does not wait for it.
+_REST = timedelta(seconds=30)
+
+
+def needs_quality(at: datetime) -> Q:
+    """Listings whose figures are older than their table, measured again at most once a minute."""
+    is_older = Q(quality__measured_at__lt=F("delivery_table__updated_at"))
+    return Q(quality=None) | (is_older & Q(quality__measured_at__lte=at - QUALITY_REST))
+
+
+def tables_to_refresh(at: datetime) -> list[int]:
+    """Return the pks of listings, published and still held by their consents, whose table may lack something.
+
+    New reading files, a purchase made after the last refresh, held-back readings that have become due, old figures.
+    """
+    members = ConsentDevice.objects.filter(consent=OuterRef(OuterRef("consent")))
+    new_files = ReadingFile.objects.filter(
+        device__in=members.values("device"),
+        updated_at__gte=OuterRef("delivery_table__refreshed_at") - _LOOK_BACK,
+    )
+    new_purchases = Purchase.objects.filter(
+        listing=OuterRef("pk"), purchased_at__gt=OuterRef("delivery_table__refreshed_at")
+    )
+    is_behind = (
+        Q(delivery_table__refreshed_at=None)
+        | Q(delivery_table__next_due_at__lte=at)
+        | Q(Exists(new_files), delivery_table__updated_at__lte=at - _REST)
+        | needs_quality(at)
+        | Exists(new_purchases)
+    )
+    published = Listing.objects.filter(
+        published_at__lte=at,
+        withdrawn_at=None,
+        consent__withdrawn_at=None,
+        consent__valid_from__lte=at,
+        consent__valid_until__gt=at,
+    )
+    return list(
+        published.filter(is_behind)
+        .order_by(F("delivery_table__refreshed_at").asc(nulls_first=True))
+        .values_list("pk", flat=True)
+    )

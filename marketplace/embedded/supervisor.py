@@ -1,0 +1,217 @@
+"""`make run`: start everything on this machine, print the address, stop everything in reverse order.
+
+PostgreSQL -> Valkey -> migrate -> web -> worker with beat -> demo market. Settings come from the environment: HOST,
+PORT, VAR_DIR, DATABASE_URL and REDIS_URL (used instead of the embedded servers), SEED_DEMO=0 (an empty market).
+"""
+
+import fcntl
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from types import FrameType
+from typing import IO
+
+from marketplace.embedded.addresses import Services
+from marketplace.embedded.processes import ServiceError, start_child, stop_child, wait_until
+from marketplace.embedded.services import EmbeddedServices, services_folder, write_services
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SEED_COMMAND = ROOT / "marketplace" / "web" / "management" / "commands" / "seed_demo.py"
+WEB_WORKERS = 2
+WEB_THREADS = 32
+JOB_THREADS = 4
+
+
+class StopRequestedError(Exception):
+    """Ctrl-C, or a polite kill."""
+
+
+class Supervisor:
+    def __init__(self) -> None:
+        self.var_dir = Path(os.environ.get("VAR_DIR") or ROOT / "var").resolve()
+        self.host = os.environ.get("HOST") or "127.0.0.1"
+        self.port = int(os.environ.get("PORT") or 8000)
+        self.address = f"http://{'127.0.0.1' if self.host == '0.0.0.0' else self.host}:{self.port}"
+        self.logs = self.var_dir / "logs"
+        self.environment = dict(os.environ) | {"VAR_DIR": str(self.var_dir), "PYTHONUNBUFFERED": "1"}
+        self.services = EmbeddedServices(services_folder(self.var_dir))
+        self.written: Path | None = None
+        self.children: list[tuple[str, subprocess.Popen[bytes]]] = []
+        self.lock: IO[str] | None = None
+
+    def run(self) -> int:
+        """Run until a signal comes (0) or a child ends by itself (1)."""
+        self.hold_lock()
+        self.check_port()
+        try:
+            self.start_services()
+            self.finish("migrate", "migrate", "--no-input")
+            self.start_web()
+            self.start_worker()
+            if os.environ.get("SEED_DEMO", "1") != "0" and SEED_COMMAND.exists():
+                say("Filling the demo market ...")
+                self.finish("seed", "seed_demo")
+            self.greet()
+            return self.watch()
+        except StopRequestedError:
+            say("Stopping ...")
+            return 0
+        finally:
+            self.stop()
+
+    def hold_lock(self) -> None:
+        """One run per VAR_DIR. The kernel drops the lock with the process, however that ends."""
+        for folder in (self.logs, self.var_dir / "static"):
+            folder.mkdir(parents=True, exist_ok=True)
+        lock = (self.var_dir / "run.lock").open("a+")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise ServiceError(
+                f"Ownstream is running here already: {lock.read().strip()}. Stop that one first (Ctrl-C there)."
+            ) from None
+        lock.truncate(0)
+        lock.write(f"{self.address}, process {os.getpid()}\n")
+        lock.flush()
+        self.lock = lock
+
+    def check_port(self) -> None:
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((self.host, self.port))
+            except OSError as error:
+                raise ServiceError(
+                    f"Cannot listen on {self.host} port {self.port}: {error.strerror}. Try another: make run PORT=8001"
+                ) from None
+
+    def start_services(self) -> None:
+        """Start the servers that the environment does not name, and tell our children and manage.py where they are."""
+        found = Services()
+        if not self.environment.get("DATABASE_URL"):
+            say("Starting PostgreSQL ...")
+            self.environment["DATABASE_URL"] = self.services.start_postgres()
+            found = Services(database_url=self.environment["DATABASE_URL"])
+        if not self.environment.get("REDIS_URL"):
+            say("Starting Valkey ...")
+            self.environment["REDIS_URL"], self.environment["CACHE_URL"] = self.services.start_valkey()
+            found = Services(found.database_url, self.environment["REDIS_URL"], self.environment["CACHE_URL"])
+        self.written = write_services(self.var_dir, found)
+
+    def start_web(self) -> None:
+        arguments = ["--interface", "wsgi", "--host", self.host, "--port", str(self.port), "--no-ws"]
+        arguments += [
+            "--workers",
+            str(WEB_WORKERS),
+            "--blocking-threads",
+            str(WEB_THREADS),
+            "marketplace.wsgi:application",
+        ]
+        child = self.start("web", "-m", "granian", *arguments)
+        wait_until(self.answers, child=child, name="The web server", log=self.log("web"))
+        say(f"Ownstream is at {self.address}")
+
+    def start_worker(self) -> None:
+        """One worker for both queues, with the timer inside; production runs them apart (see compose.yaml)."""
+        arguments = ["-A", "marketplace.celery", "worker", "-B", "-P", "threads", "-c", str(JOB_THREADS)]
+        arguments += ["-Q", "celery,ledger", "-n", f"embedded-{os.getpid()}@%h", "--loglevel", "INFO"]
+        self.start("worker", "-m", "celery", *arguments, "--without-gossip", "--without-mingle")
+
+    def answers(self) -> bool:
+        """Say whether the web server answers at all; what /health says is not the question yet."""
+        try:
+            with urllib.request.urlopen(f"{self.address}/health", timeout=5):  # noqa: S310 - our own address
+                return True
+        except urllib.error.HTTPError:
+            return True
+        except OSError:
+            return False
+
+    def start(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
+        with self.log(name).open("wb") as output:
+            child = start_child([sys.executable, *arguments], environment=self.environment, output=output, folder=ROOT)
+        self.children.append((name, child))
+        return child
+
+    def finish(self, name: str, *arguments: str) -> None:
+        """Run a manage.py command to its end while watching the others."""
+        child = self.start(name, "manage.py", *arguments)
+        while child.poll() is None:
+            self.check_children(besides=child)
+            time.sleep(0.05)
+        self.children.remove((name, child))
+        if child.returncode != 0:
+            raise ServiceError(f"manage.py {arguments[0]} failed. The end of {self.log(name)}:\n{self.tail(name)}")
+
+    def watch(self) -> int:
+        while True:
+            self.check_children()
+            time.sleep(0.25)
+
+    def check_children(self, besides: subprocess.Popen[bytes] | None = None) -> None:
+        for name, child in [*self.services.children, *self.children]:
+            if child is not besides and child.poll() is not None:
+                log = self.services.log(name) if (name, child) in self.services.children else self.log(name)
+                tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+                raise ServiceError(f"{name} ended with code {child.returncode}. The end of {log}:\n{tail}")
+
+    def stop(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        while self.children:
+            stop_child(self.children.pop()[1])
+        if self.written:
+            self.written.unlink(missing_ok=True)
+        self.services.stop()
+
+    def greet(self) -> None:
+        """Print the address and the demo log-ins."""
+        try:
+            people = json.loads((self.var_dir / "demo.json").read_text())["people"]
+        except (OSError, ValueError, KeyError):
+            people = []
+        lines = [f"  {person['email']:<32} {person['password']:<24} {person.get('role', '')}" for person in people]
+        say(
+            "\n".join(
+                ["", f"  Ownstream is at {self.address}", "", *lines, "", f"  Logs: {self.logs}   Stop: Ctrl-C", ""]
+            )
+        )
+
+    def log(self, name: str) -> Path:
+        return self.logs / f"{name}.log"
+
+    def tail(self, name: str) -> str:
+        return "\n".join(self.log(name).read_text(errors="replace").splitlines()[-15:])
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+def request_stop(number: int, frame: FrameType | None) -> None:
+    raise StopRequestedError
+
+
+def main() -> int:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, request_stop)
+    try:
+        return Supervisor().run()
+    except StopRequestedError:
+        return 0
+    except ServiceError as error:
+        print(error, file=sys.stderr, flush=True)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import Self
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVectorField
+from django.db import models
+from django.db.models import Exists, F, OuterRef, Q
+
+from ledger.models import Entry
+from marketplace.consents.models import Consent
+
+
+class Category(models.TextChoices):
+    WEATHER = "weather", "Weather"
+    ENERGY = "energy", "Energy"
+    AIR = "air", "Air quality"
+    MOBILITY = "mobility", "Mobility and charging"
+    OTHER = "other", "Other"
+
+
+class ListingState(models.TextChoices):
+    """Derived, never stored: see ListingQuerySet.live_at and Listing.state."""
+
+    DRAFT = "draft", "Draft"
+    WAITING = "waiting", "Waiting for the log"
+    LIVE = "live", "Live"
+    WITHDRAWN = "withdrawn", "Withdrawn"
+    ENDED = "ended", "Ended with its consent"
+
+
+def _in_log(column: str) -> Exists:
+    return Exists(Entry.objects.filter(entry_id=OuterRef(column)))
+
+
+class ListingQuerySet(models.QuerySet["Listing"]):
+    def live_at(self, at: datetime) -> Self:
+        """Published, under an active consent, both recorded in a signed checkpoint."""
+        consent_holds = Q(consent__withdrawn_at=None) | Q(consent__withdrawn_at__gt=at)
+        return self.filter(
+            consent_holds,
+            _in_log("entry_id"),
+            _in_log("consent__entry_id"),
+            published_at__lte=at,
+            withdrawn_at=None,
+            consent__valid_from__lte=at,
+            consent__valid_until__gt=at,
+        )
+
+
+class Listing(models.Model):
+    """What a seller offers under one consent."""
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    seller = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="listings")
+    consent = models.ForeignKey(Consent, models.PROTECT, related_name="listings")
+    title = models.CharField(max_length=120)
+    summary = models.TextField(max_length=4000)
+    category = models.CharField(max_length=16, choices=Category)
+    licence_text = models.TextField(max_length=8000)
+    country = models.CharField(max_length=2, blank=True)
+    measures = ArrayField(models.CharField(max_length=64), default=list)
+    share_name = models.SlugField(max_length=80, unique=True)
+    created_at = models.DateTimeField()
+    published_at = models.DateTimeField(null=True)
+    withdrawn_at = models.DateTimeField(null=True)
+    revision = models.PositiveIntegerField(default=0, help_text="Counts the publications: a new price is a new one.")
+    entry_id = models.UUIDField(null=True, unique=True)
+    withdrawal_entry_id = models.UUIDField(null=True, unique=True)
+    search_vector = SearchVectorField(null=True, editable=False)
+
+    objects = ListingQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-published_at", "-id"]
+        indexes = [
+            GinIndex(fields=["search_vector"], name="listing_search"),
+            GinIndex(fields=["measures"], name="listing_measures"),
+            models.Index(F("published_at").desc(), F("id").desc(), name="listing_newest"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(published_at=None, entry_id=None) | Q(published_at__isnull=False, entry_id__isnull=False),
+                name="listing_publication_is_recorded",
+            ),
+            models.CheckConstraint(
+                condition=Q(withdrawn_at=None, withdrawal_entry_id=None)
+                | Q(withdrawn_at__isnull=False, withdrawal_entry_id__isnull=False),
+                name="listing_withdrawal_is_recorded",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class Plan(models.Model):
+    """A price of a listing. price_micros is what the buyer pays, market fee included."""
+
+    class Kind(models.TextChoices):
+        FREE = "free", "Free: the history up to now"
+        ONE_OFF = "one_off", "One-off: the history up to now"
+        PERIOD = "period", "A period from now on"
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    listing = models.ForeignKey(Listing, models.CASCADE, related_name="plans")
+    kind = models.CharField(max_length=8, choices=Kind)
+    price_micros = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    period_days = models.PositiveSmallIntegerField(null=True)
+    position = models.PositiveSmallIntegerField()
+
+    class Meta:
+        ordering = ["position"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(kind="free", price_micros=0) | (~Q(kind="free") & Q(price_micros__gt=0)),
+                name="plan_price_fits_kind",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind="period", period_days__gt=0) | (~Q(kind="period") & Q(period_days=None)),
+                name="plan_period_fits_kind",
+            ),
+            models.UniqueConstraint(fields=["listing", "position"], name="plan_position_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.get_kind_display()
+
+
+class ListingQuality(models.Model):
+    """What was measured about a listing's data, never what the seller claims."""
+
+    listing = models.OneToOneField(Listing, models.CASCADE, related_name="quality")
+    measured_at = models.DateTimeField()
+    row_count = models.BigIntegerField()
+    reading_count = models.BigIntegerField()
+    first_reading_at = models.DateTimeField(null=True)
+    last_reading_at = models.DateTimeField(null=True, db_index=True)
+    coverage = models.FloatField(help_text="Share of the expected rows that are there, 0 to 1.")
+    gap_count = models.PositiveIntegerField()
+    signed_share = models.FloatField(help_text="Share of readings that came in a verified signed batch, 0 to 1.")
+    sparkline = ArrayField(models.FloatField(), default=list)
+
+    def __str__(self) -> str:
+        return f"Quality of {self.listing_id}"

@@ -1,0 +1,39 @@
+"""Why a purchase is refused. Too little money is wallet.errors.InsufficientFunds."""
+
+from marketplace.errors import MarketError
+
+
+class PurchaseError(MarketError):
+    code = "purchase_refused"
+
+
+class ListingNotForSale(PurchaseError):
+    code = "listing_not_for_sale"
+    sentence = "This listing is no longer for sale."
+
+
+class PlanNotOffered(PurchaseError):
+    code = "plan_not_offered"
+    sentence = "This listing does not offer that plan. Look at its plans again."
+
+
+class PriceChanged(PurchaseError):
+    """details: quoted_micros, price_micros, currency."""
+
+    code = "price_changed"
+    sentence = "The price changed since it was shown to you. Look at the new price before you buy."
+
+
+class OwnListing(PurchaseError):
+    code = "own_listing"
+    sentence = "This is your own listing. You have its data already."
+
+
+class BuyerNotAllowed(PurchaseError):
+    code = "buyer_not_allowed"
+    sentence = "The owner allows this data only to people named by e-mail address, and no verified address of yours is."
+
+
+class RequestRepeated(PurchaseError):
+    code = "idempotency_conflict"
+    sentence = "This request was made before with other content. Start again with a new key."

@@ -1,0 +1,185 @@
+"""Buy. The sale, the money and the log record are written in one transaction, or none of them."""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
+
+from allauth.account.models import EmailAddress
+from django.conf import settings
+from django.db import connection, transaction
+
+from ledger.services import commit_subject, submit_entry
+from marketplace.accounts.models import User
+from marketplace.consents.models import Audience
+from marketplace.listings.models import Listing, Plan
+from marketplace.purchases import entries
+from marketplace.purchases.errors import (
+    BuyerNotAllowed,
+    ListingNotForSale,
+    OwnListing,
+    PlanNotOffered,
+    PriceChanged,
+    RequestRepeated,
+)
+from marketplace.purchases.models import Purchase
+from marketplace.purchases.pricing import Quote, quote
+from marketplace.wallet.models import Account, Transfer
+from marketplace.wallet.services import accounts_of, post_transfer
+
+logger = logging.getLogger(__name__)
+
+HISTORY_ACCESS = timedelta(days=365)
+ACCESS_AFTER_PERIOD = timedelta(days=30)
+
+
+@dataclass(frozen=True)
+class Window:
+    """Which data a purchase opens (starts_at None: from the first reading on), and until when it may be fetched."""
+
+    starts_at: datetime | None
+    ends_at: datetime
+    access_until: datetime
+
+
+@transaction.atomic
+def buy_listing(
+    *,
+    listing: Listing,
+    plan: Plan,
+    buyer: User,
+    quoted_micros: int,
+    at: datetime,
+    idempotency_key: UUID | None = None,
+) -> Purchase:
+    """Buy one plan of a listing at the price that the buyer was shown.
+
+    quoted_micros: that price, all fees included, in millionths of the plan's currency unit.
+    at: the moment of the click, UTC.
+    idempotency_key: a repeat with the buyer's same key returns the purchase that was made then and moves no money.
+    Raises: ListingNotForSale, OwnListing, BuyerNotAllowed, PlanNotOffered, PriceChanged, RequestRepeated,
+    wallet.errors.InsufficientFunds. Nothing is written when it raises.
+
+    Locks, in this order: the request's key; the listing and its consent, shared, so that buyers do not wait for each
+    other while a withdrawal waits for them or they for it; the two commitment secrets; the buyer's wallet, last because
+    it is held until the commit.
+    """
+    if idempotency_key is not None:
+        earlier = _find_earlier(buyer, idempotency_key)
+        if earlier is not None:
+            if (earlier.listing_id, earlier.plan_id, earlier.price_micros) != (listing.pk, plan.pk, quoted_micros):
+                raise RequestRepeated
+            return earlier
+    listing = _lock_for_sale(listing, at)
+    plan = _check_offer(listing, plan, buyer, quoted_micros)
+    return _record_purchase(listing, plan, buyer, at, idempotency_key)
+
+
+def _find_earlier(buyer: User, key: UUID) -> Purchase | None:
+    """Wait for a request with the same key that is under way, then look for what it made."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"purchase {buyer.pk} {key}"])
+    return Purchase.objects.for_buyer(buyer).filter(idempotency_key=key).first()
+
+
+def _lock_for_sale(listing: Listing, at: datetime) -> Listing:
+    """Hold off withdrawals, then read the listing anew. Django knows no FOR SHARE."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT 1 FROM listings_listing l JOIN consents_consent c ON c.id = l.consent_id WHERE l.id = %s FOR SHARE",
+            [listing.pk],
+        )
+    fresh = Listing.objects.live_at(at).select_related("consent", "seller").filter(pk=listing.pk).first()
+    # A withdrawal that was committed first wins, even when it was asked for after this click.
+    if fresh is None or fresh.consent.withdrawn_at is not None:
+        raise ListingNotForSale
+    return fresh
+
+
+def _check_offer(listing: Listing, plan: Plan, buyer: User, quoted_micros: int) -> Plan:
+    if listing.seller_id == buyer.pk:
+        raise OwnListing
+    if listing.consent.audience == Audience.NAMED and not is_named_buyer(listing, buyer):
+        raise BuyerNotAllowed
+    offered = Plan.objects.filter(listing=listing, pk=plan.pk).first()
+    if offered is None:
+        raise PlanNotOffered
+    if offered.price_micros != quoted_micros:
+        raise PriceChanged(quoted_micros=quoted_micros, price_micros=offered.price_micros, currency=offered.currency)
+    return offered
+
+
+def is_named_buyer(listing: Listing, buyer: User) -> bool:
+    """Say whether the consent names one of the buyer's addresses, counting only those that were verified."""
+    verified = EmailAddress.objects.filter(user=buyer, verified=True).values_list("email", flat=True)
+    return listing.consent.named_buyers.filter(email__in=[email.lower() for email in verified]).exists()
+
+
+def window_of(plan: Plan, at: datetime) -> Window:
+    """Return what buying a plan at a moment opens."""
+    if plan.kind == Plan.Kind.PERIOD:
+        ends_at = at + timedelta(days=plan.period_days or 0)
+        return Window(at, ends_at, ends_at + ACCESS_AFTER_PERIOD)
+    return Window(None, at, at + HISTORY_ACCESS)
+
+
+def _record_purchase(listing: Listing, plan: Plan, buyer: User, at: datetime, key: UUID | None) -> Purchase:
+    public_id = uuid4()
+    price = quote(plan.price_micros, settings.MARKET_FEE_BASIS_POINTS)
+    window = window_of(plan, at)
+    entry_id = _submit_record(public_id, listing, plan, buyer, price=price, window=window, at=at)
+    purchase = Purchase.objects.create(
+        public_id=public_id,
+        listing=listing,
+        plan=plan,
+        buyer=buyer,
+        price_micros=price.total_micros,
+        fee_micros=price.fee_micros,
+        seller_micros=price.seller_micros,
+        currency=plan.currency,
+        purchased_at=at,
+        window_from=window.starts_at,
+        window_until=window.ends_at,
+        access_until=window.access_until,
+        transfer=_pay(public_id, listing, buyer, price, at) if price.total_micros else None,
+        entry_id=entry_id,
+        idempotency_key=key,
+    )
+    logger.info("purchase.made", extra={"purchase_id": str(public_id), "entry_id": str(entry_id)})
+    return purchase
+
+
+def _submit_record(
+    public_id: UUID, listing: Listing, plan: Plan, buyer: User, *, price: Quote, window: Window, at: datetime
+) -> UUID:
+    people = sorted([buyer.public_id, listing.seller.public_id])
+    # In the order of their ids: two first-time traders who buy from each other would else wait in a circle.
+    handles = {person: commit_subject(kind="person", subject_id=person) for person in people}
+    body = entries.purchase_recorded(
+        purchase=public_id,
+        listing=listing.public_id,
+        consent=listing.consent.public_id,
+        plan=plan.public_id,
+        plan_kind=plan.kind,
+        buyer=handles[buyer.public_id],
+        seller=handles[listing.seller.public_id],
+        price=price,
+        currency=plan.currency,
+        window_from=window.starts_at,
+        window_until=window.ends_at,
+        access_until=window.access_until,
+    )
+    refs = [str(public_id), str(listing.public_id), str(listing.consent.public_id)]
+    return submit_entry(kind="purchase.recorded", body=body, key=public_id, at=at, refs=refs)
+
+
+def _pay(public_id: UUID, listing: Listing, buyer: User, price: Quote, at: datetime) -> Transfer:
+    accounts = accounts_of(people=[buyer, listing.seller], kinds=[Account.Kind.MARKET_FEE, Account.Kind.ROUNDING])
+    amounts = [-price.total_micros, price.seller_micros, price.fee_micros, price.rounding_micros]
+    return post_transfer(
+        idempotency_key=public_id,
+        kind=Transfer.Kind.PURCHASE,
+        postings=[(account, amount) for account, amount in zip(accounts, amounts, strict=True) if amount],
+        reference=public_id,
+        at=at,
+    )

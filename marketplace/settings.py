@@ -1,0 +1,319 @@
+"""All settings, read from the environment once. An unsafe production value is a start-up error."""
+
+import os
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+from marketplace.embedded.addresses import find_services
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+
+def env_text(name: str, default: str = "") -> str:
+    return os.environ.get(name, "").strip() or default
+
+
+def env_flag(name: str, default: bool = False) -> bool:
+    text = env_text(name, "1" if default else "0").lower()
+    if text not in {"0", "1", "true", "false", "yes", "no"}:
+        raise ImproperlyConfigured(f"{name} must be 1 or 0, not {text!r}.")
+    return text in {"1", "true", "yes"}
+
+
+def env_number(name: str, default: int) -> int:
+    text = env_text(name, str(default))
+    if not text.lstrip("-").isdigit():
+        raise ImproperlyConfigured(f"{name} must be a whole number, not {text!r}.")
+    return int(text)
+
+
+def env_list(name: str, default: str = "") -> list[str]:
+    return [part.strip() for part in env_text(name, default).split(",") if part.strip()]
+
+
+# The embedded run: everything on one machine, for trying, developing and testing.
+IS_PRODUCTION = env_flag("PRODUCTION")
+IS_EMBEDDED = not IS_PRODUCTION
+VAR_DIR = Path(env_text("VAR_DIR", str(BASE_DIR / "var")))
+DEBUG = env_flag("DEBUG") and not IS_PRODUCTION
+
+
+def required(name: str, embedded_value: str) -> str:
+    """Return a setting that production must bring and the embedded run may default."""
+    value = env_text(name)
+    if not value and IS_PRODUCTION:
+        raise ImproperlyConfigured(f"{name} must be set in production.")
+    return value or embedded_value
+
+
+SECRET_KEY = required("SECRET_KEY", "embedded-only-key-never-used-in-production-0123456789abcdefghij")
+PUBLIC_URL = required("PUBLIC_URL", f"http://{env_text('HOST', '127.0.0.1')}:{env_text('PORT', '8000')}").rstrip("/")
+ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", "" if IS_PRODUCTION else "*")
+if IS_PRODUCTION and (not ALLOWED_HOSTS or "*" in ALLOWED_HOSTS):
+    raise ImproperlyConfigured("ALLOWED_HOSTS must name the hosts in production; * is refused.")
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+
+# ── Applications ────────────────────────────────────────────────────────────
+INSTALLED_APPS = [
+    "marketplace.web.admin_site.OwnstreamAdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.forms",
+    "django.contrib.humanize",
+    "django.contrib.messages",
+    "django.contrib.postgres",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "csp",
+    "django_htmx",
+    "drf_spectacular",
+    "rest_framework",
+    "ledger",
+    "devices",
+    "marketplace.accounts",
+    "marketplace.wallet",
+    "marketplace.consents",
+    "marketplace.listings",
+    "marketplace.purchases",
+    "marketplace.access",
+    "marketplace.delivery",
+    "marketplace.api",
+    "marketplace.web",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "marketplace.web.middleware.TimeZoneMiddleware",
+    "marketplace.web.middleware.HtmxRedirectMiddleware",
+]
+
+ROOT_URLCONF = "marketplace.urls"
+WSGI_APPLICATION = "marketplace.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "marketplace.web.context.page_context",
+            ],
+            "builtins": ["marketplace.web.templatetags.ownstream"],
+        },
+    }
+]
+FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
+
+# ── Database, broker, cache ─────────────────────────────────────────────────
+SERVICES = find_services(VAR_DIR)
+
+
+def database_from(url: str) -> dict[str, object]:
+    """Translate postgresql://user:password@host:port/name?host=/socket/folder for Django."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"postgres", "postgresql"}:
+        raise ImproperlyConfigured("DATABASE_URL must start with postgresql://.")
+    query = dict(pair.split("=", 1) for pair in parts.query.split("&") if "=" in pair)
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": parts.path.lstrip("/"),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": unquote(query.get("host", parts.hostname or "")),
+        "PORT": str(parts.port or ""),
+        "OPTIONS": {"pool": {"min_size": 1, "max_size": env_number("DATABASE_POOL_SIZE", 20), "timeout": 20}},
+        "TEST": {"NAME": env_text("TEST_DATABASE_NAME") or None},
+    }
+
+
+DATABASE_URL = env_text("DATABASE_URL") or SERVICES.database_url
+REDIS_URL = env_text("REDIS_URL") or SERVICES.redis_url
+CACHE_URL = env_text("CACHE_URL") or SERVICES.cache_url or REDIS_URL
+if IS_PRODUCTION and not (env_text("DATABASE_URL") and env_text("REDIS_URL")):
+    raise ImproperlyConfigured("DATABASE_URL and REDIS_URL must be set in production.")
+DATABASES = {"default": database_from(DATABASE_URL)} if DATABASE_URL else {}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": CACHE_URL}}
+
+CELERY_BROKER_URL = REDIS_URL
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TIMEZONE = "UTC"
+# The sequencer is a worker of its own in production; embedded, one worker consumes both queues.
+CELERY_TASK_ROUTES = {"ledger.tasks.*": {"queue": "ledger"}}
+CELERY_BEAT_SCHEDULE = {
+    "worker-heartbeat": {"task": "marketplace.web.tasks.heartbeat_task", "schedule": 5.0},
+    "ledger-sequence": {"task": "ledger.tasks.sequence_task", "schedule": 1.0},
+    "devices-resolve": {"task": "devices.tasks.resolve_waiting_task", "schedule": 5.0},
+    "wallet-roll-up": {"task": "marketplace.wallet.tasks.roll_up_balances_task", "schedule": 30.0},
+    "delivery-refresh": {"task": "marketplace.delivery.tasks.refresh_tables_task", "schedule": 15.0},
+    "delivery-sweep": {"task": "marketplace.delivery.tasks.sweep_files_task", "schedule": 3600.0},
+}
+CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
+
+# ── People ──────────────────────────────────────────────────────────────────
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "allauth.account.auth_backends.AuthenticationBackend",
+]
+# The address is unique whatever its case: by a constraint on Lower(email), which this check does not see.
+SILENCED_SYSTEM_CHECKS = ["auth.W004"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "home"
+LOGOUT_REDIRECT_URL = "landing"
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_SIGNUP_FORM_CLASS = "marketplace.accounts.forms.SignupDetailsForm"
+ACCOUNT_EMAIL_VERIFICATION = "optional"
+ACCOUNT_EMAIL_SUBJECT_PREFIX = "Ownstream: "
+ACCOUNT_LOGOUT_ON_GET = False
+ACCOUNT_CHANGE_EMAIL = True
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if IS_PRODUCTION else "http"
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_ISSUER = "Ownstream"
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = IS_EMBEDDED
+
+# ── Mail ────────────────────────────────────────────────────────────────────
+DEFAULT_FROM_EMAIL = env_text("MAIL_FROM", "Ownstream <no-reply@ownstream.invalid>")
+SERVER_EMAIL = DEFAULT_FROM_EMAIL
+MAIL_FOLDER = VAR_DIR / "mail"
+if IS_EMBEDDED:
+    EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+    EMAIL_FILE_PATH = str(MAIL_FOLDER)
+else:
+    EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    EMAIL_HOST = required("MAIL_HOST", "")
+    EMAIL_PORT = env_number("MAIL_PORT", 587)
+    EMAIL_HOST_USER = env_text("MAIL_USER")
+    EMAIL_HOST_PASSWORD = env_text("MAIL_PASSWORD")
+    EMAIL_USE_TLS = env_flag("MAIL_USE_TLS", True)
+EMAIL_TIMEOUT = 10
+
+# ── Files ───────────────────────────────────────────────────────────────────
+STATIC_URL = "static/"
+STATIC_ROOT = VAR_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+MEDIA_ROOT = Path(env_text("MEDIA_ROOT", str(VAR_DIR / "files")))
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": (
+            "whitenoise.storage.CompressedManifestStaticFilesStorage"
+            if IS_PRODUCTION
+            else "django.contrib.staticfiles.storage.StaticFilesStorage"
+        )
+    },
+}
+WHITENOISE_USE_FINDERS = IS_EMBEDDED
+WHITENOISE_AUTOREFRESH = False
+
+# ── Language and time ───────────────────────────────────────────────────────
+LANGUAGE_CODE = "en-gb"
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+# ── Security ────────────────────────────────────────────────────────────────
+SESSION_COOKIE_NAME = "ownstream_session"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = IS_PRODUCTION
+CSRF_COOKIE_SECURE = IS_PRODUCTION
+SECURE_SSL_REDIRECT = IS_PRODUCTION
+SECURE_REDIRECT_EXEMPT = [r"^health$"]
+SECURE_HSTS_SECONDS = 31_536_000 if IS_PRODUCTION else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = IS_PRODUCTION
+SECURE_HSTS_PRELOAD = IS_PRODUCTION
+SECURE_REFERRER_POLICY = "same-origin"
+if IS_PRODUCTION:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "object-src": [NONE],
+        "base-uri": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+    }
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+
+# ── The product ─────────────────────────────────────────────────────────────
+LEDGER_ORIGIN = required("LEDGER_ORIGIN", "ownstream.invalid/log")
+# 32-byte Ed25519 seed as 64 hex digits, or a file of mode 0600 that holds it.
+LEDGER_SEED_HEX = env_text("LEDGER_SEED_HEX")
+LEDGER_SEED_FILE = Path(env_text("LEDGER_SEED_FILE", str(VAR_DIR / "keys" / "ledger.seed")))
+# Where money is real nobody gets to give himself some because a setting was forgotten.
+PAYMENT_PROVIDER = env_text("PAYMENT_PROVIDER", "none" if IS_PRODUCTION else "test")
+MARKET_CURRENCY = "EUR"
+MARKET_FEE_BASIS_POINTS = env_number("MARKET_FEE_BASIS_POINTS", 800)
+DEVICE_CLAIM_SECONDS = 600
+DEVICE_CLOCK_SKEW_SECONDS = 300
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "marketplace.api.authentication.ApiKeyAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "marketplace.api.errors.problem_response",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Ownstream API",
+    "DESCRIPTION": "Sell and buy the data of connected devices. The same acts as the web pages, as JSON.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"()": "marketplace.logs.EventFormatter"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": env_text("LOG_LEVEL", "INFO")},
+    # One line or two for each task that comes and goes, each second: the events of the features say more.
+    "loggers": {name: {"level": "WARNING"} for name in ("celery.app.trace", "celery.worker.strategy", "celery.beat")},
+}

@@ -1,0 +1,57 @@
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from marketplace.readonly import ReadOnlyAdmin, ReadOnlyLines
+from marketplace.wallet.models import Account, Posting, TopUp, Transfer
+
+
+class PostingLines(ReadOnlyLines):
+    model = Posting
+    fields = ("account", "amount_micros")
+
+
+@admin.register(Account)
+class AccountAdmin(ReadOnlyAdmin):
+    list_display = ("public_id", "kind", "owner", "currency", "balance")
+    list_filter = ("kind", "currency")
+    list_select_related = ("owner",)
+    search_fields = ("public_id", "owner__email")
+    fields = ("public_id", "kind", "owner", "currency", "balance", "rolled_micros")
+    readonly_fields = ("balance",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Account]:
+        return Account.objects.with_balance()
+
+    @admin.display(description="Balance in micros")
+    def balance(self, account: Any) -> int:
+        return account.balance_micros
+
+
+@admin.register(Transfer)
+class TransferAdmin(ReadOnlyAdmin):
+    list_display = ("public_id", "kind", "at", "reference")
+    list_filter = ("kind",)
+    date_hierarchy = "at"
+    search_fields = ("=public_id", "=reference", "=idempotency_key")
+    ordering = ("-id",)
+    inlines = (PostingLines,)
+
+
+@admin.register(Posting)
+class PostingAdmin(ReadOnlyAdmin):
+    list_display = ("transfer", "account", "amount_micros")
+    list_select_related = ("transfer", "account")
+    search_fields = ("=transfer__public_id", "=transfer__reference", "=account__public_id")
+    ordering = ("-id",)
+
+
+@admin.register(TopUp)
+class TopUpAdmin(ReadOnlyAdmin):
+    list_display = ("public_id", "user", "amount_micros", "currency", "state", "provider", "created_at", "settled_at")
+    list_filter = ("state", "provider")
+    list_select_related = ("user",)
+    date_hierarchy = "created_at"
+    search_fields = ("=public_id", "user__email")

@@ -1,0 +1,174 @@
+"""Accounts, transfers and postings: double entry in integer micros (millionths of the currency unit).
+
+How a balance is kept, and why it is right under concurrency (the rules themselves are in migration 0002):
+
+- Postings are the truth and are only ever inserted. A trigger that sees all postings of one INSERT keeps the balances,
+  so no road into the table leads past it.
+- A wallet that pays is locked (in id order), its waiting changes are added up, and the result may not be below zero.
+  Whoever pays from the same wallet at the same time waits for that lock and then sees the new balance.
+- Whoever receives is not locked: a BalanceChange row is inserted and waits. A thousand buyers of one seller therefore
+  never wait for each other. Balance = Account.rolled_micros + the waiting changes, read in one statement.
+- Waiting changes are added into rolled_micros when the account pays and by a periodic task, both under the account's
+  lock, by deleting the very rows that are added. No "id greater than the last one seen" is involved: ids become
+  visible out of order, deleted rows cannot be counted twice or missed.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, OuterRef, Q, Subquery, Sum, Window
+from django.db.models.functions import Coalesce
+
+
+class AccountQuerySet(models.QuerySet["Account"]):
+    def with_balance(self) -> Self:
+        """Add balance_micros. One statement, so that a roll-up in between cannot be seen half."""
+        waiting = (
+            BalanceChange.objects.filter(account=OuterRef("pk"))
+            .order_by()
+            .values("account")
+            .values_list(Sum("amount_micros"))
+        )
+        total = F("rolled_micros") + Coalesce(Subquery(waiting, output_field=models.BigIntegerField()), 0)
+        return self.annotate(balance_micros=total)
+
+
+class Account(models.Model):
+    """One purse in one currency. A wallet belongs to a person and never goes below zero."""
+
+    class Kind(models.TextChoices):
+        WALLET = "wallet", "Wallet"
+        MARKET_FEE = "market_fee", "Market fee"
+        ROUNDING = "rounding", "Rounding"
+        PROVIDER = "provider", "Payment provider"
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    kind = models.CharField(max_length=16, choices=Kind)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="wallet_accounts")
+    currency = models.CharField(max_length=3)
+    rolled_micros = models.BigIntegerField(default=0, editable=False)
+    # Only on rows that with_balance() read.
+    balance_micros: int
+
+    objects = AccountQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["owner", "currency"], condition=Q(kind="wallet"), name="wallet_one_per_owner"
+            ),
+            models.UniqueConstraint(
+                fields=["kind", "currency"], condition=~Q(kind="wallet"), name="wallet_one_market_account"
+            ),
+            models.CheckConstraint(
+                condition=Q(kind="wallet", owner__isnull=False) | (~Q(kind="wallet") & Q(owner__isnull=True)),
+                name="wallet_owner_fits_kind",
+            ),
+            models.CheckConstraint(
+                condition=~Q(kind="wallet") | Q(rolled_micros__gte=0), name="wallet_is_never_below_zero"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} {self.public_id}"
+
+
+class Transfer(models.Model):
+    """Money moved once. Its postings sum to zero; a mistake is reversed, never edited.
+
+    reference: the public id of what it was for (a purchase, a top-up).
+    """
+
+    class Kind(models.TextChoices):
+        TOP_UP = "top_up", "Top-up"
+        PURCHASE = "purchase", "Purchase"
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    idempotency_key = models.UUIDField(unique=True)
+    kind = models.CharField(max_length=32, choices=Kind)
+    reference = models.UUIDField(null=True, db_index=True)
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.public_id}"
+
+
+class PostingQuerySet(models.QuerySet["Posting"]):
+    def statement(self, account: Account) -> Self:
+        """The postings of one account, newest first, each with balance_after_micros."""
+        running = Window(Sum("amount_micros"), order_by=F("id").asc())
+        return (
+            self.filter(account=account)
+            .select_related("transfer")
+            .annotate(balance_after_micros=running)
+            .order_by("-id")
+        )
+
+
+class Posting(models.Model):
+    """One line of a transfer: amount_micros is added to the account (negative when it pays)."""
+
+    transfer = models.ForeignKey(Transfer, models.PROTECT, related_name="postings")
+    account = models.ForeignKey(Account, models.PROTECT, related_name="postings")
+    amount_micros = models.BigIntegerField()
+    # Only on rows that statement() read.
+    balance_after_micros: int
+
+    objects = PostingQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=~Q(amount_micros=0), name="posting_is_not_zero")]
+
+    def __str__(self) -> str:
+        return f"{self.amount_micros} to {self.account_id}"
+
+
+class BalanceChange(models.Model):
+    """A posting's amount that waits to be added into its account's rolled_micros. Only the database writes these."""
+
+    # The posting beside it holds the constraint; a second one would only cost locks on the receiver's row.
+    account = models.ForeignKey(Account, models.DO_NOTHING, db_constraint=False, related_name="waiting_changes")
+    amount_micros = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.amount_micros} to {self.account_id}"
+
+
+class TopUp(models.Model):
+    """Money that a person asked the payment provider to bring in."""
+
+    class State(models.TextChoices):
+        PENDING = "pending", "Waiting for the payment"
+        PAID = "paid", "Paid"
+        DECLINED = "declined", "Declined"
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="top_ups")
+    amount_micros = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    provider = models.CharField(max_length=16)
+    state = models.CharField(max_length=16, choices=State, default=State.PENDING)
+    created_at = models.DateTimeField()
+    settled_at = models.DateTimeField(null=True)
+    transfer = models.OneToOneField(Transfer, models.PROTECT, null=True)
+    idempotency_key = models.UUIDField(null=True)
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        constraints = [
+            models.CheckConstraint(condition=Q(amount_micros__gt=0), name="top_up_is_positive"),
+            models.UniqueConstraint(fields=["user", "idempotency_key"], name="top_up_once_per_key"),
+            models.CheckConstraint(
+                condition=Q(state="pending", settled_at=None, transfer=None)
+                | Q(state="declined", settled_at__isnull=False, transfer=None)
+                | Q(state="paid", settled_at__isnull=False, transfer__isnull=False),
+                name="top_up_state_fits",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.amount_micros} {self.currency} {self.state}"

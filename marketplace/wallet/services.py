@@ -1,0 +1,206 @@
+"""Move money and answer what is there. All amounts are integer micros."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.conf import settings
+from django.db import DatabaseError, connection, transaction
+from django.db.models import Q
+
+from marketplace.accounts.models import User
+from marketplace.wallet import providers
+from marketplace.wallet.errors import (
+    IdempotencyConflict,
+    InsufficientFunds,
+    ProviderUnknown,
+    TopUpSettled,
+    UnbalancedTransfer,
+)
+from marketplace.wallet.models import Account, TopUp, Transfer
+
+logger = logging.getLogger(__name__)
+
+_POST = """
+    SELECT * FROM wallet_post(
+        %s::uuid[], %s::text[], %s::uuid[], %s::timestamptz[], %s::int[], %s::bigint[], %s::bigint[]
+    )
+"""
+
+
+@dataclass(frozen=True)
+class TransferDraft:
+    """A transfer to post. postings: account and amount, negative where the account pays; they sum to zero."""
+
+    idempotency_key: UUID
+    kind: str
+    postings: Sequence[tuple[Account, int]]
+    reference: UUID | None
+    at: datetime
+
+
+def account_of(user: User) -> Account:
+    """Return the person's wallet in the market's currency; it is made on first use."""
+    return Account.objects.get_or_create(owner=user, kind=Account.Kind.WALLET, currency=settings.MARKET_CURRENCY)[0]
+
+
+def market_account(kind: str) -> Account:
+    """Return one of the market's own accounts (market_fee, rounding, provider); it is made on first use."""
+    return Account.objects.get_or_create(owner=None, kind=Account.Kind(kind), currency=settings.MARKET_CURRENCY)[0]
+
+
+def accounts_of(*, people: Sequence[User], kinds: Sequence[str]) -> list[Account]:
+    """Return the wallets of people and then the market's accounts of these kinds: one query once all are there."""
+    wallets = Q(kind=Account.Kind.WALLET, owner__in=people)
+    found: dict[tuple[str, int | None], Account] = {
+        (account.kind, account.owner_id): account
+        for account in Account.objects.filter(wallets | Q(kind__in=kinds), currency=settings.MARKET_CURRENCY)
+    }
+    # What is missing is made in one order, wallets first: two people's first purchases from each other would else wait
+    # in a circle for the accounts that the other is making.
+    for person in sorted(people, key=lambda one: one.pk):
+        if (Account.Kind.WALLET, person.pk) not in found:
+            found[Account.Kind.WALLET, person.pk] = account_of(person)
+    for kind in sorted(kinds):
+        if (kind, None) not in found:
+            found[kind, None] = market_account(kind)
+    return [found[Account.Kind.WALLET, person.pk] for person in people] + [found[kind, None] for kind in kinds]
+
+
+def balance_micros(account: Account) -> int:
+    return Account.objects.with_balance().get(pk=account.pk).balance_micros
+
+
+def post_transfer(
+    *,
+    idempotency_key: UUID,
+    kind: str,
+    postings: Sequence[tuple[Account, int]],
+    reference: UUID | None,
+    at: datetime,
+) -> Transfer:
+    """Post one transfer; see post_transfers."""
+    draft = TransferDraft(idempotency_key, kind, postings, reference, at)
+    return post_transfers([draft])[0]
+
+
+@transaction.atomic
+def post_transfers(drafts: Sequence[TransferDraft]) -> list[Transfer]:
+    """Post transfers, all or none, and return them in the order given.
+
+    A draft whose idempotency key is known moves nothing again: the transfer that was posted then is returned.
+    Call it once per transaction: two calls would take wallets out of order, and opposite payments could deadlock.
+    Raises: InsufficientFunds, UnbalancedTransfer, IdempotencyConflict (the key is known with other content).
+    """
+    keys = [draft.idempotency_key for draft in drafts]
+    if len(set(keys)) < len(keys):
+        raise IdempotencyConflict("Two transfers of one call carry the same key.")
+    lines = [(ordinal, *line) for ordinal, draft in enumerate(drafts, start=1) for line in draft.postings]
+    arrays = [
+        keys,
+        [str(draft.kind) for draft in drafts],
+        [draft.reference for draft in drafts],
+        [draft.at for draft in drafts],
+        [ordinal for ordinal, _, _ in lines],
+        [account.pk for _, account, _ in lines],
+        [amount for _, _, amount in lines],
+    ]
+    try:
+        return list(Transfer.objects.raw(_POST, arrays))
+    except DatabaseError as error:
+        raise _refusal(error) from error
+
+
+def _refusal(error: DatabaseError) -> Exception:
+    """Translate the SQLSTATEs of migration 0002; anything else stays what it is."""
+    diagnosis = getattr(error.__cause__, "diag", None)
+    state = getattr(diagnosis, "sqlstate", None)
+    if diagnosis is None or state not in {"WA001", "WA002", "WA003"}:
+        return error
+    if state == "WA001":
+        return InsufficientFunds(missing_micros=int(diagnosis.message_detail))
+    return UnbalancedTransfer() if state == "WA002" else IdempotencyConflict()
+
+
+@transaction.atomic
+def start_top_up(*, user: User, amount_micros: int, at: datetime, idempotency_key: UUID | None = None) -> TopUp:
+    """Ask the payment provider for money. Nothing moves before it says that the person paid.
+
+    Raises: ProviderUnknown, AmountOutOfRange, AmountNotWholeCents, IdempotencyConflict.
+    """
+    providers.check_amount(amount_micros)
+    fields = {
+        "amount_micros": amount_micros,
+        "currency": settings.MARKET_CURRENCY,
+        "provider": providers.configured(),
+        "created_at": at,
+    }
+    if idempotency_key is None:
+        return TopUp.objects.create(user=user, **fields)
+    top_up, _ = TopUp.objects.get_or_create(user=user, idempotency_key=idempotency_key, defaults=fields)
+    if top_up.amount_micros != amount_micros:
+        raise IdempotencyConflict
+    return top_up
+
+
+@transaction.atomic
+def settle_top_up(*, top_up: TopUp, outcome: str, at: datetime) -> TopUp:
+    """Take in what the provider says about a top-up: "pay" brings the money, "decline" closes it without.
+
+    Hearing the same twice changes nothing. Raises: TopUpSettled when it was settled the other way before, and
+    ProviderUnknown when its provider is not connected (any more).
+    """
+    if top_up.provider != providers.configured():
+        raise ProviderUnknown
+    top_up = TopUp.objects.select_for_update(no_key=True).select_related("user").get(pk=top_up.pk)
+    state = providers.state_after(outcome)
+    if top_up.state != TopUp.State.PENDING:
+        if top_up.state != state:
+            raise TopUpSettled
+        return top_up
+    if state == TopUp.State.PAID:
+        wallet, provider = accounts_of(people=[top_up.user], kinds=[Account.Kind.PROVIDER])
+        top_up.transfer = post_transfer(
+            idempotency_key=top_up.public_id,
+            kind=Transfer.Kind.TOP_UP,
+            postings=[(provider, -top_up.amount_micros), (wallet, top_up.amount_micros)],
+            reference=top_up.public_id,
+            at=at,
+        )
+    top_up.state, top_up.settled_at = state, at
+    top_up.save(update_fields=["state", "settled_at", "transfer"])
+    logger.info("top_up.settled", extra={"top_up_id": str(top_up.public_id), "state": str(state)})
+    return top_up
+
+
+def roll_up_balances(*, at_least: int = 1000) -> int:
+    """Add the waiting changes of every account that has at least so many into its balance. Returns how many accounts.
+
+    Reading a balance sums the waiting changes, so this only keeps reading fast; it changes no balance.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT account_id FROM wallet_balancechange GROUP BY account_id HAVING count(*) >= %s", [at_least]
+        )
+        accounts = [row[0] for row in cursor.fetchall()]
+        for account in accounts:
+            # One statement and so one short lock an account: payers of the others do not wait.
+            cursor.execute("SELECT wallet_roll_up(%s::bigint[])", [[account]])
+    return len(accounts)
+
+
+def unsound_accounts() -> list[int]:
+    """Return the ids of accounts whose kept balance differs from the sum of their postings. Empty when all is well."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT a.id FROM wallet_account a WHERE
+                a.rolled_micros
+                + (SELECT coalesce(sum(amount_micros), 0) FROM wallet_balancechange WHERE account_id = a.id)
+                <> (SELECT coalesce(sum(amount_micros), 0) FROM wallet_posting WHERE account_id = a.id)
+            ORDER BY a.id
+            """
+        )
+        return [row[0] for row in cursor.fetchall()]

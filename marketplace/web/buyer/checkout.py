@@ -1,0 +1,66 @@
+"""The step before money is spent: what, for how much, from which wallet, and what is in the way."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from django.urls import reverse
+
+from marketplace.accounts.models import User
+from marketplace.errors import MarketError
+from marketplace.listings.models import Listing, Plan
+from marketplace.purchases.errors import PriceChanged
+from marketplace.wallet.errors import InsufficientFunds
+from marketplace.wallet.providers import MICROS_PER_CENT, SMALLEST_TOP_UP_MICROS
+from marketplace.wallet.services import account_of, balance_micros
+from marketplace.web.buyer.cards import buy_label, plan_name, plan_promises, price_parts, price_text, terms_of
+from marketplace.web.buyer.listings import refusal_to_sell
+from marketplace.web.formats import money_text
+
+
+def checkout_context(listing: Listing, buyer: User, at: datetime, plan_id: uuid.UUID | None) -> dict[str, Any]:
+    """plan_id: what the buyer chose; a plan that is not offered here falls back to the first."""
+    plans = list(listing.plans.all())
+    plan = next((one for one in plans if one.public_id == plan_id), plans[0])
+    balance = balance_micros(account_of(buyer))
+    missing = max(0, plan.price_micros - balance)
+    return {
+        "listing": listing,
+        "plan": plan,
+        "plan_name": plan_name(plan),
+        "price_text": price_text(plan),
+        "parts": price_parts(plan),
+        "promises": plan_promises(plan),
+        "terms": terms_of(listing.consent),
+        "buy_label": buy_label(plan),
+        "idempotency_key": uuid.uuid4(),
+        "balance_micros": balance,
+        "after_micros": balance - plan.price_micros,
+        "missing_micros": missing,
+        "top_up_address": top_up_address(listing, plan, missing) if missing else "",
+        "obstacle": refusal_to_sell(listing, buyer, at),
+    }
+
+
+def top_up_address(listing: Listing, plan: Plan, missing_micros: int) -> str:
+    """The wallet's form with the missing amount filled in; paying it comes back to this step."""
+    cents = max(-(-missing_micros // MICROS_PER_CENT), SMALLEST_TOP_UP_MICROS // MICROS_PER_CENT)
+    back = f"{reverse('purchase_create', args=[listing.public_id])}?plan={plan.public_id}"
+    return f"{reverse('wallet')}?{urlencode({'amount': f'{cents // 100}.{cents % 100:02d}', 'next': back})}#top-up"
+
+
+def refusal_of(error: MarketError) -> dict[str, str]:
+    """A service's refusal in the words of the refusal component."""
+    refusal = {"title": "Nothing was bought", "why": str(error), "what_now": "", "code": error.code}
+    if isinstance(error, PriceChanged):
+        price = money_text(int(str(error.details["price_micros"])), str(error.details["currency"]))
+        refusal["title"] = "The price changed"
+        refusal["why"] = f"It is {price} now. Nothing was bought and no money moved."
+        refusal["what_now"] = "Look at the new price below. Buy at it, or leave."
+    elif isinstance(error, InsufficientFunds):
+        refusal["title"] = "There is too little money in your wallet"
+        refusal["what_now"] = "Top up the missing amount. You come back here afterwards."
+    return refusal

@@ -1,0 +1,107 @@
+"""What one listing's page shows, and to whom."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+from django.contrib.auth.models import AnonymousUser
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.http import QueryDict
+
+from marketplace.accounts.models import User
+from marketplace.delivery.services import describe_table, listing_series, sample_rows
+from marketplace.listings.catalogue import open_to
+from marketplace.listings.models import Listing
+from marketplace.purchases.models import Purchase
+from marketplace.web.formats import percent_text
+from marketplace.web.owner.wording import measure_label
+
+SAMPLE_ROWS = 8
+CHART_POINTS = 480
+RANGES = {"week": ("Week", timedelta(days=7)), "month": ("Month", timedelta(days=30)), "all": ("All", None)}
+
+
+def listings_seen_by(user: User | AnonymousUser, at: datetime) -> QuerySet[Listing]:
+    """What is for sale to the person, and, whatever became of it since, what the person sells or has bought."""
+    for_sale = open_to(Listing.objects.live_at(at), user)
+    if not isinstance(user, User):
+        return for_sale
+    bought = Exists(Purchase.objects.filter(listing=OuterRef("pk"), buyer=user))
+    is_seen = Q(pk__in=for_sale.order_by().values("pk")) | Q(seller=user) | bought
+    return Listing.objects.filter(is_seen, published_at__isnull=False)
+
+
+def refusal_to_sell(listing: Listing, user: User | AnonymousUser, at: datetime) -> str:
+    """Why this listing can't be bought here and now; empty when it can."""
+    if listing.withdrawn_at is not None:
+        return "The seller has withdrawn this listing. It is not sold and not delivered any more."
+    if not listing.consent.is_active(at):
+        return "The owner’s consent is over. It is not sold and not delivered any more."
+    if isinstance(user, User) and listing.seller_id == user.pk:
+        return "This is your own listing. Buyers see a button here."
+    if not Listing.objects.live_at(at).filter(pk=listing.pk).exists():
+        return "This listing goes live as soon as it is recorded in the log, usually within seconds."
+    return ""
+
+
+def quality_context(listing: Listing) -> dict[str, Any]:
+    quality = getattr(listing, "quality", None)
+    if quality is None:
+        return {"quality": None}
+    return {
+        "quality": quality,
+        "coverage_text": percent_text(quality.coverage),
+        "signed_text": percent_text(quality.signed_share),
+    }
+
+
+def sample_table(listing: Listing) -> dict[str, Any]:
+    """Columns with their units, and rows of values in the same order."""
+    columns = describe_table(listing.consent)
+    rows = sample_rows(listing=listing, limit=SAMPLE_ROWS)
+    return {"columns": columns, "rows": [[row.get(column.name) for column in columns] for row in rows]}
+
+
+def listing_chart(listing: Listing, query: QueryDict) -> dict[str, Any]:
+    """The chart of one consented field over a range, with the links that choose both."""
+    fields = list(listing.consent.fields)
+    field = query.get("measure", "")
+    field = field if field in fields else fields[0]
+    range_name = query.get("range", "")
+    range_name = range_name if range_name in RANGES else "all"
+    everything = listing_series(listing=listing, field=field, points=CHART_POINTS)
+    points = _last_part(everything, RANGES[range_name][1])
+    units = {column.field: column.unit for column in describe_table(listing.consent)}
+    chart = {
+        "title": measure_label(field),
+        "unit": units.get(field, ""),
+        "points": points,
+        "gap_seconds": _gap_seconds(everything),
+    }
+    return {
+        "chart": chart if points else None,
+        "ranges": [
+            {"label": label, "url": f"?measure={field}&range={name}#chart", "is_current": name == range_name}
+            for name, (label, _) in RANGES.items()
+        ],
+        "measures": [
+            {"label": measure_label(one), "url": f"?measure={one}&range={range_name}#chart", "is_current": one == field}
+            for one in fields
+        ],
+    }
+
+
+def _last_part(points: Sequence[tuple[datetime, float]], span: timedelta | None) -> list[tuple[datetime, float]]:
+    if span is None or not points:
+        return list(points)
+    start = points[-1][0] - span
+    return [point for point in points if point[0] >= start]
+
+
+def _gap_seconds(points: Sequence[tuple[datetime, float]]) -> float:
+    """Slices are equally wide and empty ones are left out: two and a half times the least distance is a gap."""
+    steps = [(after[0] - before[0]).total_seconds() for before, after in pairwise(points)]
+    return 2.5 * min(steps, default=3600.0)

@@ -1,0 +1,129 @@
+"""What one purchase's page shows: how far it is, the way in, what is allowed, what was read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Count, Max, Sum
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+
+from marketplace.access.models import AccessToken
+from marketplace.delivery.models import Read
+from marketplace.delivery.services import is_ready
+from marketplace.purchases.models import Purchase
+from marketplace.web.buyer.cards import plan_name, price_text, terms_of
+from marketplace.web.buyer.snippets import snippets_of
+from marketplace.web.formats import money_text
+from marketplace.web.records import seal_of, seals_of
+from marketplace.web.seals import Seal
+
+
+def purchase_rows(purchases: Sequence[Purchase], at: datetime) -> list[dict[str, Any]]:
+    seals = seals_of(purchase.entry_id for purchase in purchases)
+    return [
+        {
+            "purchase": purchase,
+            "plan_name": plan_name(purchase.plan),
+            "price_text": paid_text(purchase),
+            "seal": seals[purchase.entry_id],
+            "ended": end_of_access(purchase, at),
+        }
+        for purchase in purchases
+    ]
+
+
+def paid_text(purchase: Purchase) -> str:
+    return money_text(purchase.price_micros, purchase.currency) if purchase.price_micros else "Free"
+
+
+def end_of_access(purchase: Purchase, at: datetime) -> str:
+    """Why the data can't be loaded any more; empty when it can."""
+    listing, consent = purchase.listing, purchase.listing.consent
+    if consent.withdrawn_at is not None:
+        return "The owner has withdrawn the consent, so every token is refused."
+    if listing.withdrawn_at is not None:
+        return "The seller has withdrawn the listing, so every token is refused."
+    if at >= consent.valid_until:
+        return "The owner’s consent has ended, so every token is refused."
+    if at >= purchase.access_until:
+        return "The time for which you bought access is over."
+    return ""
+
+
+def purchase_steps(purchase: Purchase, seal: Seal | None, is_data_ready: bool) -> list[dict[str, Any]]:
+    """Paid, recorded as entry N, data ready."""
+    is_recorded = seal is not None and seal.number is not None
+    recorded = f"Recorded as entry {seal.number:,}" if is_recorded and seal else "Being recorded in the log"
+    paid = "Agreed" if not purchase.price_micros else f"Paid {paid_text(purchase)}"
+    return [
+        {"title": paid, "state": "done", "at": purchase.purchased_at},
+        {
+            "title": recorded,
+            "note": "Signed, and provable to anyone." if is_recorded else "Usually takes a second or two.",
+            "state": "done" if is_recorded else "now",
+        },
+        {
+            "title": "Data ready" if is_data_ready and is_recorded else "Preparing the data",
+            "note": "" if is_data_ready else "The files of your part are being written.",
+            "state": ("done" if is_data_ready else "now") if is_recorded else "next",
+        },
+    ]
+
+
+def purchase_context(request: HttpRequest, purchase: Purchase, secret: str = "") -> dict[str, Any]:
+    """secret: a token that was just made and is shown this one time."""
+    now = timezone.now()
+    seal = seal_of(purchase.entry_id)
+    ended = end_of_access(purchase, now)
+    is_recorded = seal is not None and seal.number is not None
+    is_done = bool(ended) or (is_recorded and is_ready(purchase))
+    reads = purchase.reads.aggregate(count=Count("pk"), rows=Sum("row_count"), bytes=Sum("byte_count"), last=Max("at"))
+    return {
+        "purchase": purchase,
+        "listing": purchase.listing,
+        "plan_name": plan_name(purchase.plan),
+        "price_text": price_text(purchase.plan) if not purchase.price_micros else paid_text(purchase),
+        "seal": seal,
+        "steps": purchase_steps(purchase, seal, is_done),
+        "is_done": is_done,
+        "ended": ended,
+        "terms": terms_of(purchase.listing.consent),
+        "reads": reads,
+        "last_reads": list(Read.objects.filter(purchase=purchase).select_related("token")[:10]),
+        **access_context(request, purchase, now, secret),
+    }
+
+
+def access_context(request: HttpRequest, purchase: Purchase, at: datetime, secret: str) -> dict[str, Any]:
+    tokens = list(AccessToken.objects.filter(purchase=purchase))
+    seals = seals_of(token.entry_id for token in tokens)
+    return {
+        "secret": secret,
+        "tokens": [
+            {
+                "token": token,
+                "seal": seals[token.entry_id],
+                "is_usable": token.is_usable(at),
+                "state": token_state(token, at),
+            }
+            for token in tokens
+        ],
+        "snippets": snippets_of(purchase, sharing_endpoint(request), secret),
+    }
+
+
+def token_state(token: AccessToken, at: datetime) -> str:
+    if token.revoked_at is not None:
+        return "revoked"
+    if at >= token.ends_at:
+        return "replaced" if token.replaced_at else "expired"
+    return "replaced, works a few minutes more" if token.replaced_at else "works"
+
+
+def sharing_endpoint(request: HttpRequest) -> str:
+    """Where Delta Sharing clients go: on the very host and port that this page came from."""
+    return request.build_absolute_uri(reverse("sharing_shares").removesuffix("shares"))

@@ -1,0 +1,66 @@
+"""What every page has: the navigation and the theme. Costs no query."""
+
+from typing import Any, NamedTuple
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+
+THEMES = {"light", "dark"}
+# Label, URL name.
+VISITOR_LINKS = (("Catalogue", "catalogue"),)
+MEMBER_LINKS = (
+    ("Home", "home"),
+    ("Catalogue", "catalogue"),
+    ("Devices", "device_list"),
+    ("Consents", "consent_list"),
+    ("Listings", "listing_list"),
+    ("Purchases", "purchase_list"),
+    ("Wallet", "wallet"),
+)
+# Label, URL name, icon.
+ACCOUNT_LINKS = (
+    ("Earnings", "sales", "wallet"),
+    ("Profile", "account_settings", "user-round"),
+    ("E-mail addresses", "account_email", "mail"),
+    ("Password", "account_change_password", "key-round"),
+    ("Second factor and passkeys", "mfa_index", "shield-check"),
+    ("API keys", "api_keys", "scroll-text"),
+)
+STAFF_LINKS = (("Admin panel", "admin:index", "file-check"),)
+FOOTER_LINKS = (
+    ("Log checkpoint", "log_checkpoint"),
+    ("Log key", "log_vkey"),
+    ("API", "api_docs"),
+    ("Health", "health"),
+)
+EMBEDDED_LINKS = (("Mail of this run", "mail_list"),)
+
+
+class Link(NamedTuple):
+    label: str
+    address: str
+    icon: str = ""
+
+
+def links(rows: tuple[tuple[str, ...], ...]) -> list[Link]:
+    """Return the links whose address exists in this installation."""
+    found = []
+    for label, name, *icon in rows:
+        try:
+            found.append(Link(label, reverse(name), *icon))
+        except NoReverseMatch:
+            continue
+    return found
+
+
+def page_context(request: HttpRequest) -> dict[str, Any]:
+    is_member = hasattr(request, "user") and request.user.is_authenticated
+    is_staff = is_member and request.user.is_staff
+    theme = request.COOKIES.get("theme", "")
+    return {
+        "theme": theme if theme in THEMES else "",
+        "nav_links": links(MEMBER_LINKS if is_member else VISITOR_LINKS),
+        "account_links": links((*ACCOUNT_LINKS, *(STAFF_LINKS if is_staff else ()))) if is_member else [],
+        "footer_links": links((*FOOTER_LINKS, *(EMBEDDED_LINKS if settings.IS_EMBEDDED else ()))),
+    }

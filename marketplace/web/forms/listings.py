@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
+
+from marketplace.accounts.models import User
+from marketplace.consents.models import Consent
+from marketplace.listings.entries import PlanTerms
+from marketplace.listings.models import Category, Listing, Plan
+from marketplace.web.owner.wording import fields_text, resolution_label
+
+MICROS = 1_000_000
+PERIOD_SLOTS = (1, 2, 3)
+LICENCE = "\n\n".join(
+    [
+        "You may use this data for the purposes named in the consent, and for nothing else, until your access ends.",
+        "You may publish what you compute from it, as long as nobody can recover single readings or a device's place.",
+        "You may not pass on the data itself, resell it, or combine it with other data to find out who owns a device.",
+        "When the owner withdraws, delivery stops at once. What you received before stays yours under these terms.",
+    ]
+)
+
+
+class ConsentChoice(forms.ModelChoiceField):
+    def label_from_instance(self, obj: Any) -> str:
+        until = date_format(localtime(obj.valid_until), "j M Y, H:i")
+        return f"{fields_text(obj.fields)} · {resolution_label(obj.resolution)} · until {until}"
+
+
+class ListingTextForm(forms.Form):
+    """What is sold: the first step."""
+
+    title = forms.CharField(
+        label="Title",
+        max_length=120,
+        help_text="What is measured, where, how often: “Roof weather, every minute, Berlin”.",
+        error_messages={"required": "Give the listing a title."},
+    )
+    summary = forms.CharField(
+        label="About the data",
+        max_length=4000,
+        widget=forms.Textarea(attrs={"rows": 6}),
+        help_text="What is the device, how is it mounted, what should a buyer know? Not your name or address.",
+        error_messages={"required": "Say in a few sentences what the data is."},
+    )
+    category = forms.ChoiceField(label="Category", choices=[("", "Choose a category"), *Category.choices])
+    licence_text = forms.CharField(
+        label="Licence",
+        max_length=8000,
+        widget=forms.Textarea(attrs={"rows": 10}),
+        initial=LICENCE,
+        help_text="What buyers may do with the data. This text is a start; change it as you like.",
+        error_messages={"required": "Say what buyers may do with the data."},
+    )
+
+
+class NewListingForm(ListingTextForm):
+    consent = ConsentChoice(
+        label="The consent it stands on",
+        queryset=Consent.objects.none(),
+        empty_label=None,
+        widget=forms.RadioSelect,
+        help_text="Buyers get exactly what this consent allows.",
+        error_messages={"required": "Choose the consent under which you sell."},
+    )
+    field_order = ["consent"]
+
+    def __init__(self, *args: Any, seller: User, at: datetime, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["consent"]
+        assert isinstance(field, ConsentChoice)
+        field.queryset = Consent.objects.filter(owner=seller).active_at(at)
+
+
+def price_field(label: str) -> forms.DecimalField:
+    return forms.DecimalField(
+        label=label,
+        required=False,
+        min_value=Decimal("0.01"),
+        max_value=Decimal(1_000_000),
+        decimal_places=2,
+        widget=forms.NumberInput(attrs={"class": "input-short", "step": "0.01", "inputmode": "decimal"}),
+        error_messages={
+            "min_value": "A price is at least EUR 0.01. Offer the free plan to give the data away.",
+            "max_value": "A price is at most EUR 1,000,000.",
+            "max_digits": "Write the price with at most two decimals, such as 12.50.",
+            "max_decimal_places": "Write the price with at most two decimals, such as 12.50.",
+            "invalid": "Write the price as a number, such as 12.50.",
+        },
+    )
+
+
+class PlansForm(forms.Form):
+    """What it costs: the second step. Each plan is offered when its price is there."""
+
+    is_free = forms.BooleanField(label="Give the history up to now away for free", required=False)
+    one_off_price = price_field("The whole history up to now, once (EUR)")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for slot in PERIOD_SLOTS:
+            self.fields[f"days_{slot}"] = forms.IntegerField(
+                label="Days",
+                required=False,
+                min_value=1,
+                max_value=366,
+                widget=forms.NumberInput(attrs={"class": "input-short", "inputmode": "numeric"}),
+                error_messages={
+                    "min_value": "A period lasts 1 to 366 days.",
+                    "max_value": "A period lasts 1 to 366 days.",
+                    "invalid": "Write the days as a whole number, such as 30.",
+                },
+            )
+            self.fields[f"price_{slot}"] = price_field("Price (EUR)")
+
+    def period_rows(self) -> list[tuple[forms.BoundField, forms.BoundField]]:
+        return [(self[f"days_{slot}"], self[f"price_{slot}"]) for slot in PERIOD_SLOTS]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        for slot in PERIOD_SLOTS:
+            days, price = cleaned.get(f"days_{slot}"), cleaned.get(f"price_{slot}")
+            if days and not price and f"price_{slot}" not in self.errors:
+                self.add_error(f"price_{slot}", "Add the price of this period, or clear its days.")
+            if price and not days and f"days_{slot}" not in self.errors:
+                self.add_error(f"days_{slot}", "Add how many days this price is for, or clear it.")
+        if not self.errors and not self.plans():
+            raise ValidationError("Offer at least one plan: tick the free one, or fill in a price.", code="no_plan")
+        return cleaned
+
+    def plans(self) -> list[PlanTerms]:
+        """The plans that are filled in so far, in the order in which buyers see them."""
+        cleaned = self.cleaned_data
+        found = [PlanTerms(Plan.Kind.FREE, 0)] if cleaned.get("is_free") else []
+        if cleaned.get("one_off_price"):
+            found.append(PlanTerms(Plan.Kind.ONE_OFF, to_micros(cleaned["one_off_price"])))
+        for slot in PERIOD_SLOTS:
+            days, price = cleaned.get(f"days_{slot}"), cleaned.get(f"price_{slot}")
+            if days and price:
+                found.append(PlanTerms(Plan.Kind.PERIOD, to_micros(price), days))
+        return found
+
+
+def to_micros(price: Decimal) -> int:
+    return int(price * MICROS)
+
+
+def plan_values(plans: Sequence[Plan]) -> dict[str, Any]:
+    """The saved plans as the form's first values."""
+    values: dict[str, Any] = {}
+    slots = iter(PERIOD_SLOTS)
+    for plan in plans:
+        price = f"{Decimal(plan.price_micros) / MICROS:.2f}"
+        if plan.kind == Plan.Kind.FREE:
+            values["is_free"] = True
+        elif plan.kind == Plan.Kind.ONE_OFF:
+            values["one_off_price"] = price
+        elif (slot := next(slots, None)) is not None:
+            values |= {f"days_{slot}": plan.period_days, f"price_{slot}": price}
+    return values
+
+
+def text_values(listing: Listing) -> dict[str, str]:
+    return {
+        "title": listing.title,
+        "summary": listing.summary,
+        "category": listing.category,
+        "licence_text": listing.licence_text,
+    }

@@ -1,0 +1,89 @@
+"""Fill an embedded market with a believable month: people, devices, listings in every state, sales, a withdrawal."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+
+from devices.models import Device
+from marketplace.accounts.models import User
+from marketplace.delivery.profile import share_profile
+from marketplace.delivery.services import refresh_table
+from marketplace.listings.models import Listing
+from marketplace.purchases.models import Purchase
+from marketplace.web.demo import building, trading
+from marketplace.web.demo.script import DEVICES, LISTINGS, PEOPLE
+
+SHARED_PURCHASE = ("buyer", "roof")
+
+
+class Command(BaseCommand):
+    help = "Seed the demo market. Safe to run again: what is there stays, and the devices catch up with their readings."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if settings.IS_PRODUCTION:
+            raise CommandError("The demo is for the embedded run only; this is production.")
+        now = timezone.now()
+        start = building.first_day(now)
+        people = self._seed_people(start)
+        devices = self._seed_devices(people, start, now)
+        listings = {demo.key: trading.ensure_listing(demo, people[demo.seller], devices, start) for demo in LISTINGS}
+        trading.drain_outbox(now)
+        purchases = self._seed_purchases(people, listings, start)
+        trading.drain_outbox(now)
+        for listing in listings.values():
+            if listing.published_at is not None:
+                refresh_table(listing=listing, at=now)
+        self._seed_tokens(purchases, now)
+        for demo in LISTINGS:
+            trading.ensure_end(demo, listings[demo.key], now - timedelta(days=2, hours=3))
+        trading.drain_outbox(now)
+        self.stdout.write(f"Demo market: {len(people)} people, {len(devices)} devices, {len(listings)} listings.")
+
+    def _seed_people(self, start: datetime) -> dict[str, User]:
+        path = settings.VAR_DIR / "demo.json"
+        password = json.loads(path.read_text())["people"][0]["password"] if path.exists() else secrets.token_urlsafe(9)
+        people = {person.key: building.ensure_person(person, password, start) for person in PEOPLE}
+        rows = [{"email": person.email, "password": password, "role": person.role} for person in PEOPLE]
+        building.write_private(path, json.dumps({"url": settings.PUBLIC_URL, "people": rows}, indent=2) + "\n")
+        return people
+
+    def _seed_devices(self, people: dict[str, User], start: datetime, now: datetime) -> dict[str, Device]:
+        keys = building.DeviceKeys(settings.VAR_DIR / "keys" / "demo-devices.json")
+        devices = {}
+        for demo in DEVICES:
+            key = keys.key_of(demo.key)
+            device = building.ensure_device(demo, people[demo.owner], key, start)
+            if building.send_history(demo, device, key, until=now):
+                building.resolve_history(device, now)
+            devices[demo.key] = device
+        return devices
+
+    def _seed_purchases(
+        self, people: dict[str, User], listings: dict[str, Listing], start: datetime
+    ) -> dict[tuple[str, str], Purchase]:
+        purchases = {}
+        for place, demo in enumerate(LISTINGS):
+            for buyer in demo.buyers:
+                at = start + timedelta(days=4 + 2 * place, hours=9 + place, minutes=13 * len(buyer))
+                purchases[buyer, demo.key] = trading.ensure_purchase(listings[demo.key], people[buyer], at)
+        return purchases
+
+    def _seed_tokens(self, purchases: dict[tuple[str, str], Purchase], now: datetime) -> None:
+        path = settings.VAR_DIR / "demo.share"
+        for place, purchase in purchases.items():
+            if not purchase.listing.consent.is_active(now) or purchase.access_until <= now:
+                continue
+            text = trading.ensure_token(purchase, now - timedelta(hours=20) + timedelta(minutes=purchase.pk))
+            if place == SHARED_PURCHASE:
+                text = text or json.loads(path.read_text())["bearerToken"]
+                expires_at = purchase.tokens.order_by("created_at")[0].expires_at
+                endpoint = f"{settings.PUBLIC_URL}/delta-sharing/"
+                profile = share_profile(endpoint=endpoint, token=text, expires_at=expires_at)
+                building.write_private(path, json.dumps(profile, indent=2) + "\n")

@@ -1,0 +1,57 @@
+from collections.abc import Callable
+from urllib.parse import urlencode, urlsplit
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import resolve_url
+from django.utils import timezone
+
+from marketplace.web.replies import is_htmx
+
+GetResponse = Callable[[HttpRequest], HttpResponse]
+
+
+class TimeZoneMiddleware:
+    """Show times in the zone of who is logged in. A request without a session cookie costs no query."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        with timezone.override(zone_of(request)):
+            return self.get_response(request)
+
+
+def zone_of(request: HttpRequest) -> ZoneInfo | None:
+    if settings.SESSION_COOKIE_NAME not in request.COOKIES or not request.user.is_authenticated:
+        return None
+    try:
+        return ZoneInfo(request.user.time_zone)
+    except (KeyError, ValueError, OSError):
+        # A zone that this machine's tzdata does not know; ZoneInfoNotFoundError is a KeyError.
+        return None
+
+
+class HtmxRedirectMiddleware:
+    """A redirect answered to htmx becomes 200 with HX-Redirect, or the login page would land inside a table cell."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if is_htmx(request) and 300 <= response.status_code < 400 and response.has_header("Location"):
+            response.status_code = 200
+            response["HX-Redirect"] = back_to_the_page(request, response["Location"])
+            del response["Location"]
+        return response
+
+
+def back_to_the_page(request: HttpRequest, location: str) -> str:
+    """After the log-in, go to the page the person was on, not to the fragment that was asked for."""
+    login = resolve_url(settings.LOGIN_URL)
+    page = urlsplit(request.headers.get("HX-Current-URL", ""))
+    if urlsplit(location).path != login or page.netloc != request.get_host():
+        return location
+    return f"{login}?{urlencode({'next': page.path + (f'?{page.query}' if page.query else '')})}"

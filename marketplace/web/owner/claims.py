@@ -1,0 +1,58 @@
+"""The claim code between the page that made it and the page that shows it.
+
+The database keeps only its hash, so the plain code waits in the owner's session until it is used or too old.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import segno
+from django.conf import settings
+from django.http import HttpRequest
+
+from devices.models import Device
+from devices.services import issue_claim
+
+SESSION_KEY = "claim_codes"
+
+
+@dataclass(frozen=True)
+class ShownClaim:
+    code: str
+    expires_at: datetime
+    enrol_command: str
+    qr_source: str
+
+
+def make_claim(request: HttpRequest, *, device: Device, at: datetime) -> None:
+    """Issue a code and keep it for the device's page; codes of other devices that are too old are dropped."""
+    code = issue_claim(device=device, at=at)
+    expires_at = at + timedelta(seconds=settings.DEVICE_CLAIM_SECONDS)
+    kept: dict[str, Any] = {
+        public_id: claim
+        for public_id, claim in request.session.get(SESSION_KEY, {}).items()
+        if datetime.fromisoformat(claim["expires_at"]) > at
+    }
+    kept[str(device.public_id)] = {"code": code, "expires_at": expires_at.isoformat()}
+    request.session[SESSION_KEY] = kept
+
+
+def shown_claim(request: HttpRequest, *, device: Device, at: datetime) -> ShownClaim | None:
+    kept = request.session.get(SESSION_KEY, {}).get(str(device.public_id))
+    if kept is None or datetime.fromisoformat(kept["expires_at"]) <= at:
+        return None
+    command = f"python -m devices.agent enrol --server {server_address(request)} --code {kept['code']}"
+    return ShownClaim(
+        code=kept["code"],
+        expires_at=datetime.fromisoformat(kept["expires_at"]),
+        enrol_command=command,
+        qr_source=segno.make(command, error="m", micro=False).svg_data_uri(scale=4, border=2, xmldecl=False),
+    )
+
+
+def server_address(request: HttpRequest) -> str:
+    """Where the device shall send to: the address that the owner's browser uses."""
+    parts = urlsplit(request.build_absolute_uri("/"))
+    return f"{parts.scheme}://{parts.netloc}"

@@ -1,0 +1,109 @@
+"""What an owner's pages say about devices, with few queries."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import QuerySet
+from django.urls import reverse
+
+from devices.models import Device
+from ledger.models import Entry
+from marketplace.accounts.models import User
+from marketplace.web.countries import country_name
+from marketplace.web.formats import number_text
+from marketplace.web.owner.wording import fields_text, join_words
+from marketplace.web.records import WAITING, event, recorded_seal, seals_of
+from marketplace.web.seals import Seal
+
+SILENT_AFTER = timedelta(hours=24)
+ICONS = {
+    Device.Kind.WEATHER_STATION: "cloud-sun",
+    Device.Kind.SMART_METER: "zap",
+    Device.Kind.AIR_QUALITY: "wind",
+    Device.Kind.CHARGING_POINT: "plug-zap",
+    Device.Kind.OTHER: "cpu",
+}
+STATE_TAGS = {
+    Device.State.WAITING: "tag-pending",
+    Device.State.ENROLLED: "tag-proven",
+    Device.State.RETIRED: "",
+}
+
+
+@dataclass(frozen=True)
+class DeviceRow:
+    device: Device
+    place: str
+    icon: str
+    state_tag: str
+    is_silent: bool
+
+
+def place_text(device: Device) -> str:
+    return ", ".join(part for part in (device.region, country_name(device.country)) if part)
+
+
+def is_silent(device: Device, at: datetime) -> bool:
+    """Whether an enrolled device has not been heard of for a day."""
+    if device.state != Device.State.ENROLLED:
+        return False
+    heard_at = device.last_seen_at or device.enrolled_at
+    return heard_at is not None and at - heard_at > SILENT_AFTER
+
+
+def device_row(device: Device, at: datetime) -> DeviceRow:
+    return DeviceRow(
+        device,
+        place_text(device),
+        ICONS.get(Device.Kind(device.kind), "cpu"),
+        STATE_TAGS[device.state],
+        is_silent(device, at),
+    )
+
+
+def silent_devices(user: User, at: datetime) -> list[Device]:
+    enrolled: QuerySet[Device, Any] = Device.objects.owned_by(user).enrolled()
+    return [device for device in enrolled.order_by("last_seen_at") if is_silent(device, at)]
+
+
+def device_timeline(device: Device) -> list[dict[str, object]]:
+    """What happened to a device, newest first."""
+    consents = list(device.consents.all())
+    seals = seals_of(entry_id for consent in consents for entry_id in (consent.entry_id, consent.withdrawal_entry_id))
+    events = [event("Added", device.created_at)]
+    if device.enrolled_at:
+        note = "It proved that it holds its private key."
+        events.append(event("Enrolled", device.enrolled_at, note=note, seal=life_seal(device, "device.enrolled")))
+    for consent in consents:
+        title = f"Consent granted: {fields_text(consent.fields)}"
+        events.append(event(title, consent.granted_at, seal=seals[consent.entry_id]))
+        if consent.withdrawn_at:
+            title = f"Consent withdrawn: {fields_text(consent.fields)}"
+            events.append(event(title, consent.withdrawn_at, seal=seals[consent.withdrawal_entry_id]))
+    if device.retired_at:
+        note = "Its key is refused from then on."
+        events.append(event("Retired", device.retired_at, note=note, seal=life_seal(device, "device.retired")))
+    return sorted(events, key=lambda row: row["at"], reverse=True)  # type: ignore[arg-type, return-value]
+
+
+def life_seal(device: Device, kind: str) -> Seal | None:
+    """The seal of device.enrolled or device.retired, found by the kind and the device's id as its key."""
+    found = Entry.objects.filter(kind=kind, key=device.public_id).values_list("index", flat=True).first()
+    return WAITING if found is None else recorded_seal(found)
+
+
+def device_figures(device: Device) -> list[dict[str, Any]]:
+    return [
+        {"label": "Readings", "value": number_text(device.reading_count)},
+        {"label": "Batches", "value": number_text(device.last_sequence), "note": "by the last sequence number"},
+    ]
+
+
+def device_links(devices: Iterable[Device]) -> str:
+    return join_words([device.name for device in devices])
+
+
+def device_address(device: Device) -> str:
+    return reverse("device_page", args=[device.public_id])

@@ -1,0 +1,70 @@
+"""A signed batch, taken apart for people."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import zstandard
+
+from devices.envelope import SENML_CBOR, Envelope, open_envelope, verify_envelope
+from devices.errors import DeviceError, SignatureInvalid
+from devices.models import Batch, Device
+from devices.senml import resolve_pack
+
+READINGS_SHOWN = 200
+
+
+@dataclass(frozen=True)
+class DecodedBatch:
+    """What the envelope says. is_verified: the signature was checked again just now, with the device's key."""
+
+    issuer: str
+    key_id_hex: str
+    issued_at: datetime
+    content_type: str
+    signature_hex: str
+    is_verified: bool
+    readings: list[tuple[datetime, str, float, str]]
+    reading_count: int
+
+
+def envelope_bytes(batch: Batch) -> bytes:
+    return zstandard.ZstdDecompressor().decompress(bytes(batch.envelope), max_output_size=batch.envelope_size)
+
+
+def decode_batch(batch: Batch, device: Device) -> DecodedBatch | None:
+    """Return None for bytes that are no envelope, which only a damaged database could hold."""
+    try:
+        opened = open_envelope(envelope_bytes(batch))
+        is_cbor = opened.content_type == SENML_CBOR
+        pack = resolve_pack(opened.payload, is_cbor=is_cbor, issued_at=opened.issued_at)
+    except (DeviceError, zstandard.ZstdError):
+        return None
+    shown = range(min(len(pack.names), READINGS_SHOWN))
+    return DecodedBatch(
+        issuer=opened.issuer,
+        key_id_hex=opened.key_id.hex(),
+        issued_at=datetime.fromtimestamp(opened.issued_at, UTC),
+        content_type=opened.content_type,
+        signature_hex=opened.signature.hex(),
+        is_verified=is_signed_by(opened, device),
+        readings=[
+            (from_micros(int(pack.times[row])), pack.names[row], float(pack.values[row]), pack.units[row])
+            for row in shown
+        ],
+        reading_count=len(pack.names),
+    )
+
+
+def is_signed_by(envelope: Envelope, device: Device) -> bool:
+    for key in device.keys.all():
+        try:
+            verify_envelope(envelope, bytes(key.public_key))
+        except SignatureInvalid:
+            continue
+        return True
+    return False
+
+
+def from_micros(micros: int) -> datetime:
+    whole, rest = divmod(micros, 1_000_000)
+    return datetime.fromtimestamp(whole, UTC).replace(microsecond=rest)

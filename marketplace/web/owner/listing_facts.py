@@ -1,0 +1,152 @@
+"""What an owner's pages say about the own listings."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db.models import BigIntegerField, Count, IntegerField, OuterRef, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
+
+from marketplace.delivery.models import Read
+from marketplace.listings.entries import PlanTerms
+from marketplace.listings.models import Listing, ListingState, Plan
+from marketplace.purchases.models import Purchase
+from marketplace.purchases.pricing import quote
+from marketplace.web.formats import money_text, plural
+from marketplace.web.records import WAITING, event, seals_of
+from marketplace.web.seals import Seal
+
+STATE_TAGS = {
+    ListingState.DRAFT: "",
+    ListingState.WAITING: "tag-pending",
+    ListingState.LIVE: "tag-proven",
+    ListingState.WITHDRAWN: "tag-danger",
+    ListingState.ENDED: "",
+}
+
+
+@dataclass(frozen=True)
+class ListingRow:
+    listing: Any
+    state: ListingState
+    state_tag: str
+    seal: Seal | None
+    prices: str
+
+
+def with_sales(listings: QuerySet[Listing, Listing]) -> QuerySet[Listing, Listing]:
+    """Add sale_count, earned_micros and read_count to each listing."""
+    sales = Purchase.objects.filter(listing=OuterRef("pk")).order_by().values("listing")
+    reads = Read.objects.filter(purchase__listing=OuterRef("pk")).order_by().values("purchase__listing")
+    return listings.annotate(
+        sale_count=counted(sales),
+        earned_micros=Coalesce(Subquery(sales.values_list(Sum("seller_micros")), output_field=BigIntegerField()), 0),
+        read_count=counted(reads),
+    )
+
+
+def counted(rows: QuerySet[Any, Any]) -> Coalesce:
+    return Coalesce(Subquery(rows.values_list(Count("pk")), output_field=IntegerField()), 0)
+
+
+def listing_rows(listings: QuerySet[Listing, Listing], *, at: datetime) -> list[ListingRow]:
+    """One row for each listing, in the order given, with one query for all seals."""
+    found = list(with_sales(listings).select_related("consent").prefetch_related("plans"))
+    return rows_of(found, at=at)
+
+
+def rows_of(listings: Iterable[Listing], *, at: datetime) -> list[ListingRow]:
+    """listings: from with_sales, with plans prefetched."""
+    kept = list(listings)
+    seals = seals_of(entry_id for listing in kept for entry_id in (listing.entry_id, listing.consent.entry_id))
+    return [listing_row(listing, seals, at) for listing in kept]
+
+
+def listing_row(listing: Listing, seals: dict[Any, Seal], at: datetime) -> ListingRow:
+    state = listing_state(listing, seals, at)
+    seal = seals.get(listing.entry_id, WAITING) if listing.entry_id else None
+    return ListingRow(listing, state, STATE_TAGS[state], seal, prices_text(listing.plans.all()))
+
+
+def listing_state(listing: Listing, seals: dict[Any, Seal], at: datetime) -> ListingState:
+    """The same rule as ListingQuerySet.live_at, read from rows and seals that are at hand."""
+    if listing.published_at is None:
+        return ListingState.DRAFT
+    if listing.withdrawn_at is not None:
+        return ListingState.WITHDRAWN
+    if not listing.consent.is_active(at):
+        return ListingState.ENDED
+    records = (listing.entry_id, listing.consent.entry_id)
+    is_recorded = all(seals.get(entry_id, WAITING).state != "waiting" for entry_id in records)
+    return ListingState.LIVE if is_recorded else ListingState.WAITING
+
+
+def prices_text(plans: Iterable[Plan]) -> str:
+    return " · ".join(plan_price_text(plan) for plan in plans) or "no price yet"
+
+
+def plan_price_text(plan: Plan | PlanTerms) -> str:
+    if plan.kind == Plan.Kind.FREE:
+        return "free"
+    price = money_text(plan.price_micros, settings.MARKET_CURRENCY)
+    return f"{price} for {plural(plan.period_days, 'day')}" if plan.period_days else f"{price} once"
+
+
+def plan_name(plan: Plan | PlanTerms) -> str:
+    if plan.kind == Plan.Kind.PERIOD and plan.period_days:
+        return f"{plural(plan.period_days, 'day')} from now on"
+    return "The history up to now, free" if plan.kind == Plan.Kind.FREE else "The whole history up to now"
+
+
+def plan_quotes(plans: Iterable[Plan | PlanTerms]) -> list[dict[str, str]]:
+    """Of each plan: what the buyer pays, what the market keeps, what the seller receives."""
+    rows = []
+    for plan in plans:
+        parts = quote(plan.price_micros, settings.MARKET_FEE_BASIS_POINTS)
+        rows.append(
+            {
+                "name": plan_name(plan),
+                "total": money_text(parts.total_micros, settings.MARKET_CURRENCY),
+                "fee": money_text(parts.fee_micros, settings.MARKET_CURRENCY),
+                "receive": money_text(parts.seller_micros, settings.MARKET_CURRENCY),
+            }
+        )
+    return rows
+
+
+def listing_timeline(listing: Listing) -> list[dict[str, object]]:
+    """What happened to a listing, newest first."""
+    seals = seals_of([listing.entry_id, listing.withdrawal_entry_id])
+    events = [event("Draft started", listing.created_at)]
+    if listing.published_at and listing.entry_id:
+        events.append(event("Published", listing.published_at, seal=seals[listing.entry_id]))
+    if listing.withdrawn_at and listing.withdrawal_entry_id:
+        note = "Nobody can buy it or read under it from then on."
+        events.append(event("Withdrawn", listing.withdrawn_at, note=note, seal=seals[listing.withdrawal_entry_id]))
+    return sorted(events, key=lambda row: row["at"], reverse=True)  # type: ignore[arg-type, return-value]
+
+
+def publication_steps(row: ListingRow, consent_seal: Seal | None) -> list[dict[str, Any]]:
+    """The way from the click to the catalogue, for the Steps component."""
+    listing = row.listing
+    consent_is_recorded = consent_seal is not None and consent_seal.state != "waiting"
+    listing_is_recorded = row.seal is not None and row.seal.state != "waiting"
+    names = [
+        ("Published", "", True),
+        ("Consent recorded", entry_text(consent_seal), consent_is_recorded),
+        ("Listing recorded", entry_text(row.seal), consent_is_recorded and listing_is_recorded),
+        ("Live in the catalogue", "", row.state == ListingState.LIVE),
+    ]
+    steps: list[dict[str, Any]] = []
+    for title, note, is_done in names:
+        is_next_open = not is_done and all(step["state"] == "done" for step in steps)
+        state = "done" if is_done else "now" if is_next_open else "next"
+        steps.append({"title": title, "note": note, "state": state})
+    steps[0]["at"] = listing.published_at
+    return steps
+
+
+def entry_text(seal: Seal | None) -> str:
+    return f"Entry {seal.number:,} of the log" if seal is not None and seal.number is not None else "In a few seconds"

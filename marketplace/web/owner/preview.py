@@ -1,0 +1,39 @@
+"""What a buyer would get under a consent, row for row."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from marketplace.consents.models import Consent
+from marketplace.delivery.services import Column, describe_table, preview_rows
+from marketplace.web.formats import iso_text
+
+ROWS = 20
+COLUMN_NOTES = {"time": "When it was measured, UTC", "device": "Which device, under a pseudonym"}
+
+
+@dataclass(frozen=True)
+class PreviewTable:
+    """columns: name, what it is, unit, type; rows: values in the columns' order."""
+
+    columns: list[tuple[str, str, str, str]]
+    rows: list[list[Any]]
+
+
+def preview_table(consent: Consent, *, at: datetime) -> PreviewTable:
+    columns = describe_table(consent)
+    rows = preview_rows(consent=consent, limit=ROWS, at=at)
+    return PreviewTable(
+        [(column.name, column_note(column), column.unit, column.kind) for column in columns],
+        [[cell(row.get(column.name)) for column in columns] for row in rows],
+    )
+
+
+def column_note(column: Column) -> str:
+    return COLUMN_NOTES.get(column.name, "") or f"The device's {column.field}"
+
+
+def cell(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return iso_text(value)
+    return "" if value is None else value

@@ -1,0 +1,51 @@
+"""Terms of consents and names of measures in plain words. Pure, except that choices come from the models."""
+
+from collections.abc import Iterable, Sequence
+
+from marketplace.consents.models import Audience, Consent, Resolution
+from marketplace.consents.purposes import PURPOSE_BY_CODE
+from marketplace.web.formats import duration_text
+
+RESOLUTION_NOTES = {
+    Resolution.RAW: "The most detail, and the most that can be learned about you.",
+    Resolution.MINUTE: "Still shows when a kettle or a charger is switched on.",
+    Resolution.QUARTER: "Shows the course of a day; single acts blur.",
+    Resolution.HOUR: "Shows habits, hardly single acts.",
+    Resolution.DAY: "Shows seasons, not habits.",
+}
+
+
+def measure_label(name: str) -> str:
+    """air_temperature as Air temperature."""
+    words = name.replace("_", " ").strip()
+    return words[:1].upper() + words[1:]
+
+
+def join_words(words: Sequence[str]) -> str:
+    """a, b and c."""
+    if len(words) < 2:
+        return "".join(words)
+    return f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def fields_text(fields: Iterable[str]) -> str:
+    return ", ".join(measure_label(name) for name in fields)
+
+
+def purpose_labels(codes: Iterable[str]) -> list[str]:
+    return [PURPOSE_BY_CODE[code].label if code in PURPOSE_BY_CODE else code for code in codes]
+
+
+def delay_text(seconds: int) -> str:
+    return f"{duration_text(seconds)} after they were measured" if seconds else "as soon as they arrive"
+
+
+def resolution_label(resolution: str) -> str:
+    return Resolution(resolution).label if resolution in Resolution.values else resolution
+
+
+def audience_text(consent: Consent) -> str:
+    """Who may buy. Reads consent.named_buyers: prefetch it for lists."""
+    if consent.audience == Audience.ANYONE:
+        return "Anyone who buys it"
+    return join_words([buyer.email for buyer in consent.named_buyers.all()])

@@ -1,0 +1,42 @@
+"""From the entry ids that business rows keep to seals that pages show."""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from django.urls import NoReverseMatch, reverse
+
+from ledger.models import Entry
+from marketplace.web.seals import Seal
+
+WAITING = Seal("waiting")
+
+
+def entry_address(index: int) -> str:
+    """The page that proves an entry; empty while the log has no such page."""
+    try:
+        return reverse("log_entry", args=[index])
+    except NoReverseMatch:
+        return ""
+
+
+def seals_of(entry_ids: Iterable[UUID | None]) -> dict[UUID | None, Seal]:
+    """Return the seal of each entry id, with one query."""
+    wanted = [entry_id for entry_id in entry_ids if entry_id is not None]
+    indexes = Entry.objects.for_ids(wanted) if wanted else {}
+    return {entry_id: recorded_seal(indexes[entry_id]) if entry_id in indexes else WAITING for entry_id in wanted}
+
+
+def recorded_seal(index: int) -> Seal:
+    return Seal("signed", index, entry_address(index))
+
+
+def seal_of(entry_id: UUID | None) -> Seal | None:
+    return seals_of([entry_id])[entry_id] if entry_id else None
+
+
+def event(title: str, at: object, *, note: str = "", seal: Seal | None = None) -> dict[str, object]:
+    """One row of the Timeline component."""
+    row: dict[str, object] = {"title": title, "at": at, "note": note}
+    if seal is not None:
+        row |= {"seal_state": seal.state, "entry_number": seal.number, "seal_address": seal.address}
+    return row

@@ -1,0 +1,125 @@
+from datetime import datetime
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.db.models import QuerySet
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_safe
+
+from devices.models import Device, Measure
+from marketplace.consents.models import Consent
+from marketplace.consents.services import grant_consent, withdraw_consent
+from marketplace.web.forms.consents import ConsentForm
+from marketplace.web.forms.refusals import REFUSALS, add_refusal
+from marketplace.web.owner.listing_facts import listing_rows
+from marketplace.web.owner.permissions import (
+    consent_terms,
+    consent_timeline,
+    rows_of,
+    with_results,
+    withdrawal_effects,
+)
+from marketplace.web.owner.wording import fields_text
+from marketplace.web.paging import page_by_time
+from marketplace.web.records import seal_of
+from marketplace.web.requests import OwnerRequest
+
+CONSENTS_A_PAGE = 25
+
+
+def own_consents(request: OwnerRequest) -> QuerySet[Consent, Consent]:
+    return with_results(Consent.objects.filter(owner=request.user)).prefetch_related("named_buyers", "devices")
+
+
+@require_safe
+@login_required
+def consent_list(request: OwnerRequest) -> HttpResponse:
+    now = timezone.now()
+    mark = request.GET.get("from", "")
+    page = page_by_time(own_consents(request), column="granted_at", mark=mark, size=CONSENTS_A_PAGE)
+    context = {
+        "page": page,
+        "permissions": rows_of(page.rows, at=now),
+        "can_grant": Measure.objects.filter(device__in=Device.objects.owned_by(request.user).enrolled()).exists(),
+    }
+    return render(request, "owner/consents/list.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def consent_add(request: OwnerRequest) -> HttpResponse:
+    initial = {"devices": Device.objects.owned_by(request.user).filter(public_id__in=device_ids(request))}
+    form = ConsentForm(request.POST or None, owner=request.user, initial=initial)
+    if request.method == "POST" and form.is_valid():
+        try:
+            consent = grant_consent(owner=request.user, at=timezone.now(), **form.terms())
+        except REFUSALS as error:
+            add_refusal(form, error)
+        else:
+            messages.success(request, "Your consent is granted. Offer the data under it, or do that later.")
+            return redirect("consent_page", public_id=consent.public_id)
+    return render(request, "owner/consents/add.html", {"form": form}, status=422 if form.errors else 200)
+
+
+def device_ids(request: OwnerRequest) -> list[UUID]:
+    """The devices that the address ticks beforehand; what is no id is left out."""
+    try:
+        return [UUID(text) for text in request.GET.getlist("device")]
+    except ValueError:
+        return []
+
+
+def consent_context(consent: Consent, at: datetime) -> dict[str, object]:
+    return {
+        "consent": consent,
+        "fields_text": fields_text(consent.fields),
+        "is_active": consent.is_active(at),
+        "terms": consent_terms(consent),
+        "seal": seal_of(consent.entry_id),
+    }
+
+
+@require_safe
+@login_required
+def consent_page(request: OwnerRequest, public_id: UUID) -> HttpResponse:
+    now = timezone.now()
+    consent = get_object_or_404(own_consents(request), public_id=public_id)
+    context = {
+        **consent_context(consent, now),
+        "events": consent_timeline(consent),
+        "listings": listing_rows(consent.listings.all(), at=now),
+        "currency": settings.MARKET_CURRENCY,
+    }
+    return render(request, "owner/consents/page.html", context)
+
+
+@require_safe
+@login_required
+def consent_receipt(request: OwnerRequest, public_id: UUID) -> HttpResponse:
+    now = timezone.now()
+    consent = get_object_or_404(own_consents(request), public_id=public_id)
+    context = {
+        **consent_context(consent, now),
+        "events": consent_timeline(consent),
+        "printed_at": now,
+        "checkpoint_address": request.build_absolute_uri(reverse("log_checkpoint")),
+    }
+    return render(request, "owner/consents/receipt.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def consent_withdrawal(request: OwnerRequest, public_id: UUID) -> HttpResponse:
+    now = timezone.now()
+    consent = get_object_or_404(own_consents(request), public_id=public_id)
+    if request.method == "POST":
+        withdraw_consent(consent=consent, at=now)
+        messages.success(request, "The consent is withdrawn. Every token under it is refused from now on.")
+        return redirect("consent_page", public_id=public_id)
+    context = {**consent_context(consent, now), **withdrawal_effects(consent, at=now)}
+    return render(request, "owner/consents/withdrawal.html", context)

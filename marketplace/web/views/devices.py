@@ -1,0 +1,99 @@
+from uuid import UUID
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_safe
+
+from devices.errors import DeviceError
+from devices.models import Device
+from marketplace.accounts.ownership import retire_owned_device
+from marketplace.consents.models import Consent
+from marketplace.web.owner.batches import batch_rows
+from marketplace.web.owner.claims import shown_claim
+from marketplace.web.owner.device_facts import device_row, device_timeline
+from marketplace.web.owner.permissions import permission_rows
+from marketplace.web.owner.series import (
+    CHARTS_AT_FIRST,
+    chart_span,
+    chosen_range,
+    measure_chart,
+    range_links,
+)
+from marketplace.web.owner.totals import device_totals
+from marketplace.web.paging import page_by_time
+from marketplace.web.requests import OwnerRequest
+
+DEVICES_A_PAGE = 50
+BATCHES_AT_FIRST = 8
+
+
+@require_safe
+@login_required
+def device_list(request: OwnerRequest) -> HttpResponse:
+    now = timezone.now()
+    owned = Device.objects.owned_by(request.user)
+    page = page_by_time(owned, column="created_at", mark=request.GET.get("from", ""), size=DEVICES_A_PAGE)
+    rows = [device_row(device, now) for device in page.rows]
+    return render(request, "owner/devices/list.html", {"rows": rows, "page": page})
+
+
+@require_safe
+@login_required
+def device_page(request: OwnerRequest, public_id: UUID) -> HttpResponse:
+    now = timezone.now()
+    device = get_object_or_404(Device.objects.owned_by(request.user), public_id=public_id)
+    context = {"device": device, "row": device_row(device, now), "events": device_timeline(device)}
+    if device.state == Device.State.WAITING:
+        context["claim"] = shown_claim(request, device=device, at=now)
+        return render(request, "owner/devices/waiting.html", context)
+    consents = Consent.objects.filter(devices=device)
+    context |= {
+        "key_hex": key_hex(device),
+        "permissions": permission_rows(consents, at=now),
+        "batches": batch_rows(device, size=BATCHES_AT_FIRST),
+        "totals": device_totals(device),
+        **chart_context(request, device),
+    }
+    return render(request, "owner/devices/page.html", context)
+
+
+def key_hex(device: Device) -> str:
+    key = device.keys.order_by("-created_at").first()
+    return bytes(key.public_key).hex() if key else ""
+
+
+def chart_context(request: OwnerRequest, device: Device) -> dict[str, object]:
+    """The charts that the address asks for: the first few measures, or all of them."""
+    shows_all = request.GET.get("measures") == "all"
+    measures = list(device.measures.all())
+    shown = measures if shows_all else measures[:CHARTS_AT_FIRST]
+    range_name = chosen_range(request.GET)
+    span = chart_span(device_totals(device), range_name, timezone.now())
+    return {
+        "charts": [measure_chart(device, measure, span) for measure in shown],
+        "ranges": range_links(range_name, measures="all" if shows_all else ""),
+        "range_name": range_name,
+        "hidden_count": len(measures) - len(shown),
+    }
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def device_retirement(request: OwnerRequest, public_id: UUID) -> HttpResponse:
+    now = timezone.now()
+    device = get_object_or_404(Device.objects.owned_by(request.user), public_id=public_id)
+    context: dict[str, object] = {"device": device, "row": device_row(device, now)}
+    if request.method == "POST":
+        try:
+            retire_owned_device(device=device, at=now)
+        except DeviceError as error:
+            context["refusal"] = error
+            return render(request, "owner/devices/retirement.html", context, status=422)
+        messages.success(request, f"{device.name} is retired. Its key is refused from now on.")
+        return redirect("device_page", public_id=public_id)
+    consents = Consent.objects.filter(devices=device).active_at(now)
+    context["consent_count"] = consents.count()
+    return render(request, "owner/devices/retirement.html", context)

@@ -1,0 +1,62 @@
+"""Publish, delete and withdraw a listing."""
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_POST
+
+from marketplace.access.models import AccessToken
+from marketplace.errors import MarketError
+from marketplace.listings.models import Listing
+from marketplace.listings.services import delete_draft, publish_listing, withdraw_listing
+from marketplace.web.owner.permissions import usable_count
+from marketplace.web.requests import OwnerRequest
+from marketplace.web.views.listing_drafts import preview_context
+
+
+@require_POST
+@login_required
+def listing_publication(request: OwnerRequest, public_id: UUID) -> HttpResponse:
+    listing = get_object_or_404(Listing, seller=request.user, public_id=public_id)
+    try:
+        publish_listing(listing=listing, at=timezone.now())
+    except MarketError as error:
+        context = {**preview_context(listing), "refusal": error}
+        return render(request, "owner/listings/preview.html", context, status=422)
+    return redirect("own_listing", public_id=public_id)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def listing_deletion(request: OwnerRequest, public_id: UUID) -> HttpResponse:
+    listing = get_object_or_404(Listing, seller=request.user, public_id=public_id)
+    if request.method == "POST":
+        try:
+            delete_draft(listing=listing)
+        except MarketError as error:
+            context = {"listing": listing, "refusal": error}
+            return render(request, "owner/listings/deletion.html", context, status=422)
+        messages.success(request, f"The draft “{listing.title}” is deleted.")
+        return redirect("listing_list")
+    return render(request, "owner/listings/deletion.html", {"listing": listing})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def listing_withdrawal(request: OwnerRequest, public_id: UUID) -> HttpResponse:
+    now = timezone.now()
+    listing = get_object_or_404(Listing, seller=request.user, public_id=public_id)
+    tokens = AccessToken.objects.filter(purchase__listing=listing)
+    context: dict[str, object] = {"listing": listing, "token_count": usable_count(tokens, now)}
+    if request.method == "POST":
+        try:
+            withdraw_listing(listing=listing, at=now)
+        except MarketError as error:
+            return render(request, "owner/listings/withdrawal.html", {**context, "refusal": error}, status=422)
+        messages.success(request, "The listing is withdrawn. Nobody can buy it or read under it from now on.")
+        return redirect("own_listing", public_id=public_id)
+    return render(request, "owner/listings/withdrawal.html", context)

@@ -1,0 +1,42 @@
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from marketplace.purchases.models import Purchase
+from marketplace.web.buyer.cards import plan_cards, terms_of
+from marketplace.web.buyer.listings import (
+    listing_chart,
+    listings_seen_by,
+    quality_context,
+    refusal_to_sell,
+    sample_table,
+)
+from marketplace.web.countries import country_name
+from marketplace.web.records import seal_of
+
+
+@require_safe
+def listing_page(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    now = timezone.now()
+    seen = listings_seen_by(request.user, now).select_related("seller", "consent", "quality").prefetch_related("plans")
+    listing = get_object_or_404(seen, public_id=public_id)
+    refusal = refusal_to_sell(listing, request.user, now)
+    mine = Purchase.objects.for_buyer(request.user) if request.user.is_authenticated else Purchase.objects.none()
+    context: dict[str, Any] = {
+        "listing": listing,
+        **quality_context(listing),
+        "country": country_name(listing.country),
+        "refusal": refusal,
+        "plans": plan_cards(listing, refusal),
+        "terms": terms_of(listing.consent),
+        "sample": sample_table(listing),
+        "seal": seal_of(listing.entry_id),
+        "sales_count": Purchase.objects.filter(listing__seller=listing.seller).count(),
+        "purchases": mine.filter(listing=listing),
+        **listing_chart(listing, request.GET),
+    }
+    return render(request, "buyer/listing.html", context)

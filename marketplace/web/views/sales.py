@@ -1,0 +1,50 @@
+from django.conf import settings
+from django.contrib.auth.decorators import login_required
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from marketplace.wallet.services import account_of, balance_micros
+from marketplace.web.formats import money_text, plural
+from marketplace.web.owner.sale_rows import latest_reads, latest_sales, reads_of, sale_rows, sales_of, statement
+from marketplace.web.owner.standing import month_start
+from marketplace.web.paging import page_by_time
+from marketplace.web.requests import OwnerRequest
+
+ROWS_A_PAGE = 50
+
+
+@require_safe
+@login_required
+def sales(request: OwnerRequest) -> HttpResponse:
+    """Earnings: the statement by month and listing, then the newest sales and reads."""
+    own = sales_of(request.user)
+    totals = own.totals()
+    this_month = own.filter(purchased_at__gte=month_start(timezone.now())).totals()
+    context = {
+        "earned_text": money_text(totals["earned_micros"], settings.MARKET_CURRENCY),
+        "sales_note": plural(totals["sale_count"], "sale"),
+        "month_text": money_text(this_month["earned_micros"], settings.MARKET_CURRENCY),
+        "balance_text": money_text(balance_micros(account_of(request.user)), settings.MARKET_CURRENCY),
+        "months": statement(request.user),
+        "rows": latest_sales(own),
+        "reads": latest_reads(request.user),
+    }
+    return render(request, "owner/sales/statement.html", context)
+
+
+@require_safe
+@login_required
+def sale_list(request: OwnerRequest) -> HttpResponse:
+    own = sales_of(request.user).select_related("buyer", "listing", "plan")
+    page = page_by_time(own, column="purchased_at", mark=request.GET.get("from", ""), size=ROWS_A_PAGE)
+    return render(request, "owner/sales/sales.html", {"rows": sale_rows(list(page.rows)), "page": page})
+
+
+@require_safe
+@login_required
+def read_list(request: OwnerRequest) -> HttpResponse:
+    mark = request.GET.get("from", "")
+    page = page_by_time(reads_of(request.user), column="at", mark=mark, size=ROWS_A_PAGE)
+    return render(request, "owner/sales/reads.html", {"reads": page.rows, "page": page})

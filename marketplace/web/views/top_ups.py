@@ -1,0 +1,92 @@
+from typing import cast
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_POST, require_safe
+
+from marketplace.accounts.models import User
+from marketplace.errors import MarketError
+from marketplace.wallet.models import TopUp
+from marketplace.wallet.services import settle_top_up, start_top_up
+from marketplace.web.formats import money_text
+from marketplace.web.forms.buyer import OutcomeForm, TopUpForm
+from marketplace.web.replies import reply_invalid
+from marketplace.web.views.wallet import wallet_context
+
+WALLET, TOP_UP_PANEL = "buyer/wallet.html", "buyer/_top_up.html"
+
+
+@require_POST
+@login_required
+def top_up_create(request: HttpRequest) -> HttpResponse:
+    form = TopUpForm(request.POST)
+    if form.is_valid():
+        key = form.cleaned_data["idempotency_key"]
+        try:
+            top_up = start_top_up(
+                user=cast(User, request.user), amount_micros=form.amount_micros, at=timezone.now(), idempotency_key=key
+            )
+        except MarketError as error:
+            form.add_error(None, str(error))
+        else:
+            back = own_address(request, form.cleaned_data["next"])
+            query = f"?{urlencode({'next': back})}" if back else ""
+            return redirect(reverse("top_up_page", args=[top_up.public_id]) + query)
+    return reply_invalid(request, page=WALLET, fragment=TOP_UP_PANEL, context=wallet_context(request, form))
+
+
+@require_safe
+@login_required
+def top_up_page(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """The page of the built-in payment provider."""
+    context = {"top_up": own_top_up(request, public_id), "next": own_address(request, request.GET.get("next", ""))}
+    return render(request, "buyer/top_up.html", context)
+
+
+@require_POST
+@login_required
+def top_up_outcome(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    top_up = own_top_up(request, public_id)
+    form = OutcomeForm(request.POST)
+    refusal = {
+        "title": "Nothing was changed",
+        "why": "Choose whether the payment goes through.",
+        "code": "form_invalid",
+    }
+    back = own_address(request, request.POST.get("next", ""))
+    if form.is_valid():
+        try:
+            top_up = settle_top_up(top_up=top_up, outcome=form.cleaned_data["outcome"], at=timezone.now())
+        except MarketError as error:
+            refusal |= {"why": str(error), "code": error.code}
+        else:
+            return after_payment(request, top_up, back)
+    return render(request, "buyer/top_up.html", {"top_up": top_up, "next": back, "refusal": refusal}, status=422)
+
+
+def after_payment(request: HttpRequest, top_up: TopUp, back: str) -> HttpResponse:
+    amount = money_text(top_up.amount_micros, top_up.currency)
+    if top_up.state == TopUp.State.PAID:
+        messages.success(request, f"{amount} arrived in your wallet.")
+        return redirect(back or "wallet")
+    messages.warning(request, f"The payment of {amount} was declined. No money moved.")
+    return redirect("wallet")
+
+
+def own_top_up(request: HttpRequest, public_id: UUID) -> TopUp:
+    return get_object_or_404(TopUp.objects.filter(user=cast(User, request.user)), public_id=public_id)
+
+
+def own_address(request: HttpRequest, address: str) -> str:
+    """The address, if it is one of ours; an open redirect would help a phisher."""
+    is_ours = address.startswith("/") and url_has_allowed_host_and_scheme(
+        address, allowed_hosts=None, require_https=request.is_secure()
+    )
+    return address if is_ours else ""

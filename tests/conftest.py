@@ -1,0 +1,70 @@
+"""Fixtures that every test may use. Three people with fixed roles: sara sells, ben buys, mallory is a stranger."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from pytest_django.plugin import DjangoDbBlocker
+
+from marketplace.embedded import browser
+from tests import flushing
+
+if TYPE_CHECKING:
+    from marketplace.accounts.models import User
+
+PASSWORD = "correct-horse-battery"
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+    """Extend pytest-django's: transactional tests end in a flush, which append-only tables refuse."""
+    with django_db_blocker.unblock():
+        flushing.keep_rows()
+    flushing.install()
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    """Drive the machine's own Chromium. Without one: skip, or fail where a browser is required."""
+    found = browser.find_chromium()
+    if found is None:
+        if browser.is_browser_required():
+            pytest.fail(browser.MISSING)
+        pytest.skip(browser.MISSING)
+    return browser_type_launch_args | {"executable_path": str(found), "args": browser.LAUNCH_FLAGS}
+
+
+@pytest.fixture(autouse=True)
+def quick_passwords(settings: Any) -> None:
+    """A real password hash takes a third of a second, by design. No test is about its strength."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture
+def now() -> datetime:
+    return datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC)
+
+
+def make_person(name: str) -> "User":
+    """Make a user with a verified address."""
+    from allauth.account.models import EmailAddress
+
+    user = get_user_model().objects.create_user(email=f"{name}@example.test", password=PASSWORD)
+    EmailAddress.objects.get_or_create(user=user, email=user.email, defaults={"verified": True, "primary": True})
+    return user
+
+
+@pytest.fixture
+def sara(db: None) -> "User":
+    return make_person("sara")
+
+
+@pytest.fixture
+def ben(db: None) -> "User":
+    return make_person("ben")
+
+
+@pytest.fixture
+def mallory(db: None) -> "User":
+    return make_person("mallory")

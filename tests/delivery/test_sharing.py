@@ -1,0 +1,232 @@
+"""The protocol's endpoints, as a program sees them."""
+
+import io
+import json
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import polars
+import pytest
+from django.http.response import HttpResponseBase
+from django.test import Client
+
+from marketplace.delivery.files import read_rows
+from marketplace.delivery.models import Read, Segment
+from marketplace.delivery.services import refresh_table
+from tests.builders_delivery import day_start
+from tests.delivery.conftest import Bought
+
+pytestmark = pytest.mark.django_db
+ROOT = "/delta-sharing"
+
+
+def query(client: Client, bought: Bought, body: Any = None, **headers: str) -> Any:
+    content = body if isinstance(body, bytes) else json.dumps(body or {}).encode()
+    return client.post(
+        f"{bought.table}/query", content, content_type="application/json", headers={**bought.headers, **headers}
+    )
+
+
+def lines(response: Any) -> list[dict[str, Any]]:
+    assert response.status_code == 200, response.content
+    assert response["Content-Type"].startswith("application/x-ndjson")
+    return [json.loads(line) for line in response.content.splitlines()]
+
+
+def fetch(client: Client, url: str) -> polars.DataFrame:
+    parts = urlsplit(url)
+    response = client.get(f"{parts.path}?{parts.query}")
+    assert response.status_code == 200
+    return polars.read_parquet(io.BytesIO(body_of(response)))
+
+
+def body_of(response: HttpResponseBase) -> bytes:
+    return b"".join(response)
+
+
+def error_of(response: Any) -> tuple[int, str]:
+    content = response.json()
+    assert set(content) == {"errorCode", "message"}
+    assert content["message"]
+    return response.status_code, content["errorCode"]
+
+
+def test_lists_the_one_share(client: Client, bought: Bought) -> None:
+    share = {"name": bought.listing.share_name, "id": str(bought.listing.public_id)}
+    assert client.get(f"{ROOT}/shares", headers=bought.headers).json() == {"items": [share]}
+    assert client.get(f"{ROOT}/shares/{share['name']}", headers=bought.headers).json() == {"share": share}
+
+
+def test_lists_the_one_schema_and_table(client: Client, bought: Bought) -> None:
+    name, listing_id = bought.listing.share_name, str(bought.listing.public_id)
+    share = f"{ROOT}/shares/{name}"
+    table = {"name": "readings", "schema": "data", "share": name, "shareId": listing_id, "id": listing_id}
+    assert client.get(f"{share}/schemas", headers=bought.headers).json() == {"items": [{"name": "data", "share": name}]}
+    assert client.get(f"{share}/schemas/data/tables", headers=bought.headers).json() == {"items": [table]}
+    assert client.get(f"{share}/all-tables", headers=bought.headers).json() == {"items": [table]}
+
+
+def test_lists_come_in_pages(client: Client, bought: Bought) -> None:
+    empty = client.get(f"{ROOT}/shares?maxResults=0", headers=bought.headers).json()
+    assert empty["items"] == []
+    rest = client.get(f"{ROOT}/shares", {"pageToken": empty["nextPageToken"]}, headers=bought.headers).json()
+    assert len(rest["items"]) == 1
+    assert "nextPageToken" not in rest
+    for wrong in ("maxResults=-1", "maxResults=x", "pageToken=x"):
+        answer = client.get(f"{ROOT}/shares?{wrong}", headers=bought.headers)
+        assert error_of(answer) == (400, "INVALID_PARAMETER_VALUE")
+
+
+def test_names_are_read_without_regard_to_case(client: Client, bought: Bought) -> None:
+    path = f"{ROOT}/shares/{bought.listing.share_name.upper()}/schemas/DATA/tables/Readings/metadata"
+    assert client.get(path, headers=bought.headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "shares/other",
+        "shares/other/schemas",
+        "shares/{share}/schemas/other/tables",
+        "shares/other/schemas/data/tables/readings/metadata",
+        "shares/{share}/schemas/data/tables/other/version",
+        "shares/{share}/schemas/data/tables/../metadata",
+        "shares/../../etc/passwd",
+        "shares/%2e%2e/schemas",
+        "shares/",
+        "",
+        "nothing",
+    ],
+)
+def test_any_other_name_is_not_found(client: Client, bought: Bought, path: str) -> None:
+    address = f"{ROOT}/{path.format(share=bought.listing.share_name)}"
+    assert error_of(client.get(address, headers=bought.headers)) == (404, "RESOURCE_DOES_NOT_EXIST")
+
+
+def test_the_version_is_in_the_header(client: Client, bought: Bought) -> None:
+    for response in (
+        client.get(f"{bought.table}/version", headers=bought.headers),
+        client.head(f"{bought.table}/version", headers=bought.headers),
+        client.head(bought.table, headers=bought.headers),
+    ):
+        assert (response.status_code, response["Delta-Table-Version"]) == (200, "1")
+    since = (bought.at - timedelta(hours=1)).isoformat()
+    response = client.get(f"{bought.table}/version", {"startingTimestamp": since}, headers=bought.headers)
+    assert response["Delta-Table-Version"] == "0"
+    since = (bought.at + timedelta(hours=1)).isoformat()
+    response = client.get(f"{bought.table}/version", {"startingTimestamp": since}, headers=bought.headers)
+    assert error_of(response) == (400, "INVALID_PARAMETER_VALUE")
+
+
+def test_metadata_describes_the_table(client: Client, bought: Bought) -> None:
+    response = client.get(f"{bought.table}/metadata", headers=bought.headers)
+    protocol, metadata = lines(response)
+    assert response["Delta-Table-Version"] == "1"
+    assert "delta-sharing-capabilities" not in response
+    assert protocol == {"protocol": {"minReaderVersion": 1}}
+    schema = json.loads(metadata["metaData"].pop("schemaString"))
+    assert metadata["metaData"] == {
+        "id": str(bought.listing.public_id),
+        "name": "readings",
+        "description": "Roof weather",
+        "format": {"provider": "parquet"},
+        "partitionColumns": [],
+        "configuration": {},
+    }
+    assert [(field["name"], field["type"]) for field in schema["fields"]] == [
+        ("time", "timestamp"),
+        ("device", "string"),
+        ("air_temperature", "double"),
+    ]
+    assert schema["fields"][2]["metadata"]["unit"] == "Cel"
+
+
+def test_a_query_gives_links_to_the_exact_rows(client: Client, bought: Bought) -> None:
+    answer = query(client, bought)
+    _, _, file = lines(answer)
+    segment = Segment.objects.get()
+    assert answer["Delta-Table-Version"] == "1"
+    assert file["file"]["url"].startswith("http://testserver/delta-sharing/files/")
+    assert (file["file"]["size"], file["file"]["version"]) == (segment.size, 1)
+    assert bought.text not in file["file"]["url"]
+    assert fetch(client, file["file"]["url"]).equals(read_rows(segment.path))
+
+
+def test_each_query_is_one_read_however_many_files_are_fetched(client: Client, bought: Bought) -> None:
+    url = lines(query(client, bought))[2]["file"]["url"]
+    fetch(client, url)
+    fetch(client, url)
+    read = Read.objects.get()
+    assert (read.purchase, read.token, read.door) == (bought.token.purchase, bought.token, "delta_sharing")
+    assert (read.row_count, read.byte_count) == (60, Segment.objects.get().size)
+
+
+def test_an_older_version_is_honoured_by_number_and_time(client: Client, bought: Bought) -> None:
+    later = bought.at + timedelta(seconds=1)
+    bought.sender.send([(day_start(bought.at, 1), "air_temperature", 1.0)], later)
+    refresh_table(listing=bought.listing, at=later)
+    rows = {}
+    for name, body in {
+        "newest": {},
+        "first": {"version": 1},
+        "then": {"timestamp": bought.at.isoformat()},
+    }.items():
+        answer = query(client, bought, body)
+        rows[name, answer["Delta-Table-Version"]] = fetch(client, lines(answer)[2]["file"]["url"]).height
+    assert rows == {("newest", "2"): 61, ("first", "1"): 60, ("then", "1"): 60}
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"{", "MALFORMED_REQUEST"),
+        (b"[]", "MALFORMED_REQUEST"),
+        ({"version": 7}, "INVALID_PARAMETER_VALUE"),
+        ({"version": -1}, "INVALID_PARAMETER_VALUE"),
+        ({"timestamp": "2001-01-01T00:00:00Z"}, "INVALID_PARAMETER_VALUE"),
+        ({"timestamp": "never"}, "INVALID_PARAMETER_VALUE"),
+        ({"startingVersion": 0}, "UNSUPPORTED_OPERATION"),
+    ],
+)
+def test_refuses_a_query_that_cannot_be(client: Client, bought: Bought, body: Any, code: str) -> None:
+    assert error_of(query(client, bought, body)) == (400, code)
+    assert not Read.objects.exists()
+
+
+def test_there_is_no_change_feed(client: Client, bought: Bought) -> None:
+    answer = client.get(f"{bought.table}/changes?startingVersion=0", headers=bought.headers)
+    assert error_of(answer) == (400, "UNSUPPORTED_OPERATION")
+
+
+def test_hints_only_make_the_answer_smaller(client: Client, bought: Bought) -> None:
+    bought.sender.send([(day_start(bought.at, 2), "air_temperature", 1.0)], bought.at)
+    refresh_table(listing=bought.listing, at=bought.at)
+
+    def file_count(body: dict[str, Any]) -> int:
+        return len(lines(query(client, bought, body))) - 2
+
+    yesterday = {"op": "literal", "value": day_start(bought.at, 1).isoformat(), "valueType": "timestamp"}
+    time = {"op": "column", "name": "time", "valueType": "timestamp"}
+    assert file_count({}) == 2
+    assert file_count({"limitHint": 1}) == 1
+    assert file_count({"limitHint": 2}) == 2
+    assert file_count({"limitHint": 0}) == 0
+    for op, left, right, count in [
+        ("greaterThanOrEqual", time, yesterday, 1),
+        ("lessThan", time, yesterday, 1),
+        ("greaterThan", yesterday, time, 1),
+        ("equal", time, yesterday, 0),
+        ("nonsense", time, yesterday, 2),
+    ]:
+        hint = {"op": op, "children": [left, right]}
+        assert file_count({"jsonPredicateHints": json.dumps(hint)}) == count, op
+    for wrong in ("{", "[]", '{"op": "and"}', '{"op": "and", "children": [5]}'):
+        assert file_count({"jsonPredicateHints": wrong, "predicateHints": ["time >"]}) == 2
+
+
+@pytest.mark.parametrize(("method", "path"), [("post", "metadata"), ("get", "query"), ("delete", "version")])
+def test_refuses_other_methods(client: Client, bought: Bought, method: str, path: str) -> None:
+    answer = getattr(client, method)(f"{bought.table}/{path}", headers=bought.headers)
+    assert error_of(answer) == (405, "METHOD_NOT_ALLOWED")
+    assert answer["Allow"]

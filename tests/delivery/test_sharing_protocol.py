@@ -1,0 +1,111 @@
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from marketplace.delivery import sharing_protocol as protocol
+from marketplace.delivery.errors import BodyMalformed, ChangesUnsupported, RequestRefused
+
+AT = datetime(2026, 3, 14, 9, 26, 53, 589793, tzinfo=UTC)
+
+
+def test_the_schema_carries_units_in_the_columns_metadata() -> None:
+    text = protocol.schema_string(
+        [
+            protocol.SchemaField("time", "timestamp", "", ""),
+            protocol.SchemaField("air_temperature", "double", "Cel", "air.temperature"),
+        ]
+    )
+    assert json.loads(text) == {
+        "type": "struct",
+        "fields": [
+            {"name": "time", "type": "timestamp", "nullable": False, "metadata": {}},
+            {
+                "name": "air_temperature",
+                "type": "double",
+                "nullable": True,
+                "metadata": {"unit": "Cel", "source": "air.temperature"},
+            },
+        ],
+    }
+
+
+def test_a_file_line_is_one_line_with_bounds_that_hold() -> None:
+    line = protocol.file_line(
+        protocol.FileAction("http://x/f", "1f", 10, 3, AT, AT, version=4, added_at=AT, expires_at=AT + timedelta(1))
+    )
+    assert line.count(b"\n") == 1
+    assert line.endswith(b"\n")
+    content = json.loads(line)["file"]
+    assert content["timestamp"] == 1773480413589
+    assert content["expirationTimestamp"] == 1773480413589 + 86_400_000
+    assert json.loads(content["stats"]) == {
+        "numRecords": 3,
+        "minValues": {"time": "2026-03-14T09:26:53.589Z"},
+        "maxValues": {"time": "2026-03-14T09:26:53.590Z"},
+        "nullCount": {"time": 0, "device": 0},
+    }
+
+
+def test_pages_lead_through_a_list() -> None:
+    items = [{"name": str(number)} for number in range(5)]
+    names, token = [], ""
+    for _ in range(3):
+        page = protocol.page(items, most="2", token=token)
+        names += [item["name"] for item in page["items"]]
+        token = page.get("nextPageToken", "")
+    assert (names, token) == (["0", "1", "2", "3", "4"], "")
+
+
+@pytest.mark.parametrize(("most", "token"), [("-1", ""), ("many", ""), ("1", "nonsense"), ("1", "OTk="), ("²", "")])
+def test_refuses_a_page_that_is_none(most: str, token: str) -> None:
+    with pytest.raises(RequestRefused):
+        protocol.page([{"name": "a"}], most=most, token=token)
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b" \n", b'{"version": null}'])
+def test_an_empty_query_asks_for_everything(body: bytes) -> None:
+    assert protocol.parse_query(body) == protocol.TableQuery(None, None, None, "")
+
+
+def test_reads_a_query() -> None:
+    query = protocol.parse_query(
+        b'{"version": 3, "limitHint": 10, "jsonPredicateHints": "{}", "predicateHints": ["a"]}'
+    )
+    assert query == protocol.TableQuery(3, None, 10, "{}")
+    query = protocol.parse_query(b'{"timestamp": "2026-03-14T09:26:53Z"}')
+    assert query.timestamp == datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("body", [b'{"limitHint": "x"}', b'{"limitHint": -1}', b'{"jsonPredicateHints": 5}'])
+def test_a_hint_that_makes_no_sense_is_ignored(body: bytes) -> None:
+    assert protocol.parse_query(body) == protocol.TableQuery(None, None, None, "")
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b"nonsense", b"\xff"])
+def test_refuses_a_body_that_is_no_object(body: bytes) -> None:
+    with pytest.raises(BodyMalformed):
+        protocol.parse_query(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"version": "1"}',
+        b'{"version": -1}',
+        b'{"version": true}',
+        b'{"version": 1.5}',
+        b'{"timestamp": 5}',
+        b'{"timestamp": "yesterday"}',
+        b'{"version": 1, "timestamp": "2026-03-14T09:26:53Z"}',
+    ],
+)
+def test_refuses_a_version_that_is_none(body: bytes) -> None:
+    with pytest.raises(RequestRefused):
+        protocol.parse_query(body)
+
+
+@pytest.mark.parametrize("body", [b'{"startingVersion": 0}', b'{"endingVersion": 2}'])
+def test_says_that_there_is_no_change_feed(body: bytes) -> None:
+    with pytest.raises(ChangesUnsupported):
+        protocol.parse_query(body)

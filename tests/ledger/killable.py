@@ -1,0 +1,44 @@
+"""A sequencer that can be killed again and again without starting Python anew each time.
+
+For every line "FAULT" on standard input it forks a real process that works the outbox off with that fault set, waits
+until it is dead, and writes how it ended: -9 when it was killed, 0 when the outbox was empty.
+"""
+
+import os
+import sys
+
+import django
+
+
+def main() -> None:
+    django.setup()
+    from django.db import connections
+
+    connections["default"].settings_dict["NAME"] = os.environ["LEDGER_TEST_DATABASE"]
+    print("ready", flush=True)
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            sequence(line.strip())
+        _, status = os.waitpid(child, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+def sequence(fault: str) -> None:
+    from django.utils import timezone
+
+    from ledger.faults import VARIABLE
+    from ledger.services import sequence_batch
+
+    os.environ[VARIABLE] = fault
+    try:
+        while sequence_batch(at=timezone.now(), limit=90):
+            pass
+    except BaseException as error:  # noqa: BLE001
+        print(repr(error), file=sys.stderr, flush=True)
+        os._exit(1)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+import pytest
+from django.db import DatabaseError, connection, transaction
+
+from ledger.models import Checkpoint, Entry, LogHead, Tile
+from ledger.services import sequence_batch
+from tests.builders_ledger import submit_many
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _log(now):
+    submit_many(3, now)
+    sequence_batch(at=now)
+
+
+def refused(sql: str) -> None:
+    before = [list(model.objects.order_by("pk").values()) for model in (Entry, Tile, Checkpoint, LogHead)]
+    with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(sql)
+    assert [list(model.objects.order_by("pk").values()) for model in (Entry, Tile, Checkpoint, LogHead)] == before
+
+
+@pytest.mark.parametrize("table", ["ledger_entry", "ledger_tile", "ledger_checkpoint"])
+@pytest.mark.parametrize("role", ["origin", "replica"])
+def test_refuses_update_delete_and_truncate(table, role):
+    column = {"ledger_entry": "committed_at", "ledger_tile": "hashes", "ledger_checkpoint": "note"}[table]
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL session_replication_role = {role}")
+    for sql in (
+        f"UPDATE {table} SET {column} = {column}",
+        f"UPDATE {table} SET {column} = {column} WHERE false",
+        f"DELETE FROM {table}",
+        f"TRUNCATE {table}",
+        f"TRUNCATE {table} CASCADE",
+    ):
+        refused(sql)
+
+
+COPIED = "gen_random_uuid(), 'a.b', gen_random_uuid(), at, refs, body, leaf_hash, committed_at FROM ledger_entry"
+INTO = "INSERT INTO ledger_entry (index, entry_id, kind, key, at, refs, body, leaf_hash, committed_at)"
+
+
+@pytest.mark.parametrize("index", ["index + 4", "index * 2 + 3", "index - 3", "index"])
+def test_refuses_entries_that_leave_a_gap_or_overlap(index):
+    refused(f"{INTO} SELECT {index}, {COPIED}")
+
+
+def test_refuses_a_hash_or_a_body_of_another_size():
+    refused(f"{INTO} SELECT index + 3, {COPIED}".replace(" leaf_hash, committed_at FROM", " 'x', committed_at FROM"))
+    refused(f"{INTO} SELECT index + 3, {COPIED}".replace(" body, leaf_hash, comm", " ''::bytea, leaf_hash, comm"))
+    refused("INSERT INTO ledger_tile (level, number, width, hashes) VALUES (0, 9, 2, 'short')")
+    refused("INSERT INTO ledger_checkpoint (size, root_hash, note, signed_at) VALUES (9, 'short', '', now())")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE ledger_loghead SET size = 2",
+        "UPDATE ledger_loghead SET root_hash = sha256('other')",
+        "DELETE FROM ledger_loghead",
+        "TRUNCATE ledger_loghead",
+        "INSERT INTO ledger_loghead (id, size, root_hash, note) VALUES (2, 0, sha256(''), '')",
+        "INSERT INTO ledger_checkpoint (size, root_hash, note, signed_at) VALUES (3, sha256('other'), '', now())",
+        "INSERT INTO ledger_tile (level, number, width, hashes) SELECT level, number, width, hashes FROM ledger_tile",
+    ],
+)
+def test_refuses_a_second_or_a_smaller_truth(sql):
+    refused(sql)

@@ -1,0 +1,92 @@
+import time
+from collections.abc import Iterator
+
+import pytest
+import redis
+from celery import current_app
+from django.db import transaction
+
+from ledger import nudge, tasks
+from ledger.models import Entry, OutboxRow
+from ledger.tasks import sequence_task
+from tests.builders_ledger import submit, submit_many
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def queue() -> Iterator[None]:
+    """Start with no nudge pending and an empty queue."""
+    nudge._rest["until"] = 0.0
+    nudge.clear_nudge()
+    with current_app.connection_for_write() as broker:
+        broker.default_channel.client.delete("celery")
+    yield
+    nudge._rest["until"] = 0.0
+
+
+def queued() -> int:
+    with current_app.connection_for_write() as broker:
+        return int(broker.default_channel.client.llen("celery"))
+
+
+def test_a_commit_nudges_once_however_many_records_follow(now):
+    for _ in range(3):
+        submit(now)
+    with transaction.atomic():
+        submit_many(5, now)
+    assert queued() == 1
+
+
+def test_a_rollback_does_not_nudge(now):
+    with transaction.atomic():
+        submit(now)
+        transaction.set_rollback(True)
+    assert queued() == 0
+
+
+def test_what_is_submitted_after_the_task_began_nudges_anew(now):
+    submit(now)
+    sequence_task()
+    submit(now)
+    assert queued() == 2
+    assert Entry.objects.count() == 1
+
+
+def test_the_task_empties_the_outbox(now):
+    submit_many(2500, now)
+    sequence_task()
+    assert (Entry.objects.count(), OutboxRow.objects.count()) == (2500, 0)
+    sequence_task()
+    assert Entry.objects.count() == 2500
+
+
+def test_a_task_that_did_not_finish_asks_for_another(now, monkeypatch):
+    monkeypatch.setattr(tasks, "MOST_BATCHES", 1)
+    submit_many(1001, now)
+    before = queued()
+    sequence_task()
+    assert OutboxRow.objects.count() == 1
+    assert queued() == before + 1
+
+
+@pytest.mark.parametrize("address", ["unix:///nowhere/valkey.sock", "redis://127.0.0.1:1/0"])
+def test_a_dead_redis_does_not_stop_a_submit(now, settings, address, caplog):
+    settings.CACHE_URL = address
+    started = time.monotonic()
+    for _ in range(5):
+        submit(now)
+    assert time.monotonic() - started < 2
+    assert OutboxRow.objects.count() == 5
+    assert [record.message for record in caplog.records].count("ledger.nudge_failed") == 1
+    sequence_task()
+    assert Entry.objects.count() == 5
+
+
+def test_a_dead_broker_does_not_stop_a_submit(now, monkeypatch):
+    def refuse(*_: object, **__: object) -> None:
+        raise redis.ConnectionError
+
+    monkeypatch.setattr(current_app._get_current_object(), "send_task", refuse)
+    submit(now)
+    assert OutboxRow.objects.count() == 1

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from marketplace.accounts.models import User
+from marketplace.listings.entries import PlanTerms
+from marketplace.listings.models import Listing
+from marketplace.purchases.models import Purchase
+from marketplace.purchases.services import buy_listing
+from tests.builders import EURO, make_listing
+from tests.builders_money import fill_wallet
+
+PLANS = (PlanTerms("one_off", 5 * EURO), PlanTerms("period", 12 * EURO, 30), PlanTerms("free", 0))
+
+
+@pytest.fixture
+def listing(sara: User, now: datetime) -> Listing:
+    return make_listing(sara, now, plans=PLANS)
+
+
+@pytest.fixture
+def rich_ben(ben: User, now: datetime) -> User:
+    fill_wallet(ben, 50, now)
+    return ben
+
+
+@pytest.fixture
+def buy(listing: Listing, ben: User, now: datetime) -> Callable[..., Purchase]:
+    """Buy the listing's first plan as ben at the price shown, unless told otherwise."""
+
+    def act(**changes: Any) -> Purchase:
+        plan = changes.pop("plan", None) or listing.plans.get(kind=changes.pop("kind", "one_off"))
+        terms: dict[str, Any] = {
+            "listing": listing,
+            "plan": plan,
+            "buyer": ben,
+            "quoted_micros": plan.price_micros,
+            "at": now,
+        }
+        return buy_listing(**(terms | changes))
+
+    return act

@@ -1,0 +1,41 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from marketplace.purchases.models import MonthlySales, Purchase
+from tests.builders import EURO
+from tests.builders_money import fill_wallet
+
+pytestmark = pytest.mark.django_db
+
+
+def test_each_sees_their_own(buy, rich_ben, sara, mallory, now):
+    fill_wallet(mallory, 5, now)
+    bought, other = buy(), buy(buyer=mallory)
+    assert list(Purchase.objects.for_buyer(rich_ben)) == [bought]
+    assert set(Purchase.objects.of_seller(sara)) == {bought, other}
+    assert not Purchase.objects.of_seller(mallory).exists()
+
+
+def test_sales_by_month(buy, rich_ben, listing, sara, now):
+    buy()
+    buy(kind="period")
+    buy(kind="free", at=now + timedelta(days=30))
+    sales = Purchase.objects.of_seller(sara)
+    march, april = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC)
+    names = (listing.public_id, listing.title, "EUR")
+    assert sales.monthly_sales() == [
+        MonthlySales(april, *names, 1, 0, 0, 0),
+        MonthlySales(march, *names, 2, 17 * EURO, 1_360_000, 15_640_000),
+    ]
+    assert sales.totals() == {
+        "sale_count": 3,
+        "paid_micros": 17 * EURO,
+        "charged_fee_micros": 1_360_000,
+        "earned_micros": 15_640_000,
+    }
+
+
+def test_nothing_sold_sums_to_zero(sara):
+    assert set(Purchase.objects.of_seller(sara).totals().values()) == {0}
+    assert Purchase.objects.of_seller(sara).monthly_sales() == []

@@ -1,0 +1,136 @@
+import json
+import re
+from datetime import timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from ledger.models import OutboxRow
+from marketplace.access.models import AccessToken
+from marketplace.access.services import authorise, issue_token
+from marketplace.consents.services import withdraw_consent
+from tests.web.buyer.conftest import HTMX
+
+pytestmark = pytest.mark.django_db
+
+
+def create(purchase):
+    return reverse("token_create", args=[purchase.public_id])
+
+
+def secret_in(answer):
+    found = re.search(r'id="secret-value">([^<]+)<', answer.text)
+    return found[1] if found else None
+
+
+@pytest.mark.parametrize("headers", [{}, HTMX])
+def test_shows_the_token_once(as_ben, ready, headers):
+    answer = as_ben.post(create(ready), {"first": "1"}, **headers)
+    assert answer.status_code == 200
+    assert ("<!DOCTYPE html>" in answer.text) is not bool(headers)
+    secret = secret_in(answer)
+    assert authorise(token=secret, at=timezone.now()).purchase == ready
+    assert "no-store" in answer["Cache-Control"]
+    assert secret not in as_ben.get(reverse("purchase_page", args=[ready.public_id])).text
+
+
+def test_the_first_one_is_made_once(as_ben, ready):
+    as_ben.post(create(ready), {"first": "1"}, **HTMX)
+    again = as_ben.post(create(ready), {"first": "1"}, **HTMX)
+    assert secret_in(again) is None
+    assert AccessToken.objects.count() == 1
+
+
+def test_another_one_on_request(as_ben, ready):
+    first, second = secret_in(as_ben.post(create(ready))), secret_in(as_ben.post(create(ready)))
+    assert first != second
+    assert AccessToken.objects.count() == 2
+
+
+@pytest.mark.parametrize("headers", [{}, HTMX])
+def test_refused_before_the_purchase_is_recorded(as_ben, purchase, headers):
+    answer = as_ben.post(create(purchase), **headers)
+    assert answer.status_code == 422
+    assert not AccessToken.objects.exists()
+    assert not OutboxRow.objects.filter(kind="access.granted").exists()
+
+
+def test_refused_after_a_withdrawal(as_ben, ready, at):
+    withdraw_consent(consent=ready.listing.consent, at=at)
+    answer = as_ben.post(create(ready))
+    assert answer.status_code == 422
+    assert "consent_withdrawn" in answer.text
+    assert not AccessToken.objects.exists()
+
+
+def test_a_get_makes_nothing(as_ben, ready):
+    assert as_ben.get(create(ready)).status_code == 405
+
+
+@pytest.mark.parametrize("name", ["token_rotation", "token_revocation"])
+def test_others_do_not_find_a_token(client, as_mallory, as_sara, ready, at, name):
+    token, _ = issue_token(purchase=ready, at=at)
+    for stranger in (as_mallory, as_sara):
+        assert stranger.post(reverse(name, args=[token.public_id])).status_code == 404
+        assert stranger.post(create(ready)).status_code == 404
+    assert client.post(reverse(name, args=[token.public_id])).status_code == 302
+    token.refresh_from_db()
+    assert (token.revoked_at, token.replaced_at, AccessToken.objects.count()) == (None, None, 1)
+
+
+def test_rotation_shows_the_new_one(as_ben, ready, at):
+    token, old = issue_token(purchase=ready, at=at)
+    new = secret_in(as_ben.post(reverse("token_rotation", args=[token.public_id])))
+    assert new != old
+    assert authorise(token=new, at=timezone.now()).purchase == ready
+    again = as_ben.post(reverse("token_rotation", args=[token.public_id]))
+    assert again.status_code == 422
+    assert AccessToken.objects.count() == 2
+
+
+def test_revocation_asks_first_and_may_be_repeated(as_ben, ready, at):
+    token, _ = issue_token(purchase=ready, at=at)
+    address = reverse("token_revocation", args=[token.public_id])
+    assert "Revoke the token" in as_ben.get(address).text
+    token.refresh_from_db()
+    assert token.revoked_at is None
+    for _ in range(2):
+        assert as_ben.post(address).url == reverse("purchase_page", args=[ready.public_id])
+    token.refresh_from_db()
+    assert token.revoked_at is not None
+    assert OutboxRow.objects.filter(kind="access.revoked").count() == 1
+
+
+def test_the_profile_file_is_made_of_the_token_on_the_page(as_ben, ready, at):
+    token, secret = issue_token(purchase=ready, at=at)
+    address = reverse("profile_download", args=[ready.public_id])
+    answer = as_ben.post(address, {"token": secret}, HTTP_HOST="market.test:8123")
+    assert json.loads(answer.content) == {
+        "shareCredentialsVersion": 1,
+        "endpoint": "http://market.test:8123/delta-sharing/",
+        "bearerToken": secret,
+        "expirationTime": token.expires_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+    }
+    assert answer["Content-Disposition"] == f'attachment; filename="{ready.listing.share_name}.share"'
+    assert "no-store" in answer["Cache-Control"]
+
+
+@pytest.mark.parametrize("text", ["", "osm_wrong", "\N{SNOWMAN}"])
+def test_no_profile_for_a_wrong_token(as_ben, ready, text):
+    answer = as_ben.post(reverse("profile_download", args=[ready.public_id]), {"token": text})
+    assert answer.status_code == 422
+    assert "token_unknown" in answer.text
+
+
+def test_no_profile_for_others(as_mallory, ready, at):
+    _, secret = issue_token(purchase=ready, at=at)
+    assert as_mallory.post(reverse("profile_download", args=[ready.public_id]), {"token": secret}).status_code == 404
+
+
+def test_an_ended_purchase_gets_no_token(as_ben, ready):
+    ready.access_until = timezone.now() - timedelta(days=1)
+    ready.save()
+    answer = as_ben.post(create(ready))
+    assert answer.status_code == 422
+    assert "purchase_ended" in answer.text

@@ -1,0 +1,233 @@
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+from django.test import Client
+from django.urls import reverse
+from nacl.signing import SigningKey
+
+from devices.models import ClaimCode, Device
+from ledger.models import OutboxRow
+from marketplace.accounts.models import User
+from tests.builders_devices import SigningDevice, add_waiting_device, enrol_with, make_signing_device
+
+FORM = {"name": "Garden", "kind": "weather_station", "country": "DE", "region": "Berlin"}
+
+
+def sent_device(owner: User, now: datetime) -> SigningDevice:
+    """A device with two batches of an hour each."""
+    sender = make_signing_device(owner, now)
+    for hour in (3, 2):
+        start = now - timedelta(hours=hour)
+        times = [start + timedelta(minutes=step) for step in range(60)]
+        sender.send([(time, "air_temperature", 20 + step / 7, "Cel") for step, time in enumerate(times)], at=now)
+    return sender
+
+
+def test_an_empty_list_leads_to_the_first_device(sara_client: Client):
+    response = sara_client.get(reverse("device_list"))
+    assert response.status_code == 200
+    assert reverse("device_add") in response.content.decode()
+
+
+def test_the_list_names_own_devices_only(sara_client: Client, sara: User, mallory: User, now: datetime):
+    add_waiting_device(sara, now, name="Garden")
+    add_waiting_device(mallory, now, name="Cellar")
+    page = sara_client.get(reverse("device_list")).content.decode()
+    assert "Garden" in page
+    assert "Cellar" not in page
+
+
+def test_the_list_goes_on_below_the_last_row(sara_client: Client, sara: User, now: datetime):
+    for number in range(51):
+        add_waiting_device(sara, now - timedelta(minutes=number), name=f"Device {number:02}")
+    first = sara_client.get(reverse("device_list"))
+    assert "Device 49" in first.content.decode()
+    assert "Device 50" not in first.content.decode()
+    second = sara_client.get(reverse("device_list"), {"from": first.context["page"].next_mark})
+    assert "Device 50" in second.content.decode()
+    assert "Device 49" not in second.content.decode()
+
+
+def test_adding_a_device_shows_its_claim_code(sara_client: Client, sara: User):
+    response = sara_client.post(reverse("device_add"), FORM, follow=True)
+    device = Device.objects.get(owner=sara)
+    assert response.redirect_chain == [(reverse("device_page", args=[device.public_id]), 302)]
+    page = response.content.decode()
+    code = re.search(r'class="claim-code">([A-Z0-9]{4}-[A-Z0-9]{4})<', page)
+    assert code is not None
+    assert f"--server http://testserver --code {code.group(1)}" in page
+    assert "data:image/svg+xml" in page
+
+
+def test_refuses_a_device_without_a_name(sara_client: Client):
+    response = sara_client.post(reverse("device_add"), FORM | {"name": ""})
+    assert response.status_code == 422
+    assert "Give the device a name" in response.content.decode()
+    assert not Device.objects.exists()
+
+
+def test_refuses_a_country_that_does_not_exist(sara_client: Client):
+    assert sara_client.post(reverse("device_add"), FORM | {"country": "XX"}).status_code == 422
+    assert not Device.objects.exists()
+
+
+def test_a_new_code_ends_the_old_one(sara_client: Client, sara: User, now: datetime):
+    sara_client.post(reverse("device_add"), FORM)
+    device = Device.objects.get(owner=sara)
+    response = sara_client.post(reverse("device_claim", args=[device.public_id]))
+    assert response.status_code == 302
+    assert ClaimCode.objects.usable_at(now).count() == 1
+    assert ClaimCode.objects.count() == 2
+
+
+def test_refuses_a_code_for_an_enrolled_device(sara_client: Client, sara: User, now: datetime):
+    device = make_signing_device(sara, now).device
+    codes = ClaimCode.objects.count()
+    response = sara_client.post(reverse("device_claim", args=[device.public_id]))
+    assert response.status_code == 422
+    assert "device_enrolled" in response.content.decode()
+    assert ClaimCode.objects.count() == codes
+
+
+def test_a_code_that_is_too_old_is_not_shown(sara_client: Client, sara: User, now: datetime):
+    device = add_waiting_device(sara, now)
+    page = sara_client.get(reverse("device_page", args=[device.public_id])).content.decode()
+    assert "claim-code" not in page
+    assert reverse("device_claim", args=[device.public_id]) in page
+
+
+def test_status_is_silent_until_the_device_enrols(sara_client: Client, sara: User, now: datetime):
+    sara_client.post(reverse("device_add"), FORM)
+    device = Device.objects.get(owner=sara)
+    address = reverse("device_status", args=[device.public_id])
+    shown = sara_client.get(reverse("device_page", args=[device.public_id])).content.decode()
+    assert sara_client.get(address, {"code": "shown"}).status_code == 204
+    code = re.search(r'class="claim-code">([^<]+)<', shown)
+    assert code is not None
+    enrol_with(code.group(1), SigningKey.generate(), now)
+    response = sara_client.get(address, {"code": "shown"})
+    assert response.status_code == 200
+    assert "is enrolled" in response.content.decode()
+    assert "hx-trigger" not in response.content.decode()
+    assert "<html" not in response.content.decode()
+
+
+def test_the_page_draws_the_readings(sara_client: Client, sara: User, now: datetime):
+    device = sent_device(sara, now).device
+    for name in ("day", "week", "month", "all", "nonsense"):
+        response = sara_client.get(reverse("device_page", args=[device.public_id]), {"range": name})
+        assert response.status_code == 200
+        assert "series-line" in response.content.decode()
+
+
+def test_a_missing_batch_is_a_row_of_its_own(sara_client: Client, sara: User, now: datetime):
+    sender = make_signing_device(sara, now)
+    reading = [(now - timedelta(hours=1), "air_temperature", 1.0, "Cel")]
+    sender.send(reading, at=now, sequence=1)
+    sender.send(reading, at=now, sequence=4)
+    page = sara_client.get(reverse("device_batches", args=[sender.device.public_id])).content.decode()
+    assert "Batches 2 to 3 are missing (2)." in page
+
+
+def test_batches_come_in_pages(sara_client: Client, sara: User, now: datetime):
+    sender = make_signing_device(sara, now)
+    for number in range(26):
+        sender.send([(now - timedelta(minutes=number), "air_temperature", 1.0, "Cel")], at=now)
+    address = reverse("device_batches", args=[sender.device.public_id])
+    assert "?before=2" in sara_client.get(address).content.decode()
+    last = sara_client.get(address, {"before": "2"}).context["batches"]
+    assert [batch.sequence for batch in last.rows] == [1]
+    assert last.next_before is None
+
+
+def test_the_download_is_what_the_device_signed(sara_client: Client, sara: User, now: datetime):
+    sender = make_signing_device(sara, now)
+    envelope = sender.sign([{"n": "air_temperature", "u": "Cel", "v": 20.5, "t": now.timestamp() - 60}], at=now)
+    from devices.services import accept_batch
+
+    accept_batch(envelope=envelope, at=now)
+    response = sara_client.get(reverse("reading_batch", args=[sender.device.public_id, 1]))
+    assert response.content == envelope
+    assert response["Content-Disposition"].startswith("attachment;")
+
+
+def test_a_batch_is_shown_down_to_its_signature(sara_client: Client, sara: User, now: datetime):
+    device = sent_device(sara, now).device
+    response = sara_client.get(reverse("batch_page", args=[device.public_id, 1]))
+    assert response.context["decoded"].is_verified
+    assert "did:key:z" in response.content.decode()
+    assert "air_temperature" in response.content.decode()
+
+
+def test_every_reading_leads_to_its_batch(sara_client: Client, sara: User, now: datetime):
+    device = sent_device(sara, now).device
+    address = reverse("device_readings", args=[device.public_id])
+    response = sara_client.get(address, {"measure": "air_temperature"})
+    page = response.context["page"]
+    assert len(page.rows) == 100
+    assert page.rows[0].sequence == 2
+    assert reverse("batch_page", args=[device.public_id, 2]) in response.content.decode()
+    rest = sara_client.get(address, {"before": page.next_before}).context["page"]
+    assert len(rest.rows) == 20
+    assert rest.rows[0].at < page.rows[-1].at
+    assert rest.next_before == ""
+
+
+def test_readings_take_any_address(sara_client: Client, sara: User, now: datetime):
+    device = sent_device(sara, now).device
+    address = reverse("device_readings", args=[device.public_id])
+    assert sara_client.get(address, {"before": "yesterday", "measure": "nonsense"}).status_code == 200
+
+
+def test_retiring_asks_first_and_is_recorded(sara_client: Client, sara: User, now: datetime):
+    device = make_signing_device(sara, now).device
+    address = reverse("device_retirement", args=[device.public_id])
+    assert "cannot be undone" in sara_client.get(address).content.decode()
+    assert sara_client.post(address).status_code == 302
+    device.refresh_from_db()
+    assert device.retired_at == now
+    assert OutboxRow.objects.filter(kind="device.retired", key=device.public_id).count() == 1
+    assert "Retired" in sara_client.get(reverse("device_page", args=[device.public_id])).content.decode()
+
+
+def test_refuses_to_retire_twice(sara_client: Client, sara: User, now: datetime):
+    device = make_signing_device(sara, now).device
+    address = reverse("device_retirement", args=[device.public_id])
+    sara_client.post(address)
+    response = sara_client.post(address)
+    assert response.status_code == 422
+    assert "device_retired" in response.content.decode()
+    assert OutboxRow.objects.filter(kind="device.retired").count() == 1
+
+
+def test_a_stranger_finds_nothing(mallory_client: Client, visitor: Client, sara: User, now: datetime):
+    device = sent_device(sara, now).device
+    one = [device.public_id]
+    pages = [
+        reverse("device_page", args=one),
+        reverse("device_status", args=one),
+        reverse("device_retirement", args=one),
+        reverse("device_readings", args=one),
+        reverse("device_batches", args=one),
+        reverse("batch_page", args=[*one, 1]),
+        reverse("reading_batch", args=[*one, 1]),
+    ]
+    for address in pages:
+        assert mallory_client.get(address).status_code == 404, address
+        response = visitor.get(address)
+        assert response.status_code == 302, address
+        assert response["Location"].startswith(reverse("account_login")), address
+    for name in ("device_claim", "device_retirement"):
+        assert mallory_client.post(reverse(name, args=one)).status_code == 404, name
+        assert visitor.post(reverse(name, args=one)).status_code == 302, name
+    device.refresh_from_db()
+    assert device.retired_at is None
+
+
+def test_what_does_not_exist_is_not_found(sara_client: Client, sara: User, now: datetime):
+    device = add_waiting_device(sara, now)
+    assert sara_client.get(reverse("device_page", args=[uuid4()])).status_code == 404
+    assert sara_client.get(reverse("batch_page", args=[device.public_id, 1])).status_code == 404

@@ -1,0 +1,86 @@
+import time
+import uuid
+from datetime import timedelta
+
+import pytest
+from django.core.cache import cache
+from django.test import Client
+from django.utils import timezone
+
+from ledger.models import OutboxRow
+from marketplace.celery import app
+from marketplace.web.tasks import HEARTBEAT_KEY, heartbeat_task
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def heartbeat() -> None:
+    heartbeat_task()
+
+
+def make_waiting_record(*, seconds: int) -> None:
+    row = OutboxRow.objects.create(
+        kind="trial.waiting",
+        key=uuid.uuid4(),
+        entry_id=uuid.uuid4(),
+        body=b"{}",
+        submitted_at=timezone.now() - timedelta(seconds=seconds),
+    )
+    assert timezone.now() - row.submitted_at >= timedelta(seconds=seconds)
+
+
+def test_everything_up(client: Client) -> None:
+    answer = client.get("/health")
+
+    assert answer.status_code == 200
+    body = answer.json()
+    assert body["up"] is True
+    assert {name: body[name]["up"] for name in ("database", "broker", "worker", "log")} == dict.fromkeys(
+        ("database", "broker", "worker", "log"), True
+    )
+    assert "no-store" in answer["Cache-Control"]
+
+
+@pytest.mark.parametrize("age_seconds", [None, 31])
+def test_a_worker_that_is_not_heard_is_down(client: Client, age_seconds: int | None) -> None:
+    if age_seconds is None:
+        cache.delete(HEARTBEAT_KEY)
+    else:
+        cache.set(HEARTBEAT_KEY, time.time() - age_seconds)
+
+    answer = client.get("/health")
+
+    assert answer.status_code == 503
+    assert answer.json()["worker"]["up"] is False
+    assert answer.json()["database"]["up"] is True
+
+
+def test_a_record_that_waits_too_long_means_the_log_is_down(client: Client) -> None:
+    make_waiting_record(seconds=61)
+
+    answer = client.get("/health")
+
+    assert answer.status_code == 503
+    assert answer.json()["log"]["up"] is False
+    assert answer.json()["log"]["oldest_waiting_seconds"] >= 61
+
+
+def test_a_record_that_just_came_does_not(client: Client) -> None:
+    make_waiting_record(seconds=5)
+    assert client.get("/health").status_code == 200
+
+
+def test_an_unreachable_broker_is_down_and_says_nothing_of_why(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app.conf, "broker_url", "redis+socket:///nowhere/valkey?virtual_host=0")
+    monkeypatch.setattr(app.conf, "broker_read_url", "redis+socket:///nowhere/valkey?virtual_host=0")
+
+    answer = client.get("/health")
+
+    assert answer.status_code == 503
+    assert answer.json()["broker"] == {"up": False}
+    assert "nowhere" not in answer.content.decode()
+
+
+def test_only_reads(client: Client) -> None:
+    assert client.post("/health").status_code == 405
