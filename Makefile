@@ -7,10 +7,11 @@ TESTS ?=
 export HOST PORT
 # pytest is run as a module: the checkout must be on the path before its plugins load.
 
-.PHONY: help run test check bench environment dev-environment lock clean
+.PHONY: help run clients test check bench environment dev-environment lock clean
 
 help:
 	@echo "make run     start everything on this machine and print the address (HOST, PORT)"
+	@echo "make clients install the official Delta Sharing client, as a buyer would, in .venv-clients"
 	@echo "make test    run every test (TESTS=tests/ledger for a part)"
 	@echo "make check   style, types, import order, migrations, production settings"
 	@echo "make bench   measure the hot paths"
@@ -26,6 +27,9 @@ dev-environment:
 
 run: environment
 	@exec $(BIN)/python -m marketplace.embedded.supervisor
+
+clients:
+	@$(PYTHON) marketplace/embedded/bootstrap.py --clients
 
 test: dev-environment
 	@exec $(BIN)/python -m pytest -n 2 $(TESTS)

@@ -112,8 +112,7 @@ def _read_files(
         if not paths:
             return []
         try:
-            frames = pl.scan_parquet([_source(path) for path in paths], schema=SCHEMA)
-            return [_chosen(frames, names, start, until).collect()]
+            return [_chosen(pl.scan_parquet(_source(path)), names, start, until).collect() for path in paths]
         except FileNotFoundError:
             # A resolver replaced a file after its row was read; the new row names the new file.
             if attempt == _TRIES:

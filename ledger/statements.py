@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID
 
+import psycopg
 from django.db import connection
 
 from ledger.errors import TileMissing
@@ -27,13 +28,13 @@ _SELECT_WAITING = """
 """
 _INSERT_ENTRIES = """
     INSERT INTO ledger_entry (index, entry_id, kind, key, at, refs, body, leaf_hash, committed_at)
-    SELECT %s + position - 1, entry_id, kind, key, at, refs::text[], body, leaf_hash, %s
-    FROM unnest(%s::uuid[], %s::text[], %s::uuid[], %s::timestamptz[], %s::text[], %s::bytea[], %s::bytea[])
+    SELECT %b + position - 1, entry_id, kind, key, at, refs::text[], body, leaf_hash, %b
+    FROM unnest(%b::uuid[], %b::text[], %b::uuid[], %b::timestamptz[], %b::text[], %b::bytea[], %b::bytea[])
         WITH ORDINALITY AS added (entry_id, kind, key, at, refs, body, leaf_hash, position)
 """
 _INSERT_TILES = """
     INSERT INTO ledger_tile (level, number, width, hashes)
-    SELECT * FROM unnest(%s::smallint[], %s::bigint[], %s::smallint[], %s::bytea[])
+    SELECT * FROM unnest(%b::smallint[], %b::bigint[], %b::smallint[], %b::bytea[])
 """
 # A partial tile is the beginning of every wider one, so the narrowest that is wide enough serves.
 _SELECT_TILES = """
@@ -64,15 +65,13 @@ def insert_entries(*, first_index: int, committed_at: datetime, rows: Sequence[E
     entry_ids, kinds, keys, times, refs, bodies, leaves = (list(column) for column in zip(*rows, strict=True))
     # unnest() would flatten a list of lists. References hold no character that an array literal must escape.
     literals = ["{" + ",".join(f'"{ref}"' for ref in row_refs) + "}" for row_refs in refs]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _INSERT_ENTRIES, [first_index, committed_at, entry_ids, kinds, keys, times, literals, bodies, leaves]
-        )
+    _execute_binary(
+        _INSERT_ENTRIES, [first_index, committed_at, entry_ids, kinds, keys, times, literals, bodies, leaves]
+    )
 
 
 def insert_tiles(tiles: Sequence[tuple[TileId, bytes]]) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(_INSERT_TILES, [*_columns(tile for tile, _ in tiles), [hashes for _, hashes in tiles]])
+    _execute_binary(_INSERT_TILES, [*_columns(tile for tile, _ in tiles), [hashes for _, hashes in tiles]])
 
 
 def select_tiles(wanted: Sequence[TileId]) -> dict[TileId, bytes]:
@@ -93,6 +92,13 @@ def select_tiles(wanted: Sequence[TileId]) -> dict[TileId, bytes]:
 
 def insert_checkpoint(head: LogHead, signed_at: datetime) -> None:
     Checkpoint.objects.create(size=head.size, root_hash=head.root_hash, note=head.note, signed_at=signed_at)
+
+
+def _execute_binary(sql: LiteralString, values: Sequence[object]) -> None:
+    """Bind on the server, in binary: Django's own cursor would write every array out as text first."""
+    connection.ensure_connection()
+    with psycopg.Cursor(connection.connection) as cursor:
+        cursor.execute(sql, values)
 
 
 def _columns(tiles: Iterable[TileId]) -> list[list[int]]:

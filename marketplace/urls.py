@@ -7,5 +7,6 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/", include("marketplace.api.urls")),
     path("delta-sharing/", include("marketplace.delivery.urls")),
+    path("oauth/", include("marketplace.delivery.urls_oauth")),
     path("log/", include("ledger.urls")),
 ]

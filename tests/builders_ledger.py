@@ -25,7 +25,7 @@ def leaves() -> list[bytes]:
     return [bytes(leaf) for leaf in Entry.objects.order_by("index").values_list("leaf_hash", flat=True)]
 
 
-def tamper(sql: str, *values: object) -> None:
+def tamper(sql: str, *values: str | int) -> None:
     """Change the log as only the owner of the database could: with the triggers off."""
     tables = ["ledger_entry", "ledger_tile", "ledger_checkpoint", "ledger_loghead"]
     with connection.cursor() as cursor:

@@ -8,7 +8,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q
 
 from ledger.services import commit_subject, find_entry, submit_entry
@@ -24,6 +24,10 @@ TOKEN_PREFIX = "osm_"  # noqa: S105 - the readable start of every token, which s
 MOST_TOKENS = 10
 _SHOWN_CHARACTERS = 10
 _USE_NOTED_EVERY = timedelta(minutes=1)
+# Django knows no FOR SHARE; a withdrawal waits for it, other buyers do not.
+_SHARE_TERMS = """
+    SELECT 1 FROM listings_listing l JOIN consents_consent c ON c.id = l.consent_id WHERE l.id = %s FOR SHARE
+"""
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ def rotate_token(*, token: AccessToken, at: datetime) -> tuple[AccessToken, str]
     Raises: TokenRevoked, TokenExpired (also when it was replaced before), and what issue_token raises.
     """
     purchase = _locked_purchase(token.purchase)
-    locked = AccessToken.objects.select_for_update().get(pk=token.pk)
+    locked = AccessToken.objects.select_for_update(no_key=True).get(pk=token.pk)
     _check_token(locked, at)
     if locked.replaced_at is not None:
         raise errors.TokenExpired("This access token was replaced already.")
@@ -73,7 +77,7 @@ def rotate_token(*, token: AccessToken, at: datetime) -> tuple[AccessToken, str]
 def revoke_token(*, token: AccessToken, at: datetime) -> AccessToken:
     """End a token now, and those that it replaced with it. A revoked token is returned as it is."""
     _locked_purchase(token.purchase)
-    locked = AccessToken.objects.select_for_update().get(pk=token.pk)
+    locked = AccessToken.objects.select_for_update(no_key=True).get(pk=token.pk)
     if locked.revoked_at is None:
         _revoke(locked, at)
     older = locked.replaces
@@ -150,10 +154,11 @@ def _check_purchase(purchase: Purchase, at: datetime) -> None:
 
 
 def _locked_purchase(purchase: Purchase) -> Purchase:
-    """Lock the purchase, which serialises its tokens, and the terms, so that no withdrawal slips between."""
-    locked = Purchase.objects.select_for_update().get(pk=purchase.pk)
-    locked.listing = Listing.objects.select_for_update(no_key=True).get(pk=locked.listing_id)
-    locked.listing.consent = Consent.objects.select_for_update(no_key=True).get(pk=locked.listing.consent_id)
+    """Lock the purchase, which serialises its tokens, and share its terms, so that no withdrawal slips between."""
+    locked = Purchase.objects.select_for_update(no_key=True).get(pk=purchase.pk)
+    with connection.cursor() as cursor:
+        cursor.execute(_SHARE_TERMS, [locked.listing_id])
+    locked.listing = Listing.objects.select_related("consent", "seller").get(pk=locked.listing_id)
     return locked
 
 

@@ -49,6 +49,11 @@ class ChangesUnsupported(RequestRefused):
     sentence = "This table has no change feed. Query it by version or timestamp instead."
 
 
+class FormatUnsupported(RequestRefused):
+    code = "UNSUPPORTED_OPERATION"
+    sentence = "This server answers with responseformat=parquet. Load without the Delta format option."
+
+
 class NameUnknown(RequestRefused):
     code = "RESOURCE_DOES_NOT_EXIST"
     sentence = "There is no such share, schema, table or file for this token."

@@ -1,6 +1,7 @@
 """What people see of a table before they buy it."""
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import polars
@@ -42,9 +43,7 @@ def sample_rows(*, listing: Listing, limit: int) -> list[dict[str, Any]]:
     segment = _segments(listing).first()
     if segment is None:
         return []
-    rows = read_rows(segment.path)
-    rows = rows.filter(polars.col(projection.TIME) < segment.first_at + timedelta(days=1))
-    return rows.gather_every(max(1, rows.height // limit)).head(limit).to_dicts()
+    return [dict(row) for row in _spread(segment.path, segment.first_at + timedelta(days=1), limit)]
 
 
 def listing_series(*, listing: Listing, field: str, points: int) -> list[tuple[datetime, float]]:
@@ -53,9 +52,20 @@ def listing_series(*, listing: Listing, field: str, points: int) -> list[tuple[d
     segments = list(_segments(listing))
     if column is None or not segments:
         return []
-    rows = polars.concat([read_rows(segment.path, [projection.TIME, column]) for segment in segments])
-    points = min(points, max(_LEAST_POINTS, rows.height // _ROWS_PER_POINT))
-    return series_points(rows, column, points)
+    return list(_series(tuple(segment.path for segment in segments), column, points))
+
+
+# A file never changes, so neither does what was made of it.
+@lru_cache(maxsize=256)
+def _spread(path: str, until: datetime, limit: int) -> tuple[dict[str, Any], ...]:
+    rows = read_rows(path).filter(polars.col(projection.TIME) < until)
+    return tuple(rows.gather_every(max(1, rows.height // limit)).head(limit).to_dicts())
+
+
+@lru_cache(maxsize=256)
+def _series(paths: tuple[str, ...], column: str, points: int) -> tuple[tuple[datetime, float], ...]:
+    rows = polars.concat([read_rows(path, [projection.TIME, column]) for path in paths])
+    return tuple(series_points(rows, column, min(points, max(_LEAST_POINTS, rows.height // _ROWS_PER_POINT))))
 
 
 def _newest_reading_at(members: list[ConsentDevice]) -> datetime | None:

@@ -3,6 +3,7 @@
 A hint looks like {"op": "greaterThan", "children": [{"op": "column", "name": "time", ...}, {"op": "literal", ...}]}.
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,6 +19,15 @@ _MIRRORED = {
     "greaterThan": "lessThan",
     "greaterThanOrEqual": "lessThanOrEqual",
     "equal": "equal",
+}
+
+
+_BOUNDS: dict[str, Callable[[datetime, datetime, datetime], bool]] = {
+    "lessThan": lambda first, _, moment: first < moment,
+    "lessThanOrEqual": lambda first, _, moment: first <= moment,
+    "greaterThan": lambda _, last, moment: last > moment,
+    "greaterThanOrEqual": lambda _, last, moment: last >= moment,
+    "equal": lambda first, last, moment: first <= moment <= last,
 }
 
 
@@ -52,11 +62,7 @@ def _compare(op: str, left: Any, right: Any, first: datetime, last: datetime) ->
     moment = _moment(right)
     if not _is_time(left) or moment is None:
         return True
-    if op == "equal":
-        return first <= moment <= last
-    if op.startswith("greater"):
-        return last >= moment
-    return first <= moment
+    return _BOUNDS[op](first, last, moment)
 
 
 def _is_time(node: Any) -> bool:

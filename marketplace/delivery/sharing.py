@@ -61,6 +61,7 @@ def table_version(request: HttpRequest, share: str, schema: str, table: str) -> 
 @door("GET")
 def table_metadata(request: HttpRequest, share: str, schema: str, table: str) -> HttpResponse:
     grant = _named(request, share, schema, table)
+    protocol.check_capabilities(request.headers.get(protocol.CAPABILITIES_HEADER, ""))
     return _ndjson(_head_lines(grant), current_version(grant.listing))
 
 
@@ -69,6 +70,7 @@ def table_query(request: HttpRequest, share: str, schema: str, table: str) -> Ht
     """Answer with a link to each file of the table inside the purchase's window. This is what is metered."""
     at = timezone.now()
     grant = _named(request, share, schema, table)
+    protocol.check_capabilities(request.headers.get(protocol.CAPABILITIES_HEADER, ""))
     query = protocol.parse_query(request.body)
     version = _asked_version(grant, query)
     files = [file for file in files_for(grant, version=version) if may_match(query.json_predicate, file)]

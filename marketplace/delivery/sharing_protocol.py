@@ -11,10 +11,11 @@ from typing import Any
 
 import orjson
 
-from marketplace.delivery.errors import BodyMalformed, ChangesUnsupported, RequestRefused
+from marketplace.delivery.errors import BodyMalformed, ChangesUnsupported, FormatUnsupported, RequestRefused
 
 NDJSON = "application/x-ndjson; charset=utf-8"
 VERSION_HEADER = "Delta-Table-Version"
+CAPABILITIES_HEADER = "delta-sharing-capabilities"
 SCHEMA, TABLE = "data", "readings"
 _MOST_ITEMS = 500
 
@@ -116,6 +117,17 @@ def page(items: Sequence[dict[str, str]], *, most: str, token: str) -> dict[str,
     if start + count < len(items):
         answer["nextPageToken"] = base64.urlsafe_b64encode(str(start + count).encode()).decode()
     return answer
+
+
+def check_capabilities(header: str) -> None:
+    """Refuse a reader that takes Delta's log form only, instead of giving it an answer that it cannot read.
+
+    header: such as "responseformat=delta,parquet;readerfeatures=..."; absent means Parquet.
+    """
+    for part in header.lower().split(";"):
+        name, _, formats = part.partition("=")
+        if name.strip() == "responseformat" and "parquet" not in {one.strip() for one in formats.split(",")}:
+            raise FormatUnsupported
 
 
 def parse_query(body: bytes) -> TableQuery:

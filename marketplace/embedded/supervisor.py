@@ -23,7 +23,6 @@ from marketplace.embedded.processes import ServiceError, start_child, stop_child
 from marketplace.embedded.services import EmbeddedServices, services_folder, write_services
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-SEED_COMMAND = ROOT / "marketplace" / "web" / "management" / "commands" / "seed_demo.py"
 WEB_WORKERS = 2
 WEB_THREADS = 32
 JOB_THREADS = 4
@@ -55,7 +54,7 @@ class Supervisor:
             self.finish("migrate", "migrate", "--no-input")
             self.start_web()
             self.start_worker()
-            if os.environ.get("SEED_DEMO", "1") != "0" and SEED_COMMAND.exists():
+            if os.environ.get("SEED_DEMO", "1") != "0":
                 say("Filling the demo market ...")
                 self.finish("seed", "seed_demo")
             self.greet()

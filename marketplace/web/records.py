@@ -1,6 +1,7 @@
 """From the entry ids that business rows keep to seals that pages show."""
 
 from collections.abc import Iterable
+from typing import Any
 from uuid import UUID
 
 from django.urls import NoReverseMatch, reverse
@@ -34,9 +35,14 @@ def seal_of(entry_id: UUID | None) -> Seal | None:
     return seals_of([entry_id])[entry_id] if entry_id else None
 
 
-def event(title: str, at: object, *, note: str = "", seal: Seal | None = None) -> dict[str, object]:
+def newest_first(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Sort events that were collected in the order in which they happened; of one moment, the later comes first."""
+    return sorted(events, key=lambda row: row["at"])[::-1]
+
+
+def event(title: str, at: object, *, note: str = "", seal: Seal | None = None) -> dict[str, Any]:
     """One row of the Timeline component."""
-    row: dict[str, object] = {"title": title, "at": at, "note": note}
+    row: dict[str, Any] = {"title": title, "at": at, "note": note}
     if seal is not None:
         row |= {"seal_state": seal.state, "entry_number": seal.number, "seal_address": seal.address}
     return row

@@ -36,5 +36,3 @@ def bought(sara: User, ben: User) -> Bought:
     sender, listing = make_stocked_listing(sara, at)
     token, text = buy_token(listing, ben, at)
     return Bought(sender, listing, token, text, at)
-
-

@@ -8,8 +8,10 @@ from urllib.parse import urlsplit
 
 import polars
 import pytest
+from django.db import connection
 from django.http.response import HttpResponseBase
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from marketplace.delivery.files import read_rows
 from marketplace.delivery.models import Read, Segment
@@ -194,30 +196,54 @@ def test_refuses_a_query_that_cannot_be(client: Client, bought: Bought, body: An
     assert not Read.objects.exists()
 
 
+def test_a_reader_of_another_form_is_told_so(client: Client, bought: Bought) -> None:
+    for asked, status in (
+        ("responseformat=delta,parquet", 200),
+        ("ResponseFormat=Parquet;readerfeatures=x", 200),
+        ("readerfeatures=x", 200),
+        ("responseformat=delta", 400),
+    ):
+        headers = {"delta-sharing-capabilities": asked}
+        assert query(client, bought, **headers).status_code == status
+        answer = client.get(f"{bought.table}/metadata", headers={**bought.headers, **headers})
+        assert answer.status_code == status
+    assert error_of(answer) == (400, "UNSUPPORTED_OPERATION")
+
+
+def test_a_query_takes_few_database_queries(client: Client, bought: Bought) -> None:
+    query(client, bought)
+    with CaptureQueriesContext(connection) as queries:
+        query(client, bought)
+    # Token with its terms, version, files, units, and the note of the read.
+    assert len(queries) == 5
+
+
 def test_there_is_no_change_feed(client: Client, bought: Bought) -> None:
     answer = client.get(f"{bought.table}/changes?startingVersion=0", headers=bought.headers)
     assert error_of(answer) == (400, "UNSUPPORTED_OPERATION")
 
 
 def test_hints_only_make_the_answer_smaller(client: Client, bought: Bought) -> None:
-    bought.sender.send([(day_start(bought.at, 2), "air_temperature", 1.0)], bought.at)
+    bought.sender.send([(day_start(bought.at), "air_temperature", 1.0)], bought.at)
     refresh_table(listing=bought.listing, at=bought.at)
 
     def file_count(body: dict[str, Any]) -> int:
         return len(lines(query(client, bought, body))) - 2
 
-    yesterday = {"op": "literal", "value": day_start(bought.at, 1).isoformat(), "valueType": "timestamp"}
+    today = {"op": "literal", "value": day_start(bought.at).isoformat(), "valueType": "timestamp"}
     time = {"op": "column", "name": "time", "valueType": "timestamp"}
     assert file_count({}) == 2
     assert file_count({"limitHint": 1}) == 1
-    assert file_count({"limitHint": 2}) == 2
+    assert file_count({"limitHint": 61}) == 2
     assert file_count({"limitHint": 0}) == 0
     for op, left, right, count in [
-        ("greaterThanOrEqual", time, yesterday, 1),
-        ("lessThan", time, yesterday, 1),
-        ("greaterThan", yesterday, time, 1),
-        ("equal", time, yesterday, 0),
-        ("nonsense", time, yesterday, 2),
+        ("greaterThanOrEqual", time, today, 1),
+        ("lessThan", time, today, 1),
+        ("greaterThan", today, time, 1),
+        ("greaterThan", time, today, 0),
+        ("lessThanOrEqual", time, today, 2),
+        ("equal", time, today, 1),
+        ("nonsense", time, today, 2),
     ]:
         hint = {"op": op, "children": [left, right]}
         assert file_count({"jsonPredicateHints": json.dumps(hint)}) == count, op

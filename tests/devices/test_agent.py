@@ -1,6 +1,7 @@
 """The reference device against a running server: the whole way from a claim code to Parquet."""
 
 import csv
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,7 +11,6 @@ import pytest
 import vega_datasets
 from django.utils import timezone
 
-from devices.agent import sending
 from devices.agent.__main__ import main
 from devices.agent.client import ServerClient
 from devices.agent.state import StateFolder
@@ -148,7 +148,7 @@ def test_signs_anew_what_waited_too_long(
     device: Device, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, was_taken: bool
 ) -> None:
     file = hourly_csv(tmp_path / "hours.csv", 5)
-    real_post, real_time = ServerClient.post, sending.time.time
+    real_post, real_time = ServerClient.post, time.time
 
     def killed(client: ServerClient, path: str, body: bytes, content_type: str) -> dict[str, Any]:
         if was_taken:
@@ -156,11 +156,11 @@ def test_signs_anew_what_waited_too_long(
         raise Killed
 
     monkeypatch.setattr(ServerClient, "post", killed)
-    monkeypatch.setattr(sending.time, "time", lambda: real_time() - (0 if was_taken else 3600))
+    monkeypatch.setattr(time, "time", lambda: real_time() - (0 if was_taken else 3600))
     with pytest.raises(Killed):
         send(folder, file, *HOURLY)
     monkeypatch.setattr(ServerClient, "post", real_post)
-    monkeypatch.setattr(sending.time, "time", real_time)
+    monkeypatch.setattr(time, "time", real_time)
     assert send(folder, file, *HOURLY) == 0
     assert Batch.objects.count() == 1
     assert len(readings_of(device, "air_temperature")) == 5

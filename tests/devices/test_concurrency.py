@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from functools import partial
 from threading import Barrier
 from typing import Any
 
@@ -50,7 +51,7 @@ def test_other_content_under_one_number_is_taken_once(station: SigningDevice, no
         station.sign(records_of([(now, "air_temperature", float(value), "Cel")]), at=now, sequence=1)
         for value in range(8)
     ]
-    outcomes = at_once([lambda e=envelope: accept_batch(envelope=e, at=now) for envelope in envelopes])
+    outcomes = at_once([partial(accept_batch, envelope=envelope, at=now) for envelope in envelopes])
     assert sum(isinstance(outcome, SequenceConflict) for outcome in outcomes) == 7
     assert Batch.objects.count() == 1
 
@@ -60,7 +61,7 @@ def test_parallel_batches_of_one_device_are_all_taken(station: SigningDevice, no
         station.sign(records_of([(now - timedelta(seconds=place), f"m{place % 3}", 1.0, "Cel")]), at=now)
         for place in range(16)
     ]
-    at_once([lambda e=envelope: accept_batch(envelope=e, at=now) for envelope in envelopes])
+    at_once([partial(accept_batch, envelope=envelope, at=now) for envelope in envelopes])
     assert Batch.objects.count() == 16
     assert Measure.objects.count() == 3
 
@@ -89,8 +90,8 @@ def test_nothing_is_taken_after_a_retirement_was_committed(station: SigningDevic
     envelopes = [
         station.sign(records_of([(now - timedelta(seconds=place), "t", 1.0, "K")]), at=now) for place in range(8)
     ]
-    retire = [lambda: retire_device(device=station.device, at=now)]
-    outcomes = at_once(retire + [lambda e=envelope: accept_batch(envelope=e, at=now) for envelope in envelopes])
+    uploads = [partial(accept_batch, envelope=envelope, at=now) for envelope in envelopes]
+    outcomes = at_once([partial(retire_device, device=station.device, at=now), *uploads])
     taken = sum(not isinstance(outcome, DeviceError) for outcome in outcomes[1:])
     assert Batch.objects.count() == taken
     assert all(isinstance(outcome, DeviceRetired) for outcome in outcomes[1:] if isinstance(outcome, DeviceError))

@@ -13,6 +13,8 @@ from tests.builders_ledger import submit, submit_many
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+QUEUE = "ledger"
+
 
 @pytest.fixture(autouse=True)
 def queue() -> Iterator[None]:
@@ -20,14 +22,14 @@ def queue() -> Iterator[None]:
     nudge._rest["until"] = 0.0
     nudge.clear_nudge()
     with current_app.connection_for_write() as broker:
-        broker.default_channel.client.delete("celery")
+        broker.default_channel.client.delete(QUEUE)
     yield
     nudge._rest["until"] = 0.0
 
 
 def queued() -> int:
     with current_app.connection_for_write() as broker:
-        return int(broker.default_channel.client.llen("celery"))
+        return int(broker.default_channel.client.llen(QUEUE))
 
 
 def test_a_commit_nudges_once_however_many_records_follow(now):

@@ -64,8 +64,8 @@ def test_uses_the_same_few_statements_for_one_record_and_for_many(now, django_as
     sequence_batch(at=now)
     for count in (1, 600):
         submit_many(count, now)
-        # Two for the lock, two for the savepoint of the test's own transaction.
-        with django_assert_num_queries(12 if count == 600 else 11):
+        # The inserts of entries and tiles go past Django's counter. A log that is not empty has an edge to read.
+        with django_assert_num_queries(10 if count == 600 else 9):
             sequence_batch(at=now)
 
 

@@ -1,3 +1,4 @@
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import pytest
@@ -33,9 +34,11 @@ def leaves():
     return [leaf_hash(number.to_bytes(4, "big")) for number in range(SIZE)]
 
 
-def store(batches, leaves):
+def store(batches: Iterable[int], leaves: Sequence[bytes]) -> tuple[dict[TileId, bytes], dict[int, bytes]]:
     """Grow a log batch by batch, reading nothing but its right edge; return all tiles and the roots by size."""
-    tiles, roots, size = {}, {}, 0
+    tiles: dict[TileId, bytes] = {}
+    roots: dict[int, bytes] = {}
+    size = 0
     for count in batches:
         edge = {tile.level: tiles[tile] for tile in edge_tiles(size)}
         growth = grow(size, edge, leaves[size : size + count])

@@ -3,7 +3,7 @@
 import logging
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import TypeVar
 
@@ -147,7 +147,7 @@ def device_batches(request: HttpRequest) -> HttpResponse:
     return answer(body, HTTPStatus.OK if receipt.is_repeat else HTTPStatus.CREATED)
 
 
-def answer(body: dict[str, object], status: HTTPStatus = HTTPStatus.OK) -> HttpResponse:
+def answer(body: Mapping[str, object], status: HTTPStatus = HTTPStatus.OK) -> HttpResponse:
     return HttpResponse(msgspec.json.encode(body), status=status, content_type="application/json")
 
 

@@ -49,11 +49,11 @@ def value_label(kind: str, value: str) -> str:
 
 
 def facet_groups(counts: Mapping[str, Mapping[str, int]], selection: FacetSelection) -> list[Group]:
-    """Every facet that has a choice to offer. Chosen values stay on top, even those that count none."""
+    """Every facet that has a choice to offer. Chosen values stay, even those that count none."""
     groups = []
     for kind in FACETS:
         chosen = selection.of(kind)
-        values = {**dict.fromkeys(chosen, 0), **counts[kind]}
+        values = {**dict.fromkeys([*FIXED_ORDER.get(kind, []), *chosen], 0), **counts[kind]}
         options = [Option(value, value_label(kind, value), count, value in chosen) for value, count in values.items()]
         options.sort(key=lambda option: _place(kind, option))
         if options:

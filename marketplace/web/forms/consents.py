@@ -16,7 +16,7 @@ from devices.models import Device, Measure
 from marketplace.accounts.models import User
 from marketplace.consents.models import Audience, Resolution
 from marketplace.consents.purposes import PURPOSES
-from marketplace.web.owner.wording import RESOLUTION_NOTES, join_words, measure_label
+from marketplace.web.owner.wording import RESOLUTION_NOTES, join_words, measure_label, unit_label
 
 HOUR = 3600
 DAY = 24 * HOUR
@@ -45,7 +45,7 @@ def field_choices(devices: list[Device]) -> list[tuple[str, SafeString]]:
     units: dict[str, set[str]] = defaultdict(set)
     for measure in Measure.objects.filter(device__in=devices).select_related("device"):
         owners[measure.name].append(measure.device.name)
-        units[measure.name].add(measure.unit)
+        units[measure.name].add(unit_label(measure.unit))
     return [
         (
             name,

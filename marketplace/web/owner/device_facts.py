@@ -1,6 +1,5 @@
 """What an owner's pages say about devices, with few queries."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,9 +11,8 @@ from devices.models import Device
 from ledger.models import Entry
 from marketplace.accounts.models import User
 from marketplace.web.countries import country_name
-from marketplace.web.formats import number_text
-from marketplace.web.owner.wording import fields_text, join_words
-from marketplace.web.records import WAITING, event, recorded_seal, seals_of
+from marketplace.web.owner.wording import fields_text
+from marketplace.web.records import WAITING, event, newest_first, recorded_seal, seals_of
 from marketplace.web.seals import Seal
 
 SILENT_AFTER = timedelta(hours=24)
@@ -68,7 +66,7 @@ def silent_devices(user: User, at: datetime) -> list[Device]:
     return [device for device in enrolled.order_by("last_seen_at") if is_silent(device, at)]
 
 
-def device_timeline(device: Device) -> list[dict[str, object]]:
+def device_timeline(device: Device) -> list[dict[str, Any]]:
     """What happened to a device, newest first."""
     consents = list(device.consents.all())
     seals = seals_of(entry_id for consent in consents for entry_id in (consent.entry_id, consent.withdrawal_entry_id))
@@ -85,24 +83,13 @@ def device_timeline(device: Device) -> list[dict[str, object]]:
     if device.retired_at:
         note = "Its key is refused from then on."
         events.append(event("Retired", device.retired_at, note=note, seal=life_seal(device, "device.retired")))
-    return sorted(events, key=lambda row: row["at"], reverse=True)  # type: ignore[arg-type, return-value]
+    return newest_first(events)
 
 
 def life_seal(device: Device, kind: str) -> Seal | None:
     """The seal of device.enrolled or device.retired, found by the kind and the device's id as its key."""
     found = Entry.objects.filter(kind=kind, key=device.public_id).values_list("index", flat=True).first()
     return WAITING if found is None else recorded_seal(found)
-
-
-def device_figures(device: Device) -> list[dict[str, Any]]:
-    return [
-        {"label": "Readings", "value": number_text(device.reading_count)},
-        {"label": "Batches", "value": number_text(device.last_sequence), "note": "by the last sequence number"},
-    ]
-
-
-def device_links(devices: Iterable[Device]) -> str:
-    return join_words([device.name for device in devices])
 
 
 def device_address(device: Device) -> str:

@@ -15,7 +15,7 @@ from marketplace.listings.models import Listing, ListingState, Plan
 from marketplace.purchases.models import Purchase
 from marketplace.purchases.pricing import quote
 from marketplace.web.formats import money_text, plural
-from marketplace.web.records import WAITING, event, seals_of
+from marketplace.web.records import WAITING, event, newest_first, seals_of
 from marketplace.web.seals import Seal
 
 STATE_TAGS = {
@@ -116,7 +116,7 @@ def plan_quotes(plans: Iterable[Plan | PlanTerms]) -> list[dict[str, str]]:
     return rows
 
 
-def listing_timeline(listing: Listing) -> list[dict[str, object]]:
+def listing_timeline(listing: Listing) -> list[dict[str, Any]]:
     """What happened to a listing, newest first."""
     seals = seals_of([listing.entry_id, listing.withdrawal_entry_id])
     events = [event("Draft started", listing.created_at)]
@@ -125,7 +125,7 @@ def listing_timeline(listing: Listing) -> list[dict[str, object]]:
     if listing.withdrawn_at and listing.withdrawal_entry_id:
         note = "Nobody can buy it or read under it from then on."
         events.append(event("Withdrawn", listing.withdrawn_at, note=note, seal=seals[listing.withdrawal_entry_id]))
-    return sorted(events, key=lambda row: row["at"], reverse=True)  # type: ignore[arg-type, return-value]
+    return newest_first(events)
 
 
 def publication_steps(row: ListingRow, consent_seal: Seal | None) -> list[dict[str, Any]]:

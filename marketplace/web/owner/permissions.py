@@ -23,7 +23,7 @@ from marketplace.web.owner.wording import (
     purpose_labels,
     resolution_label,
 )
-from marketplace.web.records import WAITING, event, seals_of
+from marketplace.web.records import WAITING, event, newest_first, seals_of
 
 
 def with_results(consents: QuerySet[Consent, Consent]) -> QuerySet[Consent, Consent]:
@@ -94,7 +94,7 @@ def usable_count(tokens: QuerySet[AccessToken, AccessToken], at: datetime) -> in
     return sum(token.is_usable(at) for token in tokens.filter(revoked_at=None, expires_at__gt=at))
 
 
-def consent_timeline(consent: Consent) -> list[dict[str, object]]:
+def consent_timeline(consent: Consent) -> list[dict[str, Any]]:
     """What happened to a consent and to what stands on it, newest first."""
     listings = list(consent.listings.filter(published_at__isnull=False))
     entry_ids = [consent.entry_id, consent.withdrawal_entry_id]
@@ -110,7 +110,7 @@ def consent_timeline(consent: Consent) -> list[dict[str, object]]:
         note = "Every token and link under it is refused from then on."
         seal = seals[consent.withdrawal_entry_id]
         events.append(event("Withdrawn", consent.withdrawn_at, note=note, seal=seal))
-    return sorted(events, key=lambda row: row["at"], reverse=True)  # type: ignore[arg-type, return-value]
+    return newest_first(events)
 
 
 def consent_terms(consent: Consent) -> list[tuple[str, str]]:

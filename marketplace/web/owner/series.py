@@ -10,7 +10,7 @@ from devices.models import Device, Measure
 from devices.readings import read_series
 from marketplace.web.charts import TimeChart
 from marketplace.web.owner.totals import DeviceTotals
-from marketplace.web.owner.wording import measure_label
+from marketplace.web.owner.wording import measure_label, unit_label
 
 RANGES = {
     "day": ("Day", timedelta(days=1)),
@@ -60,7 +60,7 @@ def measure_chart(device: Device, measure: Measure, span: Span) -> TimeChart:
     points = list(zip(found["time"].to_list(), found["mean"].to_list(), strict=True))
     return TimeChart(
         title=measure_label(measure.name),
-        unit=measure.unit,
+        unit=unit_label(measure.unit),
         points=points,
         gap_seconds=gap_seconds([at for at, _ in points], span),
         start=span.start,

@@ -15,6 +15,23 @@ RESOLUTION_NOTES = {
 }
 
 
+# UCUM codes that people know under another sign. The data keep the code.
+UNIT_SIGNS = {
+    "Cel": "°C",
+    "[degF]": "°F",
+    "deg": "°",
+    "Ohm": "Ω",
+    "um": "µm",
+    "ug/m3": "µg/m³",
+    "W/m2": "W/m²",
+    "1": "",
+}
+
+
+def unit_label(ucum: str) -> str:
+    return UNIT_SIGNS.get(ucum, ucum)
+
+
 def measure_label(name: str) -> str:
     """air_temperature as Air temperature."""
     words = name.replace("_", " ").strip()

@@ -27,7 +27,7 @@ from marketplace.web.paging import page_by_time
 from marketplace.web.requests import OwnerRequest
 
 DEVICES_A_PAGE = 50
-BATCHES_AT_FIRST = 8
+BATCHES_AT_FIRST = 5
 
 
 @require_safe

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_safe
 
 from devices.models import Device
 from marketplace.web.owner.reading_rows import parse_before, reading_rows
-from marketplace.web.owner.wording import measure_label
+from marketplace.web.owner.wording import measure_label, unit_label
 from marketplace.web.requests import OwnerRequest
 
 
@@ -22,6 +22,6 @@ def device_readings(request: OwnerRequest, public_id: UUID) -> HttpResponse:
     context: dict[str, object] = {"device": device, "measure": measure}
     if measure is not None:
         context["page"] = reading_rows(device, measure, before=parse_before(request.GET.get("before", "")))
-        context["label"] = measure_label(measure.name)
+        context |= {"label": measure_label(measure.name), "unit": unit_label(measure.unit)}
         context["choices"] = [(name, measure_label(name), name == measure.name) for name in measures]
     return render(request, "owner/devices/readings.html", context)

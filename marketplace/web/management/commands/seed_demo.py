@@ -71,7 +71,7 @@ class Command(BaseCommand):
         purchases = {}
         for place, demo in enumerate(LISTINGS):
             for buyer in demo.buyers:
-                at = start + timedelta(days=4 + 2 * place, hours=9 + place, minutes=13 * len(buyer))
+                at = start + timedelta(days=27 - 2 * place, hours=9 + place, minutes=13 * len(buyer))
                 purchases[buyer, demo.key] = trading.ensure_purchase(listings[demo.key], people[buyer], at)
         return purchases
 

@@ -1,0 +1,59 @@
+"""What every person in a journey does: open a browser of his own, sign up, log in, fill in a form."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from django.core.mail import EmailMessage
+from playwright.sync_api import BrowserContext, Locator, Page, expect
+from pytest_django.live_server_helper import LiveServer
+
+from tests.conftest import PASSWORD
+
+NewContext = Callable[..., BrowserContext]
+
+
+def open_browser(new_context: NewContext, server: LiveServer, **options: object) -> Page:
+    return new_context(base_url=server.url, **options).new_page()
+
+
+def fill_in(page: Page, values: dict[str, str]) -> Locator:
+    """Fill in the page's own form, by the names of its fields, and return it."""
+    form = page.locator("main form").filter(has=page.locator(f'[name="{next(iter(values))}"]')).first
+    for name, value in values.items():
+        field = form.locator(f'[name="{name}"]').first
+        if field.evaluate("element => element.tagName") == "SELECT":
+            field.select_option(value)
+        else:
+            field.fill(value)
+    return form
+
+
+def send_form(form: Locator) -> None:
+    form.locator('button[type="submit"]').first.click()
+
+
+def sign_up(page: Page, email: str, outbox: list[EmailMessage]) -> None:
+    """Sign up and verify the address with the link in the mail."""
+    page.goto("/accounts/signup/")
+    send_form(fill_in(page, {"email": email, "password1": PASSWORD}))
+    page.wait_for_url("**/home/")
+    [mail] = [mail for mail in outbox if mail.to == [email]]
+    link = re.search(r"http://\S+/accounts/confirm-email/\S+", str(mail.body))
+    assert link, mail.body
+    page.goto(link[0])
+    send_form(page.locator("main form"))
+    page.goto("/accounts/email/")
+    expect(page.locator("main")).to_contain_text(email)
+    expect(page.locator("main")).to_contain_text("Verified")
+
+
+def log_in(page: Page, email: str, address: str = "/accounts/login/") -> None:
+    page.goto(address)
+    send_form(fill_in(page, {"login": email, "password": PASSWORD}))
+
+
+def figure(page: Page, label: str) -> Locator:
+    """The value of a figure on the page, by its label."""
+    return page.locator(".figure").filter(has_text=label).locator(".figure-value")
