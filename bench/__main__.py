@@ -1,7 +1,7 @@
 """`python -m bench [NAME ...]`: measure the hot paths on throw-away servers that make everything durable.
 
 Every module of this folder that has a run() is a bench: `def run() -> list[Row]`. It finds an empty, migrated database.
-Ratios are comparable between machines; seconds are not.
+Ratios are comparable between machines; seconds are not. The load average tells a disturbed run.
 """
 
 import importlib
@@ -18,6 +18,8 @@ from pathlib import Path
 import bench
 from bench.rows import Row
 from marketplace.embedded.services import EmbeddedServices
+
+NOT_BENCHES = {"__main__", "rows", "uploader"}
 
 
 @contextmanager
@@ -39,7 +41,7 @@ def servers() -> Iterator[None]:
 
 
 def bench_names() -> list[str]:
-    return [module.name for module in pkgutil.iter_modules(bench.__path__) if module.name not in {"__main__", "rows"}]
+    return [module.name for module in pkgutil.iter_modules(bench.__path__) if module.name not in NOT_BENCHES]
 
 
 def run_bench(name: str) -> list[Row]:
@@ -76,7 +78,9 @@ def main() -> int:
         for name in names:
             started = time.perf_counter()
             rows = run_bench(name)
-            print(f"{name} ({time.perf_counter() - started:.0f} s)")
+            load, processors = os.getloadavg()[0], os.cpu_count()
+            seconds = time.perf_counter() - started
+            print(f"{name} ({seconds:.0f} s; load average {load:.1f} on {processors} processors)")
             for row in rows:
                 print(line(row), flush=True)
     return 0

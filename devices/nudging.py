@@ -24,7 +24,7 @@ def nudge_resolver(device_id: int, at: datetime) -> None:
     if len(_nudged_at) >= _MOST_REMEMBERED:
         _nudged_at.clear()
     _nudged_at[device_id] = now
-    transaction.on_commit(partial(_send, device_id))
+    transaction.on_commit(partial(_send, device_id), robust=True)
 
 
 def _send(device_id: int) -> None:

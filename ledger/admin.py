@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import UTC
 from typing import Any
 from uuid import UUID
 
@@ -27,6 +28,9 @@ class ReadOnlyAdmin(admin.ModelAdmin):
     show_full_result_count = False
     paginator = CappedPaginator
     list_per_page = 50
+    # Each would count or load without a bound.
+    list_max_show_all = 0
+    show_facets = admin.ShowFacets.NEVER
     actions = None
 
     class Media:
@@ -59,7 +63,7 @@ class EntryAdmin(ReadOnlyAdmin):
 
     @admin.display(description="at (UTC)", ordering="at")
     def recorded_at(self, entry: Entry) -> str:
-        return at_text(entry.at)
+        return f"{entry.at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
 
     @admin.display(description="references")
     def references(self, entry: Entry) -> str:

@@ -61,6 +61,9 @@ class OutboxRow(models.Model):
             models.CheckConstraint(condition=_is_entry_size("body"), name="outbox_row_body_size"),
         ]
 
+    def __str__(self) -> str:
+        return f"waiting record {self.entry_id}"
+
 
 class EntryQuerySet(models.QuerySet["Entry"]):
     def for_ids(self, ids: Iterable[UUID]) -> dict[UUID, int]:
@@ -99,6 +102,9 @@ class Entry(models.Model):
             models.CheckConstraint(condition=_is_hash("leaf_hash"), name="entry_leaf_is_a_hash"),
         ]
 
+    def __str__(self) -> str:
+        return f"entry {self.index}"
+
 
 class Tile(models.Model):
     """Up to 256 neighbouring hashes of one level; a partial tile is kept for every size that was signed."""
@@ -133,6 +139,9 @@ class Checkpoint(models.Model):
             models.CheckConstraint(condition=Q(size__gte=0), name="checkpoint_size_not_negative"),
             models.CheckConstraint(condition=_is_hash("root_hash"), name="checkpoint_root_is_a_hash"),
         ]
+
+    def __str__(self) -> str:
+        return f"checkpoint of size {self.size}"
 
 
 class CommitmentSecret(models.Model):

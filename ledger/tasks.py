@@ -1,13 +1,17 @@
+import time
+
 from celery import shared_task
 from celery.signals import worker_init
 from django.utils import timezone
 
 from ledger.errors import SeedUnusable
+from ledger.models import OutboxRow
 from ledger.nudge import clear_nudge, nudge_sequencer
 from ledger.services import sequence_batch
 from ledger.signing import log_signer
 
 MOST_BATCHES = 50
+WAIT_SECONDS = 0.02
 
 
 @shared_task
@@ -16,7 +20,10 @@ def sequence_task() -> None:
     clear_nudge()
     for _ in range(MOST_BATCHES):
         if sequence_batch(at=timezone.now()) == 0:
-            return
+            if not OutboxRow.objects.exists():
+                return
+            # Another sequencer holds the election and may have looked just before this record came.
+            time.sleep(WAIT_SECONDS)
     nudge_sequencer()
 
 

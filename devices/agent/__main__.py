@@ -18,7 +18,7 @@ MAX_BATCH_SIZE = 10_000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = build_parser().parse_args(arguments)
+    options = build_parser().parse_args(joined(sys.argv[1:] if arguments is None else arguments))
     folder = StateFolder(options.state)
     try:
         if options.command == "status":
@@ -33,6 +33,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("Stopped. Run the same command again to go on.", file=sys.stderr)
         return 130
     return 0
+
+
+def joined(arguments: Sequence[str]) -> list[str]:
+    """Join --utc-offset and what follows it: argparse takes -07:00 for an option."""
+    rest = iter(arguments)
+    return [f"{text}={next(rest, '')}" if text == "--utc-offset" else text for text in rest]
 
 
 def run(folder: StateFolder, options: argparse.Namespace) -> None:

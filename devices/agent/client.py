@@ -1,5 +1,6 @@
 """Talk to the server: one kept connection, and patience with what heals by itself."""
 
+import contextlib
 import http.client
 import json
 import time
@@ -59,7 +60,9 @@ class ServerClient:
         )
 
     def _post_once(self, path: str, body: bytes, content_type: str) -> tuple[int, http.client.HTTPMessage, bytes]:
-        self._connection.request("POST", self._prefix + path, body, {"Content-Type": content_type})
+        # A server that stopped listening perhaps said why before.
+        with contextlib.suppress(BrokenPipeError):
+            self._connection.request("POST", self._prefix + path, body, {"Content-Type": content_type})
         response = self._connection.getresponse()
         return response.status, response.headers, response.read()
 

@@ -1,6 +1,7 @@
 """How the columns of a recording become measures: from the command line or from a TOML or JSON file."""
 
 import json
+import re
 import tomllib
 from dataclasses import dataclass, field
 from datetime import timedelta, timezone
@@ -11,6 +12,7 @@ from devices.agent.errors import MappingError
 
 WHITESPACE = "whitespace"
 _DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t"}
+_OFFSET = re.compile(r"([+-]?)(1[0-4]|0?\d)(?::?([0-5]\d))?")
 _FILE_KEYS = {"delimiter", "skip_lines", "columns", "missing", "time", "measures"}
 _TIME_KEYS = {"columns", "format", "utc_offset"}
 _MEASURE_KEYS = {"column", "name", "unit", "flag", "good_flags"}
@@ -65,11 +67,12 @@ def parse_offset(text: str) -> timezone:
     """Read an offset from UTC: -7, +5:30, 02:00, Z."""
     if text.upper() in {"Z", "UTC", "0"}:
         return timezone(timedelta(0))
-    sign = -1 if text.startswith("-") else 1
-    hours, _, minutes = text.lstrip("+-").partition(":")
-    if not hours.isdigit() or not (minutes or "0").isdigit() or int(hours) > 14 or int(minutes or 0) > 59:
+    found = _OFFSET.fullmatch(text)
+    if found is None:
         raise MappingError(f"{text!r} is not an offset from UTC such as -07:00 or +5:30.")
-    return timezone(sign * timedelta(hours=int(hours), minutes=int(minutes or 0)))
+    sign, hours, minutes = found.groups()
+    distance = timedelta(hours=int(hours), minutes=int(minutes or 0))
+    return timezone(-distance if sign == "-" else distance)
 
 
 def parse_measure(text: str) -> MeasureColumn:

@@ -107,15 +107,7 @@ class Supervisor:
         self.written = write_services(self.var_dir, found)
 
     def start_web(self) -> None:
-        arguments = ["--interface", "wsgi", "--host", self.host, "--port", str(self.port), "--no-ws"]
-        arguments += [
-            "--workers",
-            str(WEB_WORKERS),
-            "--blocking-threads",
-            str(WEB_THREADS),
-            "marketplace.wsgi:application",
-        ]
-        child = self.start("web", "-m", "granian", *arguments)
+        child = self.start("web", *web_command(self.host, self.port))
         wait_until(self.answers, child=child, name="The web server", log=self.log("web"))
         say(f"Ownstream is at {self.address}")
 
@@ -190,6 +182,13 @@ class Supervisor:
 
     def tail(self, name: str) -> str:
         return "\n".join(self.log(name).read_text(errors="replace").splitlines()[-15:])
+
+
+def web_command(host: str, port: int) -> list[str]:
+    """The arguments that make Python the web server; the benches start the same one."""
+    command = ["-m", "granian", "--interface", "wsgi", "--host", host, "--port", str(port), "--no-ws"]
+    command += ["--workers", str(WEB_WORKERS), "--blocking-threads", str(WEB_THREADS)]
+    return [*command, "marketplace.wsgi:application"]
 
 
 def say(text: str) -> None:

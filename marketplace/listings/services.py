@@ -259,7 +259,7 @@ def _share_name(title: str, public_id: uuid.UUID) -> str:
 
 
 def _index_for_search(listing: Listing) -> None:
-    words = " ".join(listing.measures).replace("_", " ")
+    words = " ".join([*listing.measures, Category(listing.category).label]).replace("_", " ")
     Listing.objects.filter(pk=listing.pk).update(
         search_vector=SearchVector("title", weight="A", config="english")
         + SearchVector(Value(words), weight="B", config="english")

@@ -38,6 +38,7 @@ urlpatterns = [
     path("my/listings/<uuid:public_id>/status/", listings.listing_status, name="listing_status"),
     path("my/listings/<uuid:public_id>/text/", listing_drafts.listing_text, name="listing_text"),
     path("my/listings/<uuid:public_id>/terms/", listing_drafts.listing_terms, name="listing_terms"),
+    path("my/listings/<uuid:public_id>/quotes/", listing_drafts.listing_quotes, name="listing_quotes"),
     path("my/listings/<uuid:public_id>/preview/", listing_drafts.listing_preview, name="listing_preview"),
     path("my/listings/<uuid:public_id>/publication/", listing_acts.listing_publication, name="listing_publication"),
     path("my/listings/<uuid:public_id>/deletion/", listing_acts.listing_deletion, name="listing_deletion"),

@@ -6,7 +6,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
@@ -22,11 +21,6 @@ from tests.delivery.conftest import Bought
 
 pytestmark = pytest.mark.django_db
 QUERY_KIND = "application/json"
-
-
-@pytest.fixture(autouse=True)
-def _no_failures_yet() -> None:
-    cache.clear()
 
 
 def every_address(bought: Bought) -> list[tuple[str, str]]:

@@ -124,7 +124,7 @@ def look_at_the_chart(page: Page) -> None:
     page.reload()
     page.get_by_role("link", name="All", exact=True).click()
     chart = page.locator("figure.series")
-    expect(chart.locator("svg")).to_be_visible()
+    expect(chart.locator("svg.series-chart")).to_be_visible()
     expect(chart).to_contain_text("Air temperature")
     expect(page.get_by_text(f"{len(csv_rows()):,}").first).to_be_visible()
 
@@ -171,7 +171,7 @@ def buy_at_the_price_shown(page: Page) -> None:
     send_form(page.locator("#top-up form"))
     page.get_by_role("button", name=f"Pay {PRICE}").click()
     page.get_by_role("button", name=f"Buy for {PRICE}").click()
-    page.wait_for_url("**/purchases/**")
+    page.wait_for_url(re.compile(r"/purchases/[0-9a-f-]{36}/$"))
     page.evaluate("window.isTheSamePage = true")
 
 

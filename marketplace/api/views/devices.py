@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 ENVELOPE_TYPES = frozenset({"application/cose", "application/cbor", "application/octet-stream"})
 JSON_TYPES = frozenset({"application/json"})
 MAX_JSON_BYTES = 4096
+DISCARDED_BYTES = 16 * 1024 * 1024
+CHUNK_BYTES = 64 * 1024
 GUESSES = 10
 GUESS_WINDOW_SECONDS = 600
 
@@ -166,15 +168,26 @@ def read_body(request: HttpRequest, types: frozenset[str], limit: int) -> bytes:
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "media_type_unsupported", f"The content type must be {wanted}."
         )
     length = request.META.get("CONTENT_LENGTH") or "0"
-    if length.isdigit() and int(length) > limit:
-        raise too_large(limit)
     try:
+        if length.isdigit() and int(length) > limit:
+            discard_body(request, int(length))
+            raise too_large(limit)
         body = request.read(limit + 1)
     except (UnreadablePostError, OSError) as error:
         raise RequestRefused(HTTPStatus.BAD_REQUEST, "body_unreadable", "The body did not come in whole.") from error
     if len(body) > limit:
         raise too_large(limit)
     return body
+
+
+def discard_body(request: HttpRequest, length: int) -> None:
+    """Take a body that is somewhat too large off the line, keeping none of it.
+
+    Most clients look at an answer only after they have sent everything: cut off, they would never learn the reason.
+    """
+    if length <= DISCARDED_BYTES:
+        while request.read(CHUNK_BYTES):
+            pass
 
 
 def too_large(limit: int) -> Exception:

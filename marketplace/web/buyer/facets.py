@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.http import QueryDict
 
@@ -69,8 +69,10 @@ def _place(kind: str, option: Option) -> tuple[object, ...]:
 
 
 def sort_options(search: CatalogueSearch) -> list[tuple[str, str, bool]]:
-    """(value, label, is it the one); best match is offered only when there are words to match."""
-    return [(value, label, value == search.order) for value, label in SORTS.items() if search.text or value != MATCH]
+    """(value, label, is it the one). The usual order has no value, so that typing words changes to best match."""
+    usual = replace(search, sort="").order
+    offered = {value: label for value, label in SORTS.items() if search.text or value != MATCH}
+    return [("" if value == usual else value, label, value == search.order) for value, label in offered.items()]
 
 
 def chosen_tags(query: QueryDict, search: CatalogueSearch) -> list[tuple[str, str]]:

@@ -40,10 +40,10 @@ def refusal_to_sell(listing: Listing, user: User | AnonymousUser, at: datetime) 
         return "The seller has withdrawn this listing. It is not sold and not delivered any more."
     if not listing.consent.is_active(at):
         return "The owner’s consent is over. It is not sold and not delivered any more."
-    if isinstance(user, User) and listing.seller_id == user.pk:
-        return "This is your own listing. Buyers see a button here."
     if not Listing.objects.live_at(at).filter(pk=listing.pk).exists():
         return "This listing goes live as soon as it is recorded in the log, usually within seconds."
+    if isinstance(user, User) and listing.seller_id == user.pk:
+        return "This is your own listing. Buyers see a button here."
     return ""
 
 

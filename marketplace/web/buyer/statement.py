@@ -61,5 +61,5 @@ def _line(posting: Posting, purchase: Purchase | None, user: User) -> dict[str, 
         "text": text,
         "address": address,
         "amount_micros": posting.amount_micros,
-        "balance_micros": posting.balance_after_micros,  # type: ignore[attr-defined]
+        "balance_micros": posting.balance_after_micros,
     }

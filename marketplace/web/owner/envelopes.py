@@ -23,7 +23,7 @@ class DecodedBatch:
     content_type: str
     signature_hex: str
     is_verified: bool
-    readings: list[tuple[datetime, str, float, str]]
+    readings: list[tuple[str, str, float, str]]
     reading_count: int
 
 
@@ -48,7 +48,7 @@ def decode_batch(batch: Batch, device: Device) -> DecodedBatch | None:
         signature_hex=opened.signature.hex(),
         is_verified=is_signed_by(opened, device),
         readings=[
-            (from_micros(int(pack.times[row])), pack.names[row], float(pack.values[row]), pack.units[row])
+            (exact_time(int(pack.times[row])), pack.names[row], float(pack.values[row]), pack.units[row])
             for row in shown
         ],
         reading_count=len(pack.names),
@@ -65,6 +65,7 @@ def is_signed_by(envelope: Envelope, device: Device) -> bool:
     return False
 
 
-def from_micros(micros: int) -> datetime:
+def exact_time(micros: int) -> str:
+    """Microseconds since 1970 as ISO 8601, with as many digits as there are."""
     whole, rest = divmod(micros, 1_000_000)
-    return datetime.fromtimestamp(whole, UTC).replace(microsecond=rest)
+    return datetime.fromtimestamp(whole, UTC).replace(microsecond=rest).isoformat().replace("+00:00", "Z")

@@ -1,12 +1,14 @@
 """The three steps from nothing to a published listing. Each one saves the draft."""
 
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from marketplace.consents.models import Consent
 from marketplace.listings.models import Listing
@@ -82,6 +84,15 @@ def listing_terms(request: OwnerRequest, public_id: UUID) -> HttpResponse:
     quotes = plan_quotes(form.plans() if form.is_bound else plans)
     context = {"form": form, "listing": listing, "quotes": quotes, "step": 2}
     return render(request, "owner/listings/terms.html", context, status=422 if request.method == "POST" else 200)
+
+
+@require_POST
+@login_required
+def listing_quotes(request: OwnerRequest, public_id: UUID) -> HttpResponse:
+    """The way of a page without JavaScript to the quotes: put the prices, and nothing else, into the address."""
+    listing = own_draft(request, public_id)
+    prices = {name: request.POST[name] for name in PlansForm().fields if request.POST.get(name)}
+    return redirect(f"{reverse('listing_terms', args=[listing.public_id])}?{urlencode(prices)}#quotes")
 
 
 @require_safe

@@ -28,6 +28,13 @@ def test_the_address_holds_the_filters(client, listing):
     assert [label for label, _ in page.context["chosen"]] == ["“roof”", "Weather", "Free", "Up to EUR 5"]
 
 
+def test_the_usual_order_has_no_value_so_that_words_change_it(client, listing):
+    assert ("", "Newest first", True) in client.get(CATALOGUE).context["sorts"]
+    sorts = client.get(CATALOGUE, {"q": "roof", "sort": ""}).context["sorts"]
+    assert sorts[-1] == ("", "Best match first", True)
+    assert ("newest", "Newest first", False) in sorts
+
+
 def test_dropping_one_choice_keeps_the_others(client, listing):
     page = client.get(CATALOGUE, {"q": "roof", "price": ["5", "free"], "after": listing.public_id})
     assert dict(page.context["chosen"])["Free"] == "?q=roof&price=5"

@@ -39,7 +39,7 @@ def test_the_status_is_a_fragment_and_never_a_page(as_ben, purchase):
     for headers in ({}, HTMX):
         text = as_ben.get(address(purchase, "purchase_status"), **headers).text
         assert "<html" not in text
-        assert text.lstrip().startswith('<div class="section purchase-progress" id="purchase-progress"')
+        assert text.lstrip().startswith('<div class="sections" id="purchase-progress"')
 
 
 def test_looking_changes_nothing(as_ben, ready):

@@ -40,6 +40,7 @@ def test_a_key_is_shown_once_and_kept_as_a_hash(as_ben, ben, headers):
     answer = as_ben.post(ADD_KEY, {"name": "Script"}, **headers)
     found = re.search(r'id="secret-value">([^<]+)<', answer.text)
     assert answer.status_code == 200
+    assert found is not None
     key = ApiKey.objects.get()
     assert bytes(key.key_hash) == hash_api_key(found[1])
     assert (key.user, key.name) == (ben, "Script")

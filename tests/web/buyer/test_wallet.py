@@ -45,7 +45,8 @@ def test_the_statement_has_pages(as_ben, ben, at, monkeypatch):
     monkeypatch.setattr(statement, "PAGE_SIZE", 2)
     for euros in (1, 2, 3, 4, 5):
         fill_wallet(ben, at, euros)
-    seen, query = [], {}
+    seen: list[tuple[int, int]] = []
+    query: dict[str, object] = {}
     while True:
         found = as_ben.get(WALLET, query).context["statement"]
         seen += [(line["amount_micros"] // EURO, line["balance_micros"] // EURO) for line in found.lines]

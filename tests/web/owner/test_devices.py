@@ -11,6 +11,7 @@ from nacl.signing import SigningKey
 from devices.models import ClaimCode, Device
 from ledger.models import OutboxRow
 from marketplace.accounts.models import User
+from marketplace.web.owner.envelopes import exact_time
 from tests.builders_devices import SigningDevice, add_waiting_device, enrol_with, make_signing_device
 
 FORM = {"name": "Garden", "kind": "weather_station", "country": "DE", "region": "Berlin"}
@@ -159,7 +160,11 @@ def test_a_batch_is_shown_down_to_its_signature(sara_client: Client, sara: User,
     response = sara_client.get(reverse("batch_page", args=[device.public_id, 1]))
     assert response.context["decoded"].is_verified
     assert "did:key:z" in response.content.decode()
-    assert "air_temperature" in response.content.decode()
+    assert response.context["decoded"].readings[0] == ("2026-03-14T06:26:53Z", "air_temperature", 20.0, "Cel")
+
+
+def test_times_keep_their_microseconds():
+    assert exact_time(1_500_000) == "1970-01-01T00:00:01.500000Z"
 
 
 def test_every_reading_leads_to_its_batch(sara_client: Client, sara: User, now: datetime):

@@ -103,6 +103,15 @@ def test_shows_what_the_seller_receives_and_saves_nothing(sara_client: Client, s
     assert not draft.plans.exists()
 
 
+def test_without_javascript_the_prices_go_through_the_address(sara_client: Client, sara: User, now: datetime):
+    draft = make_draft(sara, now)
+    prices = NO_PRICES | {"one_off_price": "10", "csrfmiddlewaretoken": "secret"}
+    response = sara_client.post(reverse("listing_quotes", args=[draft.public_id]), prices)
+    terms = reverse("listing_terms", args=[draft.public_id])
+    assert response["Location"] == f"{terms}?one_off_price=10#quotes"
+    assert not draft.plans.exists()
+
+
 def test_the_preview_shows_the_very_rows(sara_client: Client, sara: User, now: datetime):
     sender = make_signing_device(sara, now)
     sender.send(minutes(day_start(now, 1), 3), now)
@@ -168,7 +177,7 @@ def test_a_stranger_finds_nothing(mallory_client: Client, visitor: Client, sara:
         address = reverse(name, args=[draft.public_id])
         assert mallory_client.get(address).status_code == 404, name
         assert visitor.get(address)["Location"].startswith(reverse("account_login")), name
-    for name in ("listing_text", "listing_terms", "listing_publication", "listing_deletion"):
+    for name in ("listing_text", "listing_terms", "listing_quotes", "listing_publication", "listing_deletion"):
         address = reverse(name, args=[draft.public_id])
         assert mallory_client.post(address, TEXT).status_code == 404, name
         assert visitor.post(address).status_code == 302, name
