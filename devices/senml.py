@@ -32,13 +32,16 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9\-:./_]{0,99}")
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """Readings as columns of equal length. units: UCUM; times: microseconds since 1970, UTC."""
+    """Readings as columns of equal length. units, unit_of: UCUM; times: microseconds since 1970, UTC."""
 
     names: list[str]
-    units: list[str]
     values: NDArray[np.float64]
     times: NDArray[np.int64]
     unit_of: dict[str, str]
+
+    @property
+    def units(self) -> list[str]:
+        return [self.unit_of[name] for name in self.names]
 
 
 @dataclass(slots=True)
@@ -70,11 +73,11 @@ def resolve_pack(payload: bytes, *, is_cbor: bool, issued_at: int) -> Pack:
     resolved = _Resolved()
     for start, end, bases in _segments(columns):
         _resolve_segment(columns, start, end, bases, resolved)
-    unit_of, units = _ucum_units(resolved.names, resolved.units)
+    unit_of = _ucum_units(resolved.names, resolved.units)
     values = np.array(resolved.values, dtype=np.float64)
     if not np.isfinite(values).all():
         raise SenmlMalformed("A value is not a finite number.")
-    return Pack(resolved.names, units, values, _absolute_micros(np.concatenate(resolved.times), issued_at), unit_of)
+    return Pack(resolved.names, values, _absolute_micros(np.concatenate(resolved.times), issued_at), unit_of)
 
 
 def _segments(columns: Columns) -> Iterator[tuple[int, int, _Bases]]:
@@ -117,18 +120,17 @@ def _values(values: list[float | None], base: float | None, start: int) -> list[
     return values  # type: ignore[return-value]
 
 
-def _ucum_units(names: list[str], units: list[str | None]) -> tuple[dict[str, str], list[str]]:
+def _ucum_units(names: list[str], units: list[str | None]) -> dict[str, str]:
     unit_of: dict[str, str] = {}
-    ucum: dict[str | None, str] = {}
     for name, unit in set(zip(names, units, strict=True)):
         if not _NAME.fullmatch(name):
             raise SenmlMalformed(f"{name[:100]!a} is not a SenML name of at most 100 characters.")
         if unit is None:
             raise UnitUnknown(f"{name} has no unit. A plain number has the unit / in SenML.")
-        ucum[unit] = ucum_unit(unit)
-        if unit_of.setdefault(name, ucum[unit]) != ucum[unit]:
+        ucum = ucum_unit(unit)
+        if unit_of.setdefault(name, ucum) != ucum:
             raise UnitChanged(f"{name} has two units in one batch.")
-    return unit_of, [ucum[unit] for unit in units]
+    return unit_of
 
 
 def _absolute_micros(seconds: NDArray[np.float64], issued_at: int) -> NDArray[np.int64]:

@@ -50,13 +50,39 @@ def test_shows_the_measures_at_once(station: SigningDevice, now: datetime) -> No
     assert list(Measure.objects.values_list("name", "unit")) == [("air_temperature", "Cel"), ("humidity", "%")]
 
 
-def test_two_statements_for_a_batch_of_known_measures(
+def test_one_statement_for_a_batch_of_a_remembered_sender(
     station: SigningDevice, now: datetime, django_assert_num_queries: Any
 ) -> None:
     station.send([(now, "air_temperature", 1.0, "Cel")], at=now)
-    envelope = station.sign(one_reading(now), at=now)
-    with django_assert_num_queries(2):
-        accept_batch(envelope=envelope, at=now)
+    for statements in (2, 1, 1):
+        envelope = station.sign(one_reading(now), at=now)
+        with django_assert_num_queries(statements):
+            accept_batch(envelope=envelope, at=now)
+
+
+def test_what_is_remembered_of_a_sender_refuses_like_the_database(station: SigningDevice, now: datetime) -> None:
+    """After two batches the sender is remembered; each refusal, repeat and new measure is as it was without."""
+
+    def remember() -> bytes:
+        envelopes = [station.sign(one_reading(now), at=now) for _ in range(2)]
+        for envelope in envelopes:
+            accept_batch(envelope=envelope, at=now)
+        return envelopes[-1]
+
+    late = now + timedelta(hours=3)
+    last = remember()
+    assert accept_batch(envelope=last, at=late).is_repeat
+    remember()
+    assert_refused(errors.SequenceConflict, station.sign(one_reading(now, 2.0), at=now, sequence=1), now)
+    remember()
+    other_unit = records_of([(now, "air_temperature", 280.0, "K")])
+    assert_refused(errors.UnitChanged, station.sign(other_unit, at=now), now)
+    remember()
+    station.send([(now, "humidity", 50.0, "%RH")], at=now)
+    remember()
+    retire_device(device=station.device, at=now)
+    assert_refused(errors.DeviceRetired, station.sign(one_reading(now), at=now), now)
+    assert_refused(errors.DeviceRetired, station.sign(one_reading(now), at=now), late)
 
 
 def test_brings_the_device_up_to_date(station: SigningDevice, now: datetime) -> None:

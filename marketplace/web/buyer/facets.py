@@ -11,7 +11,7 @@ from marketplace.listings.catalogue import FRESHNESS_BANDS, MATCH, PRICE_BANDS, 
 from marketplace.listings.facets import FACETS, FacetSelection
 from marketplace.listings.models import Category
 from marketplace.web.countries import country_name
-from marketplace.web.owner.wording import measure_label
+from marketplace.web.wording import measure_label
 
 LEGENDS = {
     "category": "Category",

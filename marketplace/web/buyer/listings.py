@@ -17,7 +17,7 @@ from marketplace.listings.catalogue import open_to
 from marketplace.listings.models import Listing
 from marketplace.purchases.models import Purchase
 from marketplace.web.formats import percent_text
-from marketplace.web.owner.wording import measure_label
+from marketplace.web.wording import measure_label
 
 SAMPLE_ROWS = 8
 CHART_POINTS = 480

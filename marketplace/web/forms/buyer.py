@@ -69,6 +69,15 @@ class TopUpForm(forms.Form):
         decimal_places=2,
         max_digits=6,
         help_text="Between 1 and 5,000, in whole cents.",
+        error_messages={
+            "required": "Enter the amount.",
+            "invalid": "Enter the amount as a number, such as 12.40.",
+            "min_value": "A top-up is at least EUR 1.",
+            "max_value": "A top-up is at most EUR 5,000.",
+            "max_digits": "A top-up is at most EUR 5,000.",
+            "max_whole_digits": "A top-up is at most EUR 5,000.",
+            "max_decimal_places": "Enter whole cents, such as 12.40.",
+        },
         widget=forms.NumberInput(attrs={"class": "input-short", "inputmode": "decimal", "step": "0.01"}),
     )
     idempotency_key = forms.UUIDField(widget=forms.HiddenInput)

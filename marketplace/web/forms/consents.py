@@ -16,7 +16,7 @@ from devices.models import Device, Measure
 from marketplace.accounts.models import User
 from marketplace.consents.models import Audience, Resolution
 from marketplace.consents.purposes import PURPOSES
-from marketplace.web.owner.wording import RESOLUTION_NOTES, join_words, measure_label, unit_label
+from marketplace.web.wording import RESOLUTION_NOTES, join_words, measure_label, unit_label
 
 HOUR = 3600
 DAY = 24 * HOUR

@@ -14,7 +14,7 @@ from marketplace.accounts.models import User
 from marketplace.consents.models import Consent
 from marketplace.listings.entries import PlanTerms
 from marketplace.listings.models import Category, Listing, Plan
-from marketplace.web.owner.wording import fields_text, resolution_label
+from marketplace.web.wording import fields_text, resolution_label
 
 MICROS = 1_000_000
 PERIOD_SLOTS = (1, 2, 3)
@@ -97,6 +97,21 @@ def price_field(label: str) -> forms.DecimalField:
     )
 
 
+class PriceForm(forms.Form):
+    """Another price for one plan."""
+
+    price = price_field("What the buyer pays, market fee included (EUR)")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["price"].required = True
+        self.fields["price"].error_messages["required"] = "Write the new price as a number, such as 12.50."
+
+
+def price_values(plan: Plan) -> dict[str, str]:
+    return {"price": f"{Decimal(plan.price_micros) / MICROS:.2f}"}
+
+
 class PlansForm(forms.Form):
     """What it costs: the second step. Each plan is offered when its price is there."""
 
@@ -107,7 +122,7 @@ class PlansForm(forms.Form):
         super().__init__(*args, **kwargs)
         for slot in PERIOD_SLOTS:
             self.fields[f"days_{slot}"] = forms.IntegerField(
-                label="Days",
+                label=f"Period {slot}: days",
                 required=False,
                 min_value=1,
                 max_value=366,
@@ -118,7 +133,7 @@ class PlansForm(forms.Form):
                     "invalid": "Write the days as a whole number, such as 30.",
                 },
             )
-            self.fields[f"price_{slot}"] = price_field("Price (EUR)")
+            self.fields[f"price_{slot}"] = price_field(f"Period {slot}: price (EUR)")
 
     def period_rows(self) -> list[tuple[forms.BoundField, forms.BoundField]]:
         return [(self[f"days_{slot}"], self[f"price_{slot}"]) for slot in PERIOD_SLOTS]

@@ -11,9 +11,9 @@ from devices.models import Device
 from ledger.models import Entry
 from marketplace.accounts.models import User
 from marketplace.web.countries import country_name
-from marketplace.web.owner.wording import fields_text
 from marketplace.web.records import WAITING, event, newest_first, recorded_seal, seals_of
 from marketplace.web.seals import Seal
+from marketplace.web.wording import fields_text
 
 SILENT_AFTER = timedelta(hours=24)
 ICONS = {

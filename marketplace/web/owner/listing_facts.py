@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import BigIntegerField, Count, IntegerField, OuterRef, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
+from django.urls import reverse
 
 from marketplace.delivery.models import Read
 from marketplace.listings.entries import PlanTerms
@@ -111,9 +112,19 @@ def plan_quotes(plans: Iterable[Plan | PlanTerms]) -> list[dict[str, str]]:
                 "total": money_text(parts.total_micros, settings.MARKET_CURRENCY),
                 "fee": money_text(parts.fee_micros, settings.MARKET_CURRENCY),
                 "receive": money_text(parts.seller_micros, settings.MARKET_CURRENCY),
+                "price_address": price_address(plan),
             }
         )
     return rows
+
+
+def price_address(plan: Plan | PlanTerms) -> str:
+    """Where the price can be changed; empty for a free plan and for one that is not published."""
+    if not isinstance(plan, Plan) or plan.kind == Plan.Kind.FREE or plan.listing.published_at is None:
+        return ""
+    if plan.listing.withdrawn_at is not None:
+        return ""
+    return reverse("plan_price", kwargs={"public_id": plan.listing.public_id, "plan_id": plan.public_id})
 
 
 def listing_timeline(listing: Listing) -> list[dict[str, Any]]:

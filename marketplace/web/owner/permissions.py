@@ -15,7 +15,8 @@ from marketplace.delivery.models import Read
 from marketplace.listings.models import Listing
 from marketplace.purchases.models import Purchase
 from marketplace.web.formats import money_text
-from marketplace.web.owner.wording import (
+from marketplace.web.records import WAITING, event, newest_first, seals_of
+from marketplace.web.wording import (
     audience_text,
     delay_text,
     fields_text,
@@ -23,7 +24,6 @@ from marketplace.web.owner.wording import (
     purpose_labels,
     resolution_label,
 )
-from marketplace.web.records import WAITING, event, newest_first, seals_of
 
 
 def with_results(consents: QuerySet[Consent, Consent]) -> QuerySet[Consent, Consent]:

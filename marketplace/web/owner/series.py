@@ -10,7 +10,7 @@ from devices.models import Device, Measure
 from devices.readings import read_series
 from marketplace.web.charts import TimeChart
 from marketplace.web.owner.totals import DeviceTotals
-from marketplace.web.owner.wording import measure_label, unit_label
+from marketplace.web.wording import measure_label, unit_label
 
 RANGES = {
     "day": ("Day", timedelta(days=1)),

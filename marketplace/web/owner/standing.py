@@ -18,7 +18,7 @@ from marketplace.purchases.models import Purchase
 from marketplace.web.formats import money_text, plural, relative_text
 from marketplace.web.owner.device_facts import device_address, silent_devices
 from marketplace.web.owner.sale_rows import latest_reads, latest_sales, sales_of
-from marketplace.web.owner.wording import fields_text
+from marketplace.web.wording import fields_text
 
 EXPIRES_SOON = timedelta(days=14)
 SHOWN = 5

@@ -24,10 +24,10 @@ from marketplace.web.owner.permissions import (
     with_results,
     withdrawal_effects,
 )
-from marketplace.web.owner.wording import fields_text
 from marketplace.web.paging import page_by_time
 from marketplace.web.records import seal_of
 from marketplace.web.requests import OwnerRequest
+from marketplace.web.wording import fields_text
 
 CONSENTS_A_PAGE = 25
 

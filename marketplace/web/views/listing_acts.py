@@ -1,4 +1,4 @@
-"""Publish, delete and withdraw a listing."""
+"""Publish, reprice, delete and withdraw a listing."""
 
 from uuid import UUID
 
@@ -11,8 +11,10 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from marketplace.access.models import AccessToken
 from marketplace.errors import MarketError
-from marketplace.listings.models import Listing
-from marketplace.listings.services import delete_draft, publish_listing, withdraw_listing
+from marketplace.listings.models import Listing, Plan
+from marketplace.listings.services import change_price, delete_draft, publish_listing, withdraw_listing
+from marketplace.web.forms.listings import PriceForm, price_values, to_micros
+from marketplace.web.owner.listing_facts import plan_name
 from marketplace.web.owner.permissions import usable_count
 from marketplace.web.requests import OwnerRequest
 from marketplace.web.views.listing_drafts import preview_context
@@ -28,6 +30,25 @@ def listing_publication(request: OwnerRequest, public_id: UUID) -> HttpResponse:
         context = {**preview_context(listing), "refusal": error}
         return render(request, "owner/listings/preview.html", context, status=422)
     return redirect("own_listing", public_id=public_id)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def plan_price(request: OwnerRequest, public_id: UUID, plan_id: UUID) -> HttpResponse:
+    """Ask another price of one plan that is published and costs something."""
+    plans = Plan.objects.filter(listing__seller=request.user, listing__public_id=public_id).exclude(kind=Plan.Kind.FREE)
+    plan = get_object_or_404(plans.exclude(listing__published_at=None).select_related("listing"), public_id=plan_id)
+    form = PriceForm(request.POST or None, initial=price_values(plan))
+    if form.is_valid():
+        try:
+            change_price(plan=plan, price_micros=to_micros(form.cleaned_data["price"]), at=timezone.now())
+        except MarketError as error:
+            form.add_error(None, str(error))
+        else:
+            messages.success(request, "The new price holds as soon as it is recorded in the log.")
+            return redirect("own_listing", public_id=public_id)
+    context = {"form": form, "plan": plan, "plan_name": plan_name(plan), "listing": plan.listing}
+    return render(request, "owner/listings/price.html", context, status=422 if form.errors else 200)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -9,8 +9,8 @@ from django.views.decorators.http import require_safe
 
 from devices.models import Device
 from marketplace.web.owner.reading_rows import parse_before, reading_rows
-from marketplace.web.owner.wording import measure_label, unit_label
 from marketplace.web.requests import OwnerRequest
+from marketplace.web.wording import measure_label, unit_label
 
 
 @require_safe

@@ -1,5 +1,7 @@
-"""Terms of consents and names of measures in plain words. Pure, except that choices come from the models."""
+"""Terms of consents and names of measures in plain words. Pure, except that choices come from
+the models."""
 
+import re
 from collections.abc import Iterable, Sequence
 
 from marketplace.consents.models import Audience, Consent, Resolution
@@ -33,7 +35,10 @@ def unit_label(ucum: str) -> str:
 
 
 def measure_label(name: str) -> str:
-    """air_temperature as Air temperature."""
+    """air_temperature as Air temperature; pm2_5 as PM2.5, as the field writes it."""
+    dust = re.fullmatch(r"pm(\d+)(?:_(\d+))?", name)
+    if dust:
+        return "PM" + ".".join(part for part in dust.groups() if part)
     words = name.replace("_", " ").strip()
     return words[:1].upper() + words[1:]
 

@@ -1,0 +1,153 @@
+"""A small market with something in every state, made through the services."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.contrib.auth.models import Group
+
+from devices.models import Device
+from devices.services import add_device
+from ledger.models import Checkpoint, Entry, OutboxRow
+from ledger.services import sequence_batch
+from marketplace.access.models import AccessToken
+from marketplace.access.services import authorise, issue_token
+from marketplace.accounts.api_keys import create_api_key
+from marketplace.accounts.groups import AUDITOR, OPERATOR
+from marketplace.accounts.models import ApiKey, User
+from marketplace.accounts.ownership import retire_owned_device
+from marketplace.consents.models import Consent
+from marketplace.consents.services import withdraw_consent
+from marketplace.delivery.models import Read
+from marketplace.delivery.services import record_read, refresh_table
+from marketplace.listings.entries import PlanTerms
+from marketplace.listings.models import Listing
+from marketplace.purchases.models import Purchase
+from marketplace.purchases.services import buy_listing
+from marketplace.wallet.models import TopUp
+from marketplace.wallet.services import start_top_up
+from tests.builders import EURO, make_consent, make_draft, make_listing
+from tests.builders_delivery import SigningDevice, day_start, make_signing_device, minutes
+from tests.builders_money import fill_wallet
+from tests.conftest import make_person
+
+PLANS = (PlanTerms("one_off", 5 * EURO), PlanTerms("period", 2 * EURO, 30))
+
+
+@dataclass
+class Market:
+    """Everything by a name that says its state, such as devices["retired"]."""
+
+    people: dict[str, User]
+    devices: dict[str, Device] = field(default_factory=dict)
+    consents: dict[str, Consent] = field(default_factory=dict)
+    listings: dict[str, Listing] = field(default_factory=dict)
+    purchases: dict[str, Purchase] = field(default_factory=dict)
+    top_ups: dict[str, TopUp] = field(default_factory=dict)
+    tokens: dict[str, AccessToken] = field(default_factory=dict)
+    api_keys: dict[str, ApiKey] = field(default_factory=dict)
+
+    @property
+    def ledger_rows(self) -> dict[str, Any]:
+        return {
+            "entry": Entry.objects.earliest("index").pk,
+            "checkpoint": Checkpoint.objects.earliest("size").pk,
+            "outboxrow": OutboxRow.objects.earliest("id").pk,
+        }
+
+
+def make_market(at: datetime) -> Market:
+    """at: a moment shortly before now, because pages ask the clock."""
+    names = ("sara", "ben", "mallory", "auditor", "operator")
+    market = Market({name: make_person(name) for name in names})
+    for name, group in (("auditor", AUDITOR), ("operator", OPERATOR)):
+        person = market.people[name]
+        person.is_staff = True
+        person.save()
+        person.groups.add(Group.objects.get(name=group))
+    sender = _add_devices(market, at)
+    _offer(market, sender, at)
+    _trade(market, at)
+    _leave_waiting(market, at)
+    return market
+
+
+def _add_devices(market: Market, at: datetime) -> SigningDevice:
+    sara = market.people["sara"]
+    sender = make_signing_device(sara, at)
+    start = day_start(at, 1)
+    sender.send(minutes(start, 300) + minutes(start, 300, "humidity"), at)
+    sender.sequence += 1
+    sender.send(minutes(start + timedelta(hours=9), 60), at)
+    silent, retired = make_signing_device(sara, at, "Cellar"), make_signing_device(sara, at, "Old shed")
+    retire_owned_device(device=retired.device, at=at)
+    waiting = add_device(owner=sara, name="Garden", kind="air_quality", country="DE", region="Berlin", at=at)
+    market.devices = {
+        "enrolled": sender.device,
+        "silent": silent.device,
+        "retired": retired.device,
+        "waiting": waiting,
+    }
+    return sender
+
+
+def _offer(market: Market, sender: SigningDevice, at: datetime) -> None:
+    sara = market.people["sara"]
+    fields = ["air_temperature", "humidity"]
+
+    def consent(**terms: Any) -> Consent:
+        return make_consent(sara, at, devices=[sender.device], fields=fields, **terms)
+
+    market.consents = {
+        "active": consent(purposes=["AcademicResearch", "CommercialResearch"]),
+        "withdrawn": consent(),
+        "named": consent(audience="named", buyer_emails=["ben@example.test"], resolution="1h", delay_seconds=3600),
+    }
+    active = market.consents["active"]
+    market.listings = {
+        "live": make_listing(sara, at, consent=active, plans=PLANS),
+        "free": make_listing(sara, at, consent=active, title="Free roof weather", plans=(PlanTerms("free", 0),)),
+        "withdrawn": make_listing(sara, at, consent=market.consents["withdrawn"], title="Withdrawn weather"),
+        "draft": make_draft(sara, at, consent=active, title="Draft weather"),
+    }
+    for name in ("live", "free", "withdrawn"):
+        refresh_table(listing=market.listings[name], at=at)
+
+
+def _buy(market: Market, listing: str, kind: str, at: datetime) -> Purchase:
+    plan = market.listings[listing].plans.get(kind=kind)
+    return buy_listing(
+        listing=plan.listing, plan=plan, buyer=market.people["ben"], quoted_micros=plan.price_micros, at=at
+    )
+
+
+def _trade(market: Market, at: datetime) -> None:
+    ben = market.people["ben"]
+    fill_wallet(ben, 20, at)
+    bought = {
+        "used": _buy(market, "live", "one_off", at),
+        "untouched": _buy(market, "free", "free", at),
+        "ended": _buy(market, "withdrawn", "one_off", at),
+    }
+    sequence_batch(at=at)
+    market.purchases = bought
+    token, text = issue_token(purchase=bought["used"], at=at)
+    market.tokens = {"used": token}
+    issue_token(purchase=bought["ended"], at=at)
+    record_read(grant=authorise(token=text, at=at), door=Read.Door.DELTA_SHARING, files=[], at=at)
+    withdraw_consent(consent=market.consents["withdrawn"], at=at)
+    market.api_keys = {"kept": create_api_key(user=ben, name="weather script", at=at)[0]}
+    market.top_ups = {"pending": start_top_up(user=ben, amount_micros=7 * EURO, at=at)}
+    market.top_ups["paid"] = TopUp.objects.get(user=ben, state=TopUp.State.PAID)
+    sequence_batch(at=at)
+
+
+def _leave_waiting(market: Market, at: datetime) -> None:
+    """What is not in the log yet: no worker runs beside the walk."""
+    market.purchases["waiting"] = _buy(market, "live", "period", at)
+    waiting = make_draft(market.people["sara"], at, consent=market.consents["active"], title="Waiting weather")
+    market.listings["waiting"] = make_listing(
+        market.people["sara"], at, consent=waiting.consent, title="Just published", is_recorded=False
+    )
