@@ -20,5 +20,9 @@ class HotPathMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        view = HOT_VIEWS.get(request.path_info, self.get_response)
-        return view(request)
+        view = HOT_VIEWS.get(request.path_info)
+        if view is None:
+            return self.get_response(request)
+        response = view(request)
+        response.headers["Content-Length"] = str(len(response.content))
+        return response

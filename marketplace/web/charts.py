@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from html import escape
+from itertools import pairwise
 
 from marketplace.web.formats import exact_text, number_text
 
@@ -22,7 +23,8 @@ CHART_HEIGHT = PLOT_TOP + PLOT_HEIGHT + 26
 HOUR = 3600
 DAY = 86_400
 TIME_STEPS = (
-    60, 300, 900, 1800, HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 7 * DAY, 14 * DAY, 30 * DAY, 91 * DAY, 365 * DAY,
+    60, 300, 900, 1800, HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR,
+    DAY, 2 * DAY, 7 * DAY, 14 * DAY, 30 * DAY, 91 * DAY, 365 * DAY,
 )  # fmt: skip
 
 
@@ -138,7 +140,7 @@ def find_gaps(chart: TimeChart) -> list[tuple[datetime, datetime]]:
     start, until = chart.span
     ends = [(start, start), *((run[0][0], run[-1][0]) for run in runs), (until, until)]
     gaps = []
-    for position, (before, after) in enumerate(zip(ends, ends[1:], strict=False)):
+    for position, (before, after) in enumerate(pairwise(ends)):
         is_edge = position in (0, len(ends) - 2)
         if not is_edge or (after[0] - before[1]).total_seconds() > chart.gap_seconds:
             gaps.append((before[1], after[0]))
@@ -149,9 +151,8 @@ def gap_marks(gaps: Sequence[tuple[datetime, datetime]], scale: Scale) -> str:
     marks = []
     for start, until in gaps:
         left, right = scale.across(start), scale.across(until)
-        marks.append(
-            f'<rect class="series-gap" x="{left:.2%}" y="{PLOT_TOP}" width="{right - left:.2%}" height="{PLOT_HEIGHT}"/>'
-        )
+        place = f'x="{left:.2%}" y="{PLOT_TOP}" width="{right - left:.2%}" height="{PLOT_HEIGHT}"'
+        marks.append(f'<rect class="series-gap" {place}/>')
     return "".join(marks)
 
 
@@ -167,7 +168,8 @@ def grid_marks(scale: Scale, zone: tzinfo) -> str:
         marks.append(
             f'<line class="series-axis" x1="{share:.2%}" x2="{share:.2%}" '
             f'y1="{PLOT_TOP + PLOT_HEIGHT}" y2="{PLOT_TOP + PLOT_HEIGHT + 5}"/>'
-            f'<text class="series-text" x="{share:.2%}" y="{CHART_HEIGHT - 4}" text-anchor="{anchor(share)}">{label}</text>'
+            f'<text class="series-text" x="{share:.2%}" y="{CHART_HEIGHT - 4}" '
+            f'text-anchor="{anchor(share)}">{label}</text>'
         )
     return "".join(marks)
 

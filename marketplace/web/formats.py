@@ -45,13 +45,11 @@ def percent_text(share: float | None) -> str:
 
 
 def size_text(byte_count: int) -> str:
-    size = float(byte_count)
-    for unit in ("B", "KiB", "MiB", "GiB"):
+    size, unit = float(byte_count), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
         if size < 1024:
             break
-        size /= 1024
-    else:
-        unit = "TiB"
+        size, unit = size / 1024, larger
     return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
 
 

@@ -147,7 +147,6 @@ def _trade(market: Market, at: datetime) -> None:
 def _leave_waiting(market: Market, at: datetime) -> None:
     """What is not in the log yet: no worker runs beside the walk."""
     market.purchases["waiting"] = _buy(market, "live", "period", at)
-    waiting = make_draft(market.people["sara"], at, consent=market.consents["active"], title="Waiting weather")
     market.listings["waiting"] = make_listing(
-        market.people["sara"], at, consent=waiting.consent, title="Just published", is_recorded=False
+        market.people["sara"], at, consent=market.consents["active"], title="Just published", is_recorded=False
     )

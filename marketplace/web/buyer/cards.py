@@ -18,6 +18,8 @@ from marketplace.web.wording import delay_text, fields_text, join_words, purpose
 
 SUMMARY_LENGTH = 140
 
+FIELDS_SHOWN = 4
+
 
 def listing_cards(listings: Sequence[Listing]) -> list[dict[str, Any]]:
     """Rows for the listing card component. Costs one query, for the seals."""
@@ -37,7 +39,7 @@ def _listing_card(listing: Listing) -> dict[str, Any]:
     return {
         "title": listing.title,
         "address": reverse("listing_page", args=[listing.public_id]),
-        "summary": f"{listing.get_category_display()}: {fields_text(listing.measures)}",
+        "summary": f"{listing.get_category_display()}: {_first_fields(listing.measures)}",
         "price_text": _from_text(cheapest, len(plans)),
         "price_note": period_note(cheapest) if cheapest else "",
         "quality_text": f"{percent_text(quality.coverage)} complete" if quality else "not measured yet",
@@ -46,6 +48,12 @@ def _listing_card(listing: Listing) -> dict[str, Any]:
         "sparkline": quality.sparkline if quality else [],
         "seller": listing.seller.pseudonym,
     }
+
+
+def _first_fields(measures: Sequence[str]) -> str:
+    shown = fields_text(measures[:FIELDS_SHOWN])
+    more = len(measures) - FIELDS_SHOWN
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def _from_text(cheapest: Plan | None, plan_count: int) -> str:

@@ -1,0 +1,224 @@
+"""Every HTML page and the states of it worth looking at: who opens it, at which address, after doing what."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.urls import URLResolver, get_resolver, reverse
+from playwright.sync_api import Page
+
+from tests.journey.market import Market
+from tests.journey.people import fill_in, send_form
+
+Act = Callable[[Page], None]
+
+
+@dataclass(frozen=True)
+class Visit:
+    """url: the URL's name, or what stands for it where there is none. act: done on the opened page."""
+
+    person: str
+    url: str
+    address: str
+    state: str = ""
+    status: int = 200
+    act: Act | None = None
+
+    @property
+    def title(self) -> str:
+        return " ".join(filter(None, [self.person, self.url, self.state]))
+
+
+# Addresses that never give a page for people to look at, by the reason.
+NOT_PAGES = {
+    "takes only POST": "device_claim listing_publication token_create token_rotation profile_download top_up_create "
+    "top_up_outcome api_key_create",
+    "a fragment of a page": "device_status listing_status listing_quotes purchase_status",
+    "a file or JSON": "health reading_batch log_checkpoint log_vkey api_schema mfa_download_recovery_codes "
+    "mfa_login_webauthn admin:jsi18n admin:autocomplete",
+    "for machines": "sharing_.* device_nonce device_enrolment device_batches_upload oauth_.* None .*:None",
+    "switched off or a redirect": "account_set_password account_confirm_login_code admin:login admin:logout "
+    "admin:view_on_site admin:password_change(_done)?",
+    # Nobody but a superuser, whom an installation need not have, adds or changes anything there.
+    "refused to every role": "admin:.*_(add|delete|history) admin:auth_.* admin:account_emailaddress_.* "
+    "admin:mfa_authenticator_.*",
+}
+
+
+def is_page(name: str) -> bool:
+    return not any(re.fullmatch(pattern, name) for text in NOT_PAGES.values() for pattern in text.split())
+
+
+def named_urls(patterns: list[Any] | None = None, namespace: str = "") -> Iterator[str]:
+    """Every name in the URLconf, with its namespace."""
+    for pattern in get_resolver().url_patterns if patterns is None else patterns:
+        if isinstance(pattern, URLResolver):
+            inner = f"{namespace}{pattern.namespace}:" if pattern.namespace else namespace
+            yield from named_urls(pattern.url_patterns, inner)
+        else:
+            yield f"{namespace}{pattern.name}"
+
+
+def visit(person: str, url: str, *arguments: object, query: str = "", **changes: Any) -> Visit:
+    return Visit(person, url, reverse(url, args=arguments) + query, **changes)
+
+
+def send_empty(field: str) -> Act:
+    """Send the form that has this field as it is: what a refused form looks like."""
+
+    def act(page: Page) -> None:
+        with page.expect_response(lambda answer: answer.request.method == "POST"):
+            page.locator(f'form:has([name="{field}"]) button[type="submit"]').first.click()
+        page.wait_for_load_state()
+
+    return act
+
+
+def visits_of(market: Market) -> list[Visit]:
+    return [
+        *visitor_pages(market),
+        *device_pages(market),
+        *consent_pages(market),
+        *selling_pages(market),
+        *buying_pages(market),
+        *account_pages(market),
+        *staff_pages(market),
+    ]
+
+
+def visitor_pages(market: Market) -> Iterator[Visit]:
+    live, withdrawn = market.listings["live"].public_id, market.listings["withdrawn"].public_id
+    yield visit("visitor", "landing")
+    yield visit("visitor", "catalogue")
+    yield visit("visitor", "catalogue", query="?q=roof&category=weather&price=free", state="narrowed")
+    yield visit("visitor", "catalogue", query="?q=zeppelin", state="nothing found")
+    yield visit("visitor", "listing_page", live)
+    yield visit("visitor", "listing_page", withdrawn, state="withdrawn", status=404)
+    yield visit("visitor", "api_docs")
+    for url in ("account_login", "account_signup", "account_reset_password"):
+        yield visit("visitor", url)
+    yield visit("visitor", "account_login", state="refused", act=send_empty("password"))
+    yield visit("visitor", "account_signup", state="refused", act=send_empty("password1"))
+    yield visit("visitor", "mail_list")
+    yield Visit("visitor", "404", "/nothing-is-here/", status=404)
+
+
+def add_garden_sensor(page: Page) -> None:
+    form = fill_in(page, {"name": "Balcony", "country": "DE", "region": "Berlin"})
+    form.locator('[name="kind"]').first.check()
+    send_form(form)
+    page.locator(".claim-code").wait_for()
+
+
+def device_pages(market: Market) -> Iterator[Visit]:
+    enrolled = market.devices["enrolled"].public_id
+    yield visit("sara", "device_list")
+    yield visit("ben", "device_list", state="empty")
+    yield visit("sara", "device_add")
+    yield visit("sara", "device_add", state="refused", act=send_empty("region"))
+    yield visit("sara", "device_add", state="with its claim code", act=add_garden_sensor)
+    for state in ("enrolled", "silent", "retired", "waiting"):
+        yield visit("sara", "device_page", market.devices[state].public_id, state=state)
+    yield visit("sara", "device_page", enrolled, query="?range=all", state="everything")
+    yield visit("sara", "device_readings", enrolled)
+    yield visit("sara", "device_batches", enrolled)
+    yield visit("sara", "batch_page", enrolled, 1)
+    yield visit("sara", "device_retirement", enrolled)
+    yield visit("sara", "device_retirement", market.devices["retired"].public_id, state="retired")
+
+
+def consent_pages(market: Market) -> Iterator[Visit]:
+    yield visit("sara", "consent_list")
+    yield visit("ben", "consent_list", state="empty")
+    yield visit("sara", "consent_add")
+    yield visit("sara", "consent_add", state="refused", act=send_empty("purposes"))
+    yield visit("ben", "consent_add", state="without devices")
+    for state, consent in market.consents.items():
+        yield visit("sara", "consent_page", consent.public_id, state=state)
+    for url in ("consent_receipt", "consent_withdrawal"):
+        for state in ("active", "withdrawn"):
+            yield visit("sara", url, market.consents[state].public_id, state=state)
+
+
+def selling_pages(market: Market) -> Iterator[Visit]:
+    draft = market.listings["draft"].public_id
+    yield visit("sara", "home")
+    yield visit("sara", "listing_list")
+    yield visit("ben", "listing_list", state="empty")
+    yield visit("sara", "listing_add")
+    yield visit("sara", "listing_add", state="refused", act=send_empty("title"))
+    yield visit("ben", "listing_add", state="without a consent")
+    for url in ("listing_text", "listing_terms", "listing_preview", "listing_deletion"):
+        yield visit("sara", url, draft)
+    yield visit("sara", "listing_terms", draft, state="refused", act=send_empty("one_off_price"))
+    for state in ("live", "waiting", "withdrawn"):
+        yield visit("sara", "own_listing", market.listings[state].public_id, state=state)
+    yield visit("sara", "listing_withdrawal", market.listings["live"].public_id)
+    for url in ("sales", "sale_list", "read_list"):
+        yield visit("sara", url)
+        yield visit("ben", url, state="empty")
+
+
+def buying_pages(market: Market) -> Iterator[Visit]:
+    live = market.listings["live"].public_id
+    yield visit("ben", "home", state="buyer")
+    yield visit("mallory", "home", state="new")
+    yield visit("ben", "listing_page", live, state="bought")
+    yield visit("sara", "listing_page", live, state="own")
+    yield visit("ben", "listing_page", market.listings["withdrawn"].public_id, state="withdrawn")
+    yield visit("ben", "purchase_create", live)
+    yield visit("mallory", "purchase_create", live, state="too little money")
+    yield visit("ben", "purchase_list")
+    yield visit("mallory", "purchase_list", state="empty")
+    for state in ("used", "ended", "waiting"):
+        yield visit("ben", "purchase_page", market.purchases[state].public_id, state=state)
+    untouched = market.purchases["untouched"].public_id
+    yield visit("ben", "purchase_page", untouched, state="token shown", act=wait_for_token)
+    yield visit("ben", "purchase_receipt", market.purchases["used"].public_id)
+    yield visit("ben", "token_revocation", market.tokens["used"].public_id)
+    yield visit("ben", "wallet")
+    yield visit("ben", "wallet", state="refused", act=send_empty("amount"))
+    yield visit("mallory", "wallet", state="empty")
+    for state in ("pending", "paid"):
+        yield visit("ben", "top_up_page", market.top_ups[state].public_id, state=state)
+
+
+def wait_for_token(page: Page) -> None:
+    page.locator("#secret-value").wait_for()
+
+
+def make_api_key(page: Page) -> None:
+    send_form(fill_in(page, {"name": "office server"}))
+    page.locator("#secret-value").wait_for()
+
+
+def account_pages(market: Market) -> Iterator[Visit]:
+    yield visit("ben", "landing", state="member")
+    yield visit("ben", "account_settings")
+    yield visit("ben", "api_keys")
+    yield visit("ben", "api_keys", state="key shown", act=make_api_key)
+    yield visit("ben", "api_key_revocation", market.api_keys["kept"].public_id)
+    for url in ("account_email", "account_change_password", "account_logout", "account_reauthenticate", "mfa_index"):
+        yield visit("ben", url)
+    yield visit("ben", "mfa_activate_totp")
+    yield visit("ben", "admin:index", state="refused", status=403)
+
+
+def staff_pages(market: Market) -> Iterator[Visit]:
+    yield visit("auditor", "admin:index")
+    yield visit("auditor", "admin:app_list", "ledger")
+    for model, row in market.ledger_rows.items():
+        yield visit("auditor", f"admin:ledger_{model}_changelist")
+        yield visit("auditor", f"admin:ledger_{model}_change", row)
+    yield visit("auditor", "admin:ledger_entry_changelist", query="?kind=consent.granted", state="narrowed")
+    yield visit("auditor", "admin:ledger_verification")
+    yield visit("auditor", "admin:ledger_verification", state="verified", act=verify)
+    yield visit("operator", "admin:index", state="operator")
+
+
+def verify(page: Page) -> None:
+    page.get_by_role("button", name="Verify the whole log").click()
+    page.get_by_text("The whole log is good").first.wait_for()

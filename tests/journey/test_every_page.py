@@ -1,0 +1,51 @@
+"""Every page in every state, opened by each person: accessible, not too wide, titled, and silent in the console."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from playwright.sync_api import Page
+from pytest_django.live_server_helper import LiveServer
+
+from tests.conftest import make_person  # noqa: F401
+from tests.journey.looks import HEIGHT, WIDE, Complaints, faults_of
+from tests.journey.market import Market, make_market
+from tests.journey.pages import Visit, is_page, named_urls, visits_of
+from tests.journey.people import NewContext, log_in, open_browser
+
+pytestmark = pytest.mark.django_db(transaction=True)
+PEOPLE = ("visitor", "sara", "ben", "mallory", "auditor", "operator")
+
+
+@pytest.fixture
+def market(transactional_db: None) -> Market:
+    return make_market(timezone.now() - timedelta(minutes=1))
+
+
+def test_every_named_page_is_visited(market: Market) -> None:
+    pages = {name for name in named_urls() if is_page(name)}
+    visited = {visit.url for visit in visits_of(market)}
+    assert sorted(pages - visited) == [], "Add these to tests/journey/pages.py."
+
+
+@pytest.mark.parametrize("person", PEOPLE)
+def test_pages_of(person: str, live_server: LiveServer, market: Market, new_context: NewContext) -> None:
+    page = open_browser(new_context, live_server, viewport={"width": WIDE, "height": HEIGHT})
+    complaints = Complaints(page)
+    if person in market.people:
+        log_in(page, market.people[person].email)
+        page.wait_for_url("**/home/")
+    complaints.take()
+    faults = {visit.title: found for visit in visits_of(market) if visit.person == person and (found := look_at(page, visit, complaints))}
+    assert not faults, "\n".join(f"{title}: {fault}" for title, found in faults.items() for fault in found)
+
+
+def look_at(page: Page, visit: Visit, complaints: Complaints) -> list[str]:
+    answer = page.goto(visit.address)
+    assert answer is not None
+    faults = [] if answer.status == visit.status else [f"answers {answer.status} instead of {visit.status}"]
+    if visit.act:
+        visit.act(page)
+    return faults + faults_of(page) + complaints.take()
