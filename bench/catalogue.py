@@ -9,6 +9,7 @@ from uuid import uuid4
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.postgres.search import SearchVector
 from django.db import connection, transaction
+from django.db.models import OuterRef, Subquery
 from django.test import Client
 from django.utils import timezone
 
@@ -58,9 +59,12 @@ def fill(count: int, now: datetime) -> None:
         listings = Listing.objects.bulk_create(listing_of(consent, chance, now) for consent in consents)
     Plan.objects.bulk_create(plan for listing in listings for plan in plans_of(listing, chance))
     ListingQuality.objects.bulk_create(quality_of(listing, chance, now) for listing in listings)
+    plans, quality = (model.objects.filter(listing=OuterRef("pk")) for model in (Plan, ListingQuality))
     Listing.objects.update(
+        from_micros=Subquery(plans.order_by("price_micros").values("price_micros")[:1]),
+        fresh_at=Subquery(quality.values("last_reading_at")),
         search_vector=SearchVector("title", weight="A", config="english")
-        + SearchVector("summary", weight="C", config="english")
+        + SearchVector("summary", weight="C", config="english"),
     )
     while sequence_batch(at=now):
         pass

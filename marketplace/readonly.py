@@ -23,3 +23,5 @@ class ReadOnlyAdmin(ReadOnly, ModelAdmin):
 
 class ReadOnlyLines(ReadOnly, TabularInline):
     extra = 0
+    # Django's own has empty column headings, for boxes that nobody gets here.
+    template = "admin/readonly_lines.html"

@@ -196,6 +196,17 @@ ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_SIGNUP_FORM_CLASS = "marketplace.accounts.forms.SignupDetailsForm"
+ACCOUNT_ADAPTER = "marketplace.accounts.login_words.AccountWords"
+ACCOUNT_FORMS = {
+    "login": "marketplace.accounts.login_forms.LogInForm",
+    "signup": "marketplace.accounts.login_forms.SignUpForm",
+    "add_email": "marketplace.accounts.login_forms.AddressForm",
+    "change_password": "marketplace.accounts.login_forms.ChangePasswordForm",
+    "set_password": "marketplace.accounts.login_forms.SetPasswordForm",
+    "reset_password": "marketplace.accounts.login_forms.ResetPasswordForm",
+    "reset_password_from_key": "marketplace.accounts.login_forms.ResetPasswordKeyForm",
+    "reauthenticate": "marketplace.accounts.login_forms.ConfirmPasswordForm",
+}
 ACCOUNT_EMAIL_VERIFICATION = "optional"
 ACCOUNT_EMAIL_SUBJECT_PREFIX = "Ownstream: "
 ACCOUNT_LOGOUT_ON_GET = False
@@ -203,6 +214,14 @@ ACCOUNT_CHANGE_EMAIL = True
 ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if IS_PRODUCTION else "http"
+MFA_ADAPTER = "marketplace.accounts.login_words.FactorWords"
+MFA_FORMS = {
+    "authenticate": "marketplace.accounts.login_forms.CodeForm",
+    "reauthenticate": "marketplace.accounts.login_forms.ConfirmCodeForm",
+    "activate_totp": "marketplace.accounts.login_forms.ActivateAppForm",
+    "add_webauthn": "marketplace.accounts.login_forms.AddPasskeyForm",
+    "edit_webauthn": "marketplace.accounts.login_forms.RenamePasskeyForm",
+}
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = "Ownstream"

@@ -36,7 +36,7 @@ class PersonAdmin(UserAdmin):
     form = PersonForm
     add_form = NewPersonForm
     list_display = ("email", "display_name", "country", "is_active", "is_staff", "date_joined")
-    list_filter = ("is_active", "is_staff", "groups", "country")
+    list_filter = ("is_active", "is_staff", "groups")
     search_fields = ("email", "display_name", "public_id")
     ordering = ("-date_joined",)
     readonly_fields = ("public_id", "date_joined", "last_login")

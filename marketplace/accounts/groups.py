@@ -16,10 +16,10 @@ AUDITOR = "Auditor"
 OPERATOR = "Operator"
 
 _LEDGER = {"ledger"}
-_MARKET = {"accounts", "wallet", "consents", "listings", "purchases"}
+_MARKET = {"devices", "accounts", "wallet", "consents", "listings", "purchases"}
 APPS_SEEN = {AUDITOR: _LEDGER, OPERATOR: _LEDGER | _MARKET}
-# The secrets behind the log's commitments are for nobody's eyes; neither are the hashes of API keys.
-_NEVER = ["view_commitmentsecret", "view_apikey"]
+# The secrets behind the log's commitments are for nobody's eyes; neither are the hashes of codes and API keys.
+_NEVER = ["view_commitmentsecret", "view_apikey", "view_claimcode"]
 
 
 def grant_permissions(sender: AppConfig, using: str = DEFAULT_DB_ALIAS, apps: Apps | None = None, **_: Any) -> None:

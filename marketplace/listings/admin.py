@@ -11,7 +11,7 @@ class PlanLines(ReadOnlyLines):
 @admin.register(Listing)
 class ListingAdmin(ReadOnlyAdmin):
     list_display = ("title", "seller", "category", "country", "published_at", "withdrawn_at", "public_id")
-    list_filter = ("category", "country", ("withdrawn_at", admin.EmptyFieldListFilter))
+    list_filter = ("category", ("withdrawn_at", admin.EmptyFieldListFilter))
     list_select_related = ("seller",)
     date_hierarchy = "published_at"
     search_fields = ("title", "=public_id", "=entry_id", "=withdrawal_entry_id", "seller__email")

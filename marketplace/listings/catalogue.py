@@ -31,18 +31,16 @@ from django.db.models import (
     OuterRef,
     Q,
     QuerySet,
-    Subquery,
     Value,
 )
-from django.db.models.functions import Cast, Coalesce
+from django.db.models.functions import Cast
 
 from marketplace.accounts.models import User
 from marketplace.consents.models import Audience, ConsentBuyer
 from marketplace.listings.facets import FACETS, Facet, FacetSelection, facet_sql
-from marketplace.listings.models import Listing, Plan
+from marketplace.listings.models import Listing
 
 PAGE_SIZE = 20
-LONG_AGO = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 NEWEST, PRICE, FRESHNESS, MATCH = "newest", "price", "freshness", "match"
 SORTS = {
@@ -109,7 +107,7 @@ def find_listings(
     *, search: CatalogueSearch, user: User | AnonymousUser, at: datetime, after: UUID | None = None
 ) -> CataloguePage:
     """Return one page. after: the last listing of the page before; an unknown one starts from the beginning."""
-    everything = with_figures(open_to(Listing.objects.live_at(at), user), at)
+    everything = with_age(open_to(Listing.objects.live_at(at), user), at)
     matching, is_near = match_text(everything, search.text)
     counts = count_facets(matching, search.selection)
     total = counts.pop("total").get("", 0)
@@ -124,15 +122,10 @@ def find_listings(
     return CataloguePage(listings, total, counts, next_after, is_near and total > 0, widenings)
 
 
-def with_figures(listings: QuerySet[Listing], at: datetime) -> QuerySet[Listing]:
-    """Add from_micros (the lowest price), fresh_at (the last reading) and age (how long that is ago)."""
-    cheapest = Plan.objects.filter(listing=OuterRef("pk")).order_by("price_micros").values("price_micros")[:1]
-    fresh_at = Coalesce(F("quality__last_reading_at"), Value(LONG_AGO), output_field=DateTimeField())
-    return listings.annotate(
-        from_micros=Subquery(cheapest),
-        fresh_at=fresh_at,
-        age=ExpressionWrapper(Value(at, output_field=DateTimeField()) - fresh_at, output_field=DurationField()),
-    )
+def with_age(listings: QuerySet[Listing], at: datetime) -> QuerySet[Listing]:
+    """Add how long the last reading is ago."""
+    age = Value(at, output_field=DateTimeField()) - F("fresh_at")
+    return listings.annotate(age=ExpressionWrapper(age, output_field=DurationField()))
 
 
 def match_text(listings: QuerySet[Listing], text: str) -> tuple[QuerySet[Listing], bool]:
@@ -198,7 +191,7 @@ def page_of(listings: QuerySet[Listing], search: CatalogueSearch, is_near: bool,
     """One page and one listing more, which tells that there is a next page."""
     ordered, column, is_descending = with_order(listings, search, is_near)
     if after is not None:
-        place = with_order(with_figures(Listing.objects.all(), LONG_AGO), search, is_near)[0]
+        place = with_order(Listing.objects.all(), search, is_near)[0]
         last = place.filter(public_id=after).values_list(column, "pk").first()
         if last is not None:
             ordered = ordered.filter(beyond(column, last, is_descending))

@@ -14,6 +14,8 @@ from django.db.models import Exists, F, OuterRef, Q
 from ledger.models import Entry
 from marketplace.consents.models import Consent
 
+LONG_AGO = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+
 
 class Category(models.TextChoices):
     WEATHER = "weather", "Weather"
@@ -72,6 +74,9 @@ class Listing(models.Model):
     entry_id = models.UUIDField(null=True, unique=True)
     withdrawal_entry_id = models.UUIDField(null=True, unique=True)
     search_vector = SearchVectorField(null=True, editable=False)
+    # Copies that the services keep, so that the catalogue counts and sorts without a look at plans and quality.
+    from_micros = models.BigIntegerField("lowest price", null=True, editable=False)
+    fresh_at = models.DateTimeField("last reading", default=LONG_AGO, editable=False)
 
     objects = ListingQuerySet.as_manager()
 
@@ -81,6 +86,8 @@ class Listing(models.Model):
             GinIndex(fields=["search_vector"], name="listing_search"),
             GinIndex(fields=["measures"], name="listing_measures"),
             models.Index(F("published_at").desc(), F("id").desc(), name="listing_newest"),
+            models.Index(F("from_micros"), F("id"), name="listing_cheapest"),
+            models.Index(F("fresh_at").desc(), F("id").desc(), name="listing_freshest"),
         ]
         constraints = [
             models.CheckConstraint(

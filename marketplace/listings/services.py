@@ -9,7 +9,7 @@ from datetime import datetime
 from django.conf import settings
 from django.contrib.postgres.search import SearchVector
 from django.db import transaction
-from django.db.models import Value
+from django.db.models import Min, Value
 from django.utils.text import slugify
 
 from ledger.services import commit_subject, submit_entry
@@ -18,7 +18,7 @@ from marketplace.consents.errors import ConsentNotActive
 from marketplace.consents.models import Consent
 from marketplace.listings import entries, errors
 from marketplace.listings.entries import PlanTerms
-from marketplace.listings.models import Category, Listing, ListingQuality, Plan
+from marketplace.listings.models import LONG_AGO, Category, Listing, ListingQuality, Plan
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +101,7 @@ def set_plans(*, listing: Listing, plans: Sequence[PlanTerms]) -> list[Plan]:
     for plan in plans:
         _check_plan(plan)
     locked.plans.all().delete()
-    return Plan.objects.bulk_create(
+    made = Plan.objects.bulk_create(
         Plan(
             listing=locked,
             kind=plan.kind,
@@ -112,6 +112,8 @@ def set_plans(*, listing: Listing, plans: Sequence[PlanTerms]) -> list[Plan]:
         )
         for position, plan in enumerate(plans, start=1)
     )
+    _note_lowest_price(locked)
+    return made
 
 
 @transaction.atomic
@@ -157,6 +159,7 @@ def change_price(*, plan: Plan, price_micros: int, at: datetime) -> Plan:
     _check_plan(PlanTerms(locked.kind, price_micros, locked.period_days))
     locked.price_micros = price_micros
     locked.save(update_fields=["price_micros"])
+    _note_lowest_price(listing)
     _record_publication(listing, at)
     return locked
 
@@ -185,10 +188,12 @@ def withdraw_listing(*, listing: Listing, at: datetime) -> Listing:
     return locked
 
 
+@transaction.atomic
 def record_quality(*, listing: Listing, quality: QualityFigures, at: datetime) -> ListingQuality:
     measured, _ = ListingQuality.objects.update_or_create(
         listing=listing, defaults={**asdict(quality), "measured_at": at}
     )
+    Listing.objects.filter(pk=listing.pk).update(fresh_at=quality.last_reading_at or LONG_AGO)
     return measured
 
 
@@ -215,6 +220,12 @@ def _record_publication(listing: Listing, at: datetime) -> None:
         refs=[str(listing.public_id), str(listing.consent.public_id)],
     )
     listing.save(update_fields=["published_at", "revision", "entry_id"])
+
+
+def _note_lowest_price(listing: Listing) -> None:
+    """Call with the listing locked: whoever changes a plan holds its listing."""
+    lowest = Plan.objects.filter(listing=listing).aggregate(lowest=Min("price_micros"))["lowest"]
+    Listing.objects.filter(pk=listing.pk).update(from_micros=lowest)
 
 
 def _locked_draft(listing: Listing) -> Listing:

@@ -13,8 +13,8 @@ from django.conf import settings
 from django.db import connection
 from playwright.sync_api import expect
 
+from marketplace.accounts.places import time_zone_choices
 from marketplace.embedded.processes import start_child, stop_child
-from marketplace.web.forms.buyer import time_zone_choices
 
 # A page answers in milliseconds; what the worker does on a busy machine may take seconds.
 expect.set_options(timeout=20_000)

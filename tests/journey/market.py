@@ -6,7 +6,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from allauth.account.models import EmailAddress
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
+from django.conf import settings
 from django.contrib.auth.models import Group
+from django.core.mail import EmailMessage, get_connection
 
 from devices.models import Device
 from devices.services import add_device
@@ -71,6 +76,7 @@ def make_market(at: datetime) -> Market:
     _offer(market, sender, at)
     _trade(market, at)
     _leave_waiting(market, at)
+    _make_accounts_interesting(market)
     return market
 
 
@@ -150,3 +156,12 @@ def _leave_waiting(market: Market, at: datetime) -> None:
     market.listings["waiting"] = make_listing(
         market.people["sara"], at, consent=market.consents["active"], title="Just published", is_recorded=False
     )
+
+
+def _make_accounts_interesting(market: Market) -> None:
+    """A letter in the mailbox, an address that is not verified yet, and a second factor for mallory."""
+    mailbox = get_connection("django.core.mail.backends.filebased.EmailBackend", file_path=str(settings.MAIL_FOLDER))
+    EmailMessage("Hello", "A letter.", to=["ben@example.test"], connection=mailbox).send()
+    EmailAddress.objects.create(user=market.people["ben"], email="ben.second@example.test", verified=False)
+    TOTP.activate(market.people["mallory"], generate_totp_secret())
+    RecoveryCodes.activate(market.people["mallory"])

@@ -7,9 +7,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from allauth.account.forms import default_token_generator
+from allauth.account.models import EmailAddress, EmailConfirmationHMAC
+from allauth.account.utils import user_pk_to_url_str
+from django.apps import apps
 from django.urls import URLResolver, get_resolver, reverse
 from playwright.sync_api import Page
 
+from tests.conftest import PASSWORD
 from tests.journey.market import Market
 from tests.journey.people import fill_in, send_form
 
@@ -44,7 +49,7 @@ NOT_PAGES = {
     "admin:view_on_site admin:password_change(_done)?",
     # Nobody but a superuser, whom an installation need not have, adds or changes anything there.
     "refused to every role": "admin:.*_(add|delete|history) admin:auth_.* admin:account_emailaddress_.* "
-    "admin:mfa_authenticator_.*",
+    "admin:mfa_authenticator_.* admin:auth_user_password_change",
 }
 
 
@@ -70,8 +75,10 @@ def send_empty(field: str) -> Act:
     """Send the form that has this field as it is: what a refused form looks like."""
 
     def act(page: Page) -> None:
+        form = page.locator(f'form:has([name="{field}"])').first
+        form.evaluate("form => { form.noValidate = true; }")
         with page.expect_response(lambda answer: answer.request.method == "POST"):
-            page.locator(f'form:has([name="{field}"]) button[type="submit"]').first.click()
+            send_form(form)
         page.wait_for_load_state()
 
     return act
@@ -103,7 +110,13 @@ def visitor_pages(market: Market) -> Iterator[Visit]:
     yield visit("visitor", "account_login", state="refused", act=send_empty("password"))
     yield visit("visitor", "account_signup", state="refused", act=send_empty("password1"))
     yield visit("visitor", "mail_list")
+    yield Visit("visitor", "mail_page", reverse("mail_list"), act=open_letter)
     yield Visit("visitor", "404", "/nothing-is-here/", status=404)
+
+
+def open_letter(page: Page) -> None:
+    page.locator("main").get_by_role("link", name="Hello").first.click()
+    page.get_by_text("A letter.").first.wait_for()
 
 
 def add_garden_sensor(page: Page) -> None:
@@ -156,6 +169,8 @@ def selling_pages(market: Market) -> Iterator[Visit]:
     yield visit("sara", "listing_terms", draft, state="refused", act=send_empty("one_off_price"))
     for state in ("live", "waiting", "withdrawn"):
         yield visit("sara", "own_listing", market.listings[state].public_id, state=state)
+    plan = market.listings["live"].plans.exclude(kind="free")[0].public_id
+    yield visit("sara", "plan_price", market.listings["live"].public_id, plan)
     yield visit("sara", "listing_withdrawal", market.listings["live"].public_id)
     for url in ("sales", "sale_list", "read_list"):
         yield visit("sara", url)
@@ -203,8 +218,48 @@ def account_pages(market: Market) -> Iterator[Visit]:
     yield visit("ben", "api_key_revocation", market.api_keys["kept"].public_id)
     for url in ("account_email", "account_change_password", "account_logout", "account_reauthenticate", "mfa_index"):
         yield visit("ben", url)
-    yield visit("ben", "mfa_activate_totp")
+    yield visit("ben", "account_change_password", state="refused", act=send_empty("oldpassword"))
+    for url in ("mfa_activate_totp", "mfa_list_webauthn", "mfa_add_webauthn"):
+        yield visit("ben", url)
     yield visit("ben", "admin:index", state="refused", status=403)
+    yield from letter_pages(market)
+    yield from second_factor_pages()
+
+
+def letter_pages(market: Market) -> Iterator[Visit]:
+    """The pages that links in letters open, and those that follow on sending one."""
+    second = EmailAddress.objects.get(email="ben.second@example.test")
+    ben = market.people["ben"]
+    yield visit("visitor", "account_confirm_email", EmailConfirmationHMAC.create(second).key)
+    yield visit("visitor", "account_confirm_email", "stale", state="stale")
+    link = (user_pk_to_url_str(ben), default_token_generator.make_token(ben))
+    yield visit("visitor", "account_reset_password_from_key", *link)
+    yield visit("visitor", "account_reset_password_from_key", link[0], "stale", state="stale")
+    for url in (
+        "account_reset_password_done",
+        "account_reset_password_from_key_done",
+        "account_email_verification_sent",
+        "account_inactive",
+    ):
+        yield visit("visitor", url)
+
+
+def second_factor_pages() -> Iterator[Visit]:
+    yield Visit("visitor", "mfa_authenticate", reverse("account_login"), act=give_password)
+    for url in (
+        "mfa_index",
+        "mfa_reauthenticate",
+        "mfa_deactivate_totp",
+        "mfa_view_recovery_codes",
+        "mfa_generate_recovery_codes",
+    ):
+        yield visit("mallory", url)
+
+
+def give_password(page: Page) -> None:
+    """The first half of logging in, as one who has a second factor."""
+    send_form(fill_in(page, {"login": "mallory@example.test", "password": PASSWORD}))
+    page.wait_for_url("**/2fa/authenticate/")
 
 
 def staff_pages(market: Market) -> Iterator[Visit]:
@@ -217,6 +272,13 @@ def staff_pages(market: Market) -> Iterator[Visit]:
     yield visit("auditor", "admin:ledger_verification")
     yield visit("auditor", "admin:ledger_verification", state="verified", act=verify)
     yield visit("operator", "admin:index", state="operator")
+    for name in named_urls():
+        found = re.fullmatch(r"admin:([a-z]+)_([a-z]+)_changelist", name)
+        if found and found[1] != "ledger" and is_page(name):
+            row = apps.get_model(found[1], found[2])._default_manager.first()
+            assert row, f"The market needs a row for {name}."
+            yield visit("operator", name)
+            yield visit("operator", f"admin:{found[1]}_{found[2]}_change", row.pk)
 
 
 def verify(page: Page) -> None:

@@ -9,9 +9,9 @@ from django.conf import settings
 from django.urls import reverse
 
 from marketplace.consents.models import Consent
+from marketplace.countries import country_name
 from marketplace.listings.models import Listing, Plan
 from marketplace.purchases.pricing import quote
-from marketplace.web.countries import country_name
 from marketplace.web.formats import money_text, percent_text, plural
 from marketplace.web.records import seals_of
 from marketplace.web.wording import delay_text, fields_text, join_words, purpose_labels, resolution_label

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 from django.http import QueryDict
 
+from marketplace.countries import country_name
 from marketplace.listings.catalogue import FRESHNESS_BANDS, MATCH, PRICE_BANDS, SORTS, CatalogueSearch, Widening
 from marketplace.listings.facets import FACETS, FacetSelection
 from marketplace.listings.models import Category
-from marketplace.web.countries import country_name
 from marketplace.web.wording import measure_label
 
 LEGENDS = {

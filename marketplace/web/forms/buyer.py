@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import uuid
-import zoneinfo
 from decimal import Decimal
-from functools import cache
 from typing import Any
 
 from django import forms
 from django.http import QueryDict
 
 from marketplace.accounts.models import ApiKey, User
+from marketplace.accounts.places import country_choices, time_zone_choices
 from marketplace.listings.catalogue import FRESHNESS_BANDS, PRICE_BANDS, SORTS, CatalogueSearch
 from marketplace.listings.facets import FACETS, FacetSelection
 from marketplace.listings.models import Category, Listing, Plan
 from marketplace.wallet.providers import OUTCOMES
-from marketplace.web.countries import country_names
 
 LONGEST_SEARCH = 120
 MOST_CHOICES = 20
@@ -92,16 +90,6 @@ class OutcomeForm(forms.Form):
     """What the built-in payment provider shall say."""
 
     outcome = forms.ChoiceField(choices=[(outcome, outcome) for outcome in OUTCOMES])
-
-
-@cache
-def time_zone_choices() -> list[tuple[str, str]]:
-    names = sorted(name for name in zoneinfo.available_timezones() if "/" in name and not name.startswith("Etc/"))
-    return [("UTC", "UTC"), *((name, name.replace("_", " ")) for name in names)]
-
-
-def country_choices() -> list[tuple[str, str]]:
-    return [("", "Not said"), *country_names().items()]
 
 
 class SettingsForm(forms.ModelForm):

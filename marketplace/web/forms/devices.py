@@ -1,7 +1,7 @@
 from django import forms
 
 from devices.models import Device
-from marketplace.web.countries import country_names
+from marketplace.countries import country_names
 
 
 class DeviceForm(forms.Form):

@@ -10,7 +10,7 @@ from django.urls import reverse
 from devices.models import Device
 from ledger.models import Entry
 from marketplace.accounts.models import User
-from marketplace.web.countries import country_name
+from marketplace.countries import country_name
 from marketplace.web.records import WAITING, event, newest_first, recorded_seal, seals_of
 from marketplace.web.seals import Seal
 from marketplace.web.wording import fields_text

@@ -6,6 +6,7 @@ from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from marketplace.countries import country_name
 from marketplace.purchases.models import Purchase
 from marketplace.web.buyer.cards import plan_cards, terms_of
 from marketplace.web.buyer.listings import (
@@ -15,7 +16,6 @@ from marketplace.web.buyer.listings import (
     refusal_to_sell,
     sample_table,
 )
-from marketplace.web.countries import country_name
 from marketplace.web.records import seal_of
 
 

@@ -1,0 +1,34 @@
+"""What django-allauth says when it refuses, in our words."""
+
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.mfa.adapter import DefaultMFAAdapter
+
+RATE_LIMITED = "That was too often in a short time. Wait some minutes, then try again."
+
+
+class AccountWords(DefaultAccountAdapter):
+    error_messages = DefaultAccountAdapter.error_messages | {
+        "account_inactive": "This account is switched off.",
+        "duplicate_email": "This address already belongs to your account.",
+        "email_password_mismatch": "The address and the password do not match. Check both, or reset the password.",
+        "email_taken": "Another account uses this address.",
+        "enter_current_password": "This is not your current password.",
+        "incorrect_code": "This code is not right. Take the newest one.",
+        "incorrect_password": "This is not your password.",
+        "invalid_password_reset": "This link is no longer good.",
+        "max_email_addresses": "An account has at most %d addresses.",
+        "same_as_current": "This is what you have already.",
+        "too_many_login_attempts": "Too many attempts failed. Wait five minutes, then try again.",
+        "rate_limited": RATE_LIMITED,
+        "unverified_primary_email": "Confirm your main address first.",
+    }
+
+
+class FactorWords(DefaultMFAAdapter):
+    error_messages = DefaultMFAAdapter.error_messages | {
+        "add_email_blocked": "Turn the second factor off before you change the address.",
+        "cannot_delete_authenticator": "This second factor cannot be turned off.",
+        "cannot_generate_recovery_codes": "Recovery codes need an authenticator app or a passkey first.",
+        "incorrect_code": "This code is not right. Take the newest one that the app shows.",
+        "unverified_email": "Confirm your e-mail address first. A second factor needs an address that is surely yours.",
+    }

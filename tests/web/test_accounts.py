@@ -1,0 +1,315 @@
+"""Signing up, logging in and out, the password and the address, through the pages."""
+
+import re
+
+import pytest
+from allauth.account.models import EmailAddress
+from django.contrib.auth import get_user_model
+from django.core import mail
+from django.core.cache import cache
+from django.urls import reverse
+
+from tests.conftest import PASSWORD
+
+pytestmark = pytest.mark.django_db
+LOGIN, SIGNUP, RESET = "/accounts/login/", "/accounts/signup/", "/accounts/password/reset/"
+HOME, EMAIL = "/home/", "/accounts/email/"
+NEW_PASSWORD = "other-horse-battery"
+
+
+@pytest.fixture(autouse=True)
+def no_rate_limit_left_over():
+    cache.clear()
+
+
+@pytest.fixture
+def as_ben(client, ben):
+    """Logged in with his password just now: the pages ask again when it was long ago."""
+    client.post(LOGIN, {"login": ben.email, "password": PASSWORD})
+    return client
+
+
+def sign_up(client, **fields):
+    return client.post(SIGNUP, {"email": "New@Example.test", "password1": PASSWORD} | fields)
+
+
+def link_in(letter):
+    [link] = re.findall(r"http://testserver(/\S+)", letter.body.split("Was it not you")[0])
+    return link
+
+
+def is_logged_in(client):
+    return client.get(HOME).status_code == 200
+
+
+def assert_plain(answer, status=200):
+    """A page of ours: one heading, and nothing that the Content-Security-Policy refuses."""
+    page = answer.text
+    assert answer.status_code == status
+    assert len(re.findall(r"<h1[ >]", page)) == 1
+    assert "· Ownstream</title>" in page
+    assert not re.search(r"<style|\sstyle=|\son[a-z]+=", page)
+    scripts = re.findall(r"<script([^>]*)>", page)
+    assert all("src=" in attributes or 'type="application/json"' in attributes for attributes in scripts)
+
+
+# ── Signing up
+
+
+def test_signing_up_saves_what_was_said_and_sends_a_letter(client):
+    details = {"display_name": "  Field  House ", "country": "DE", "time_zone": "Europe/Berlin"}
+    assert sign_up(client, **details).url == HOME
+    user = get_user_model().objects.get()
+    assert (user.email, user.display_name, user.country, user.time_zone) == (
+        "new@example.test",
+        "Field House",
+        "DE",
+        "Europe/Berlin",
+    )
+    assert is_logged_in(client)
+    [letter] = mail.outbox
+    assert letter.to == ["new@example.test"]
+    assert letter.subject == "Ownstream: Welcome. Confirm your e-mail address"
+
+
+def test_signing_up_needs_only_an_address_and_a_password(client):
+    sign_up(client)
+    user = get_user_model().objects.get()
+    assert (user.display_name, user.country, user.time_zone) == ("", "", "UTC")
+    assert not EmailAddress.objects.get().verified
+
+
+def test_the_link_confirms_the_address_once_pressed(client):
+    sign_up(client)
+    link = link_in(mail.outbox[0])
+    assert_plain(client.get(link))
+    assert not EmailAddress.objects.get().verified
+    client.post(link)
+    assert EmailAddress.objects.get().verified
+    assert_plain(client.get(link))
+    assert_plain(client.get("/accounts/confirm-email/nonsense/"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"email": "no address"},
+        {"email": ""},
+        {"password1": "short"},
+        {"password1": "2847562987465"},
+        {"password1": "password12"},
+        {"country": "XX"},
+        {"time_zone": "Mars/Olympus"},
+        {"display_name": "x" * 61},
+    ],
+)
+def test_a_wrong_sign_up_is_refused(client, change):
+    answer = sign_up(client, **change)
+    assert_plain(answer)
+    assert "error-summary" in answer.text
+    assert not get_user_model().objects.exists()
+    assert mail.outbox == []
+
+
+def test_signing_up_twice_does_not_tell_who_has_an_account(client, ben):
+    answer = sign_up(client, email=ben.email)
+    assert answer.url == reverse("account_email_verification_sent")
+    assert_plain(client.get(answer.url))
+    assert get_user_model().objects.count() == 1
+    assert [letter.subject for letter in mail.outbox] == ["Ownstream: You have an account already"]
+    assert not is_logged_in(client)
+
+
+# ── Logging in and out
+
+
+def test_logging_in_and_out(client, ben):
+    assert client.post(LOGIN, {"login": "BEN@example.test", "password": PASSWORD}).url == HOME
+    assert is_logged_in(client)
+    assert_plain(client.get("/accounts/logout/"))
+    assert is_logged_in(client)
+    assert client.post("/accounts/logout/").url == "/"
+    assert not is_logged_in(client)
+
+
+def test_a_wrong_password_and_an_unknown_address_are_answered_alike(client, ben):
+    pages = []
+    for address in (ben.email, "nobody@example.test"):
+        answer = client.post(LOGIN, {"login": address, "password": "wrong-horse"})
+        assert_plain(answer)
+        pages.append("The address and the password do not match." in answer.text)
+    assert pages == [True, True]
+    assert not is_logged_in(client)
+
+
+def test_the_session_ends_with_the_browser_unless_asked_to_stay(client, ben):
+    client.post(LOGIN, {"login": ben.email, "password": PASSWORD})
+    assert client.session.get_expire_at_browser_close()
+    client.logout()
+    client.post(LOGIN, {"login": ben.email, "password": PASSWORD, "remember": "on"})
+    assert not client.session.get_expire_at_browser_close()
+
+
+def test_an_account_that_is_switched_off_stays_out(client, ben):
+    ben.is_active = False
+    ben.save()
+    client.post(LOGIN, {"login": ben.email, "password": PASSWORD})
+    assert not is_logged_in(client)
+    assert_plain(client.get("/accounts/inactive/"))
+
+
+@pytest.mark.parametrize("address", ["https://evil.example/", "//evil.example/", "javascript:alert(1)", "/\\evil.example"])
+def test_a_link_cannot_send_you_to_another_site(client, ben, address):
+    page = client.get(LOGIN, {"next": address})
+    assert "evil.example" not in page.text.replace("next=", "") or 'name="next"' not in page.text
+    answer = client.post(LOGIN, {"login": ben.email, "password": PASSWORD, "next": address})
+    assert answer.url == HOME
+
+
+def test_after_the_log_in_you_are_where_you_wanted_to_be(client, ben):
+    page = client.get(LOGIN, {"next": "/wallet/"})
+    assert 'name="next" value="/wallet/"' in page.text
+    assert client.post(LOGIN, {"login": ben.email, "password": PASSWORD, "next": "/wallet/"}).url == "/wallet/"
+
+
+def test_guessing_is_slowed_down(client, ben):
+    for _ in range(5):
+        client.post(LOGIN, {"login": ben.email, "password": "wrong-horse"})
+    answer = client.post(LOGIN, {"login": ben.email, "password": PASSWORD})
+    assert "Too many attempts failed" in answer.text
+    assert not is_logged_in(client)
+
+
+def test_too_many_requests_get_a_page_that_says_so(client):
+    answers = [client.post(RESET, {"email": "nobody@example.test"}) for _ in range(6)]
+    assert [answer.status_code for answer in answers] == [302] * 5 + [429]
+    assert_plain(answers[-1], status=429)
+    assert "Too many attempts" in answers[-1].text
+
+
+# ── The password
+
+
+def test_changing_the_password(as_ben, ben):
+    fields = {"oldpassword": PASSWORD, "password1": NEW_PASSWORD, "password2": NEW_PASSWORD}
+    assert as_ben.post("/accounts/password/change/", fields).status_code == 302
+    ben.refresh_from_db()
+    assert ben.check_password(NEW_PASSWORD)
+    assert is_logged_in(as_ben)
+    assert mail.outbox[-1].subject == "Ownstream: Your password was changed"
+
+
+@pytest.mark.parametrize("change", [{"oldpassword": "wrong"}, {"password2": "other"}, {"password1": "short", "password2": "short"}])
+def test_a_wrong_change_of_the_password_is_refused(as_ben, ben, change):
+    fields = {"oldpassword": PASSWORD, "password1": NEW_PASSWORD, "password2": NEW_PASSWORD} | change
+    assert_plain(as_ben.post("/accounts/password/change/", fields))
+    ben.refresh_from_db()
+    assert ben.check_password(PASSWORD)
+    assert mail.outbox == []
+
+
+def test_resetting_the_password_by_mail(client, ben):
+    answer = client.post(RESET, {"email": ben.email})
+    assert_plain(client.get(answer.url))
+    link = link_in(mail.outbox[0])
+    form = client.get(link, follow=True)
+    assert_plain(form)
+    address = form.redirect_chain[-1][0]
+    fields = {"password1": NEW_PASSWORD, "password2": NEW_PASSWORD}
+    assert_plain(client.post(address, fields, follow=True))
+    ben.refresh_from_db()
+    assert ben.check_password(NEW_PASSWORD)
+    assert client.post(LOGIN, {"login": ben.email, "password": NEW_PASSWORD}).url == HOME
+    client.logout()
+    again = client.get(link, follow=True)
+    assert_plain(again)
+    assert "no longer good" in again.text
+
+
+@pytest.mark.parametrize("key", ["1-nonsense", "zzz-set-password", "1-set-password"])
+def test_a_made_up_reset_link_changes_nothing(client, ben, key):
+    address = f"/accounts/password/reset/key/{key}/"
+    assert_plain(client.get(address))
+    client.post(address, {"password1": NEW_PASSWORD, "password2": NEW_PASSWORD})
+    ben.refresh_from_db()
+    assert ben.check_password(PASSWORD)
+
+
+def test_resetting_says_the_same_for_an_unknown_address(client, ben):
+    pages = {}
+    for address in (ben.email, "nobody@example.test"):
+        answer = client.post(RESET, {"email": address}, follow=True)
+        pages[address] = re.sub(r"X-CSRFToken[^}]+|csrfmiddlewaretoken[^>]+", "", answer.text)
+    assert pages[ben.email] == pages["nobody@example.test"]
+    assert [letter.subject for letter in mail.outbox] == [
+        "Ownstream: Reset your password",
+        "Ownstream: There is no account with this address",
+    ]
+
+
+# ── The address
+
+
+def test_changing_the_address_waits_for_its_confirmation(as_ben, ben):
+    as_ben.post(EMAIL, {"email": "ben2@example.test", "action_add": ""})
+    ben.refresh_from_db()
+    assert ben.email == "ben@example.test"
+    page = as_ben.get(EMAIL)
+    assert_plain(page)
+    assert "waits for your confirmation" in page.text
+    as_ben.post(link_in(mail.outbox[0]))
+    ben.refresh_from_db()
+    assert ben.email == "ben2@example.test"
+    assert [row.email for row in EmailAddress.objects.filter(user=ben)] == ["ben2@example.test"]
+
+
+def test_a_change_of_address_can_be_called_off(as_ben, ben):
+    as_ben.post(EMAIL, {"email": "ben2@example.test", "action_add": ""})
+    as_ben.post(EMAIL, {"email": "ben2@example.test", "action_remove": ""})
+    assert [row.email for row in EmailAddress.objects.filter(user=ben)] == ["ben@example.test"]
+
+
+def test_the_letter_can_be_sent_again(as_ben, ben):
+    as_ben.post(EMAIL, {"email": "ben2@example.test", "action_add": ""})
+    cache.clear()
+    as_ben.post(EMAIL, {"email": "ben2@example.test", "action_send": ""})
+    assert [letter.to for letter in mail.outbox] == [["ben2@example.test"]] * 2
+
+
+def test_nobody_takes_the_address_of_another(as_ben, ben, sara):
+    as_ben.post(EMAIL, {"email": sara.email, "action_add": ""})
+    assert not EmailAddress.objects.filter(user=ben, email=sara.email, verified=True).exists()
+    for letter in mail.outbox:
+        if "confirm-email" in letter.body:
+            assert_plain(as_ben.get(link_in(letter)))
+            as_ben.post(link_in(letter))
+    ben.refresh_from_db()
+    assert ben.email == "ben@example.test"
+
+
+# ── Every page
+
+
+@pytest.mark.parametrize(
+    "name", ["account_login", "account_signup", "account_reset_password", "account_reset_password_done",
+             "account_reset_password_from_key_done", "account_email_verification_sent", "account_inactive"]
+)  # fmt: skip
+def test_pages_of_a_visitor(client, name):
+    assert_plain(client.get(reverse(name)))
+
+
+@pytest.mark.parametrize("name", ["account_email", "account_change_password", "account_logout", "account_reauthenticate"])
+def test_pages_of_a_member_ask_a_visitor_to_log_in(client, ben, name):
+    assert client.get(reverse(name)).status_code == 302
+    client.force_login(ben)
+    assert_plain(client.get(reverse(name)))
+
+
+def test_who_has_no_password_sets_one(client, ben):
+    ben.set_unusable_password()
+    ben.save()
+    client.force_login(ben)
+    assert_plain(client.get("/accounts/password/set/"))
+    client.post("/accounts/password/set/", {"password1": NEW_PASSWORD, "password2": NEW_PASSWORD})
+    ben.refresh_from_db()
+    assert ben.check_password(NEW_PASSWORD)

@@ -1,0 +1,69 @@
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.http import HttpRequest, HttpResponse
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from marketplace.accounts.models import User
+from marketplace.web.middleware import TimeZoneMiddleware
+
+HTMX = {"HX-Request": "true"}
+
+
+@pytest.mark.django_db
+def test_a_browser_is_redirected_to_the_login(client: Client) -> None:
+    answer = client.get(reverse("device_list"))
+    assert answer.status_code == 302
+    assert answer["Location"] == f"{reverse('account_login')}?next={reverse('device_list')}"
+
+
+@pytest.mark.django_db
+def test_htmx_is_told_to_leave_for_the_login_and_to_come_back_to_its_page(client: Client) -> None:
+    page = f"http://testserver{reverse('purchase_list')}?state=open"
+    answer = client.get(reverse("device_list"), headers={**HTMX, "HX-Current-URL": page})
+    assert answer.status_code == 200
+    assert not answer.has_header("Location")
+    assert answer["HX-Redirect"] == f"{reverse('account_login')}?next=%2Fpurchases%2F%3Fstate%3Dopen"
+
+
+@pytest.mark.django_db
+def test_a_page_of_another_host_is_no_place_to_come_back_to(client: Client) -> None:
+    answer = client.get(reverse("device_list"), headers={**HTMX, "HX-Current-URL": "https://elsewhere.test/trap"})
+    assert answer["HX-Redirect"] == f"{reverse('account_login')}?next={reverse('device_list')}"
+
+
+@pytest.mark.django_db
+def test_a_person_without_the_staff_flag_is_refused_by_the_admin_panel(client: Client, mallory: User) -> None:
+    assert client.get(reverse("admin:index"))["Location"].startswith(reverse("admin:login"))
+    assert client.get(reverse("admin:login"))["Location"].startswith(reverse("account_login"))
+    client.force_login(mallory)
+    assert client.get(reverse("admin:login")).status_code == 403
+
+
+def zone_seen(client: Client, user: User | None, **cookies: str) -> Any:
+    seen: list[Any] = []
+
+    def view(request: HttpRequest) -> HttpResponse:
+        seen.append(timezone.get_current_timezone())
+        return HttpResponse()
+
+    request = HttpRequest()
+    request.COOKIES = dict(cookies)
+    if user is not None:
+        request.user = user
+    TimeZoneMiddleware(view)(request)
+    return seen[0]
+
+
+def test_a_request_without_a_session_is_never_asked_who_it_is(client: Client) -> None:
+    assert str(zone_seen(client, None)) == "UTC"
+
+
+@pytest.mark.parametrize(("zone", "used"), [("Europe/Vienna", "Europe/Vienna"), ("Nowhere/Land", "UTC"), ("", "UTC")])
+def test_times_are_shown_in_the_zone_of_who_is_logged_in(client: Client, zone: str, used: str) -> None:
+    person = User(time_zone=zone)
+    assert str(zone_seen(client, person, ownstream_session="any")) == str(ZoneInfo(used))
+    assert str(timezone.get_current_timezone()) == "UTC"
