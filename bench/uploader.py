@@ -1,4 +1,4 @@
-"""The client of bench/upload.py, a process of its own: many keep-alive connections, requests made before the clock runs.
+"""The client of bench/upload.py, a process of its own: many keep-alive connections, requests made beforehand.
 
 `python -m bench.uploader HOST PORT FOLDER`. The folder holds one file for each connection: envelopes, each behind its
 length in four bytes. Every line on the standard input starts a round; its answer is a line of seconds and statuses.

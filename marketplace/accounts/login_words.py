@@ -11,7 +11,7 @@ class AccountWords(DefaultAccountAdapter):
         "account_inactive": "This account is switched off.",
         "duplicate_email": "This address already belongs to your account.",
         "email_password_mismatch": "The address and the password do not match. Check both, or reset the password.",
-        "email_taken": "Another account uses this address.",
+        "email_taken": "An account with this address exists already. Log in, or reset its password.",
         "enter_current_password": "This is not your current password.",
         "incorrect_code": "This code is not right. Take the newest one.",
         "incorrect_password": "This is not your password.",

@@ -16,20 +16,24 @@ from playwright.sync_api import Page
 
 from tests.conftest import PASSWORD
 from tests.journey.market import Market
-from tests.journey.people import fill_in, send_form
+from tests.journey.people import add_passkey, fill_in, plug_in_authenticator, send_form
 
 Act = Callable[[Page], None]
 
 
 @dataclass(frozen=True)
 class Visit:
-    """url: the URL's name, or what stands for it where there is none. act: done on the opened page."""
+    """url: the URL's name, or what stands for it where there is none. act: done on the opened page.
+
+    moves_on: the address leads to another one, by design.
+    """
 
     person: str
     url: str
     address: str
     state: str = ""
     status: int = 200
+    moves_on: bool = False
     act: Act | None = None
 
     @property
@@ -221,7 +225,7 @@ def account_pages(market: Market) -> Iterator[Visit]:
     yield visit("ben", "account_change_password", state="refused", act=send_empty("oldpassword"))
     for url in ("mfa_activate_totp", "mfa_list_webauthn", "mfa_add_webauthn"):
         yield visit("ben", url)
-    yield visit("ben", "admin:index", state="refused", status=403)
+    yield visit("ben", "admin:index", state="refused", status=403, moves_on=True)
     yield from letter_pages(market)
     yield from second_factor_pages()
 
@@ -233,7 +237,7 @@ def letter_pages(market: Market) -> Iterator[Visit]:
     yield visit("visitor", "account_confirm_email", EmailConfirmationHMAC.create(second).key)
     yield visit("visitor", "account_confirm_email", "stale", state="stale")
     link = (user_pk_to_url_str(ben), default_token_generator.make_token(ben))
-    yield visit("visitor", "account_reset_password_from_key", *link)
+    yield visit("visitor", "account_reset_password_from_key", *link, moves_on=True)
     yield visit("visitor", "account_reset_password_from_key", link[0], "stale", state="stale")
     for url in (
         "account_reset_password_done",
@@ -246,6 +250,11 @@ def letter_pages(market: Market) -> Iterator[Visit]:
 
 def second_factor_pages() -> Iterator[Visit]:
     yield Visit("visitor", "mfa_authenticate", reverse("account_login"), act=give_password)
+    passkeys = reverse("mfa_list_webauthn")
+    yield Visit("mallory", "mfa_list_webauthn", passkeys, state="with a passkey", act=make_passkey)
+    yield Visit("mallory", "mfa_edit_webauthn", passkeys, act=follow_link("Rename"))
+    yield Visit("mallory", "mfa_remove_webauthn", passkeys, act=follow_link("Remove"))
+    yield visit("mallory", "mfa_reauthenticate_webauthn")
     for url in (
         "mfa_index",
         "mfa_reauthenticate",
@@ -254,6 +263,21 @@ def second_factor_pages() -> Iterator[Visit]:
         "mfa_generate_recovery_codes",
     ):
         yield visit("mallory", url)
+
+
+def make_passkey(page: Page) -> None:
+    plug_in_authenticator(page)
+    add_passkey(page, "Laptop")
+    page.goto(reverse("mfa_list_webauthn"))
+
+
+def follow_link(name: str) -> Act:
+    def act(page: Page) -> None:
+        address = page.url
+        page.locator("main").get_by_role("link", name=name).first.click()
+        page.wait_for_url(lambda url: url != address)
+
+    return act
 
 
 def give_password(page: Page) -> None:

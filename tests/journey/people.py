@@ -59,3 +59,26 @@ def log_in(page: Page, email: str, address: str = "/accounts/login/") -> None:
 def figure(page: Page, label: str) -> Locator:
     """The value of a figure on the page, by its label."""
     return page.locator(".figure").filter(has_text=label).locator(".figure-value")
+
+
+def plug_in_authenticator(page: Page) -> None:
+    """Give the browser a security key of its own, which says yes to everything."""
+    session = page.context.new_cdp_session(page)
+    session.send("WebAuthn.enable")
+    options = {
+        "protocol": "ctap2",
+        "transport": "internal",
+        "hasResidentKey": True,
+        "hasUserVerification": True,
+        "isUserVerified": True,
+        "automaticPresenceSimulation": True,
+    }
+    session.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+
+
+def add_passkey(page: Page, name: str) -> None:
+    page.goto("/accounts/2fa/webauthn/add/")
+    form = fill_in(page, {"name": name})
+    form.locator('[name="passwordless"]').check()
+    page.get_by_role("button", name="Add the passkey").click()
+    page.wait_for_url(lambda url: not url.endswith("/webauthn/add/"))

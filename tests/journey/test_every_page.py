@@ -54,6 +54,8 @@ def look_at(page: Page, visit: Visit, complaints: Complaints) -> list[str]:
     answer = page.goto(visit.address)
     assert answer is not None
     faults = [] if answer.status == visit.status else [f"answers {answer.status} instead of {visit.status}"]
+    if not visit.moves_on and not page.url.endswith(visit.address):
+        faults.append(f"leads to {page.url}")
     if visit.act:
         visit.act(page)
     return faults + faults_of(page) + complaints.take()
