@@ -59,7 +59,8 @@ def fill(count: int, now: datetime) -> None:
         listings = Listing.objects.bulk_create(listing_of(consent, chance, now) for consent in consents)
     Plan.objects.bulk_create(plan for listing in listings for plan in plans_of(listing, chance))
     ListingQuality.objects.bulk_create(quality_of(listing, chance, now) for listing in listings)
-    plans, quality = (model.objects.filter(listing=OuterRef("pk")) for model in (Plan, ListingQuality))
+    plans = Plan.objects.filter(listing=OuterRef("pk"))
+    quality = ListingQuality.objects.filter(listing=OuterRef("pk"))
     Listing.objects.update(
         from_micros=Subquery(plans.order_by("price_micros").values("price_micros")[:1]),
         fresh_at=Subquery(quality.values("last_reading_at")),

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from django.db import connection
 from django.utils import timezone
 from nacl.signing import SigningKey
@@ -38,9 +39,21 @@ from tests.builders_devices import make_signing_device
 CONNECTIONS = 32
 BATCHES_EACH = 40
 READINGS = 1_000
-ROUNDS = 3
+ROUNDS = 7
 HOST = "127.0.0.1"
 MICROS_TO_2000 = 946_684_800_000_000
+COPY_HEAD = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
+ROW = [
+    ("count", ">i2"),
+    ("n0", ">i4"),
+    ("device", ">i8"),
+    ("n1", ">i4"),
+    ("measure", ">i4"),
+    ("n2", ">i4"),
+    ("time", ">i8"),
+    ("n3", ">i4"),
+    ("value", ">f8"),
+]
 
 Envelopes = list[list[bytes]]
 
@@ -95,8 +108,6 @@ class Ways:
 
 def copy_rows(device: int, measures: list[int], times: Any, values: Any) -> bytes:
     """PostgreSQL's binary COPY, made of whole columns: what the quickest program could send."""
-    import numpy as np
-
     rows = np.zeros(len(measures), dtype=ROW)
     for name, size in (("n0", 8), ("n1", 4), ("n2", 8), ("n3", 8)):
         rows[name] = size
@@ -105,28 +116,13 @@ def copy_rows(device: int, measures: list[int], times: Any, values: Any) -> byte
     return COPY_HEAD + rows.tobytes() + b"\xff\xff"
 
 
-COPY_HEAD = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
-ROW = [
-    ("count", ">i2"),
-    ("n0", ">i4"),
-    ("device", ">i8"),
-    ("n1", ">i4"),
-    ("measure", ">i4"),
-    ("n2", ">i4"),
-    ("time", ">i8"),
-    ("n3", ">i4"),
-    ("value", ">f8"),
-]
-
-
 def make_payload(seed: int, batch: int, now: datetime, form: str) -> bytes:
     """A weather station's readings, one minute apart."""
     start, readings = int(now.timestamp()) - 86_400 * 60 + batch * 60 * READINGS // 6, []
     for minute in range(READINGS // 6 + 1):
         at = float(start + 60 * minute)
         readings += [
-            (at, name, value, unit)
-            for name, value, unit in samples_at("weather_station", seed=seed, unix_seconds=at)
+            (at, name, value, unit) for name, value, unit in samples_at("weather_station", seed=seed, unix_seconds=at)
         ]
     return encode_pack(readings[:READINGS], form=form)
 

@@ -1,38 +1,25 @@
 """All settings, read from the environment once. An unsafe production value is a start-up error."""
 
-import os
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
+from celery.schedules import crontab
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from marketplace.embedded.addresses import find_services
+from marketplace.embedded.addresses import browser_address, find_services
+from marketplace.environment import (
+    check_public_url,
+    check_secret_key,
+    database_from,
+    database_from_parts,
+    env_choice,
+    env_flag,
+    env_list,
+    env_number,
+    env_text,
+)
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-
-
-def env_text(name: str, default: str = "") -> str:
-    return os.environ.get(name, "").strip() or default
-
-
-def env_flag(name: str, default: bool = False) -> bool:
-    text = env_text(name, "1" if default else "0").lower()
-    if text not in {"0", "1", "true", "false", "yes", "no"}:
-        raise ImproperlyConfigured(f"{name} must be 1 or 0, not {text!r}.")
-    return text in {"1", "true", "yes"}
-
-
-def env_number(name: str, default: int) -> int:
-    text = env_text(name, str(default))
-    if not text.lstrip("-").isdigit():
-        raise ImproperlyConfigured(f"{name} must be a whole number, not {text!r}.")
-    return int(text)
-
-
-def env_list(name: str, default: str = "") -> list[str]:
-    return [part.strip() for part in env_text(name, default).split(",") if part.strip()]
-
 
 # The embedded run: everything on one machine, for trying, developing and testing.
 IS_PRODUCTION = env_flag("PRODUCTION")
@@ -49,8 +36,12 @@ def required(name: str, embedded_value: str) -> str:
     return value or embedded_value
 
 
-SECRET_KEY = required("SECRET_KEY", "embedded-only-key-never-used-in-production-0123456789abcdefghij")
-PUBLIC_URL = required("PUBLIC_URL", f"http://{env_text('HOST', '127.0.0.1')}:{env_text('PORT', '8000')}").rstrip("/")
+EMBEDDED_SECRET_KEY = "embedded-only-key-never-used-in-production-0123456789abcdefghij"
+SECRET_KEY = required("SECRET_KEY", EMBEDDED_SECRET_KEY)
+if IS_PRODUCTION:
+    check_secret_key(SECRET_KEY, EMBEDDED_SECRET_KEY)
+PUBLIC_URL = required("PUBLIC_URL", browser_address(env_text("HOST"), env_text("PORT"))).rstrip("/")
+check_public_url(PUBLIC_URL, is_production=IS_PRODUCTION)
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", "" if IS_PRODUCTION else "*")
 if IS_PRODUCTION and (not ALLOWED_HOSTS or "*" in ALLOWED_HOSTS):
     raise ImproperlyConfigured("ALLOWED_HOSTS must name the hosts in production; * is refused.")
@@ -126,32 +117,20 @@ FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 
 # ── Database, broker, cache ─────────────────────────────────────────────────
 SERVICES = find_services(VAR_DIR)
-
-
-def database_from(url: str) -> dict[str, object]:
-    """Translate postgresql://user:password@host:port/name?host=/socket/folder for Django."""
-    parts = urlsplit(url)
-    if parts.scheme not in {"postgres", "postgresql"}:
-        raise ImproperlyConfigured("DATABASE_URL must start with postgresql://.")
-    query = dict(pair.split("=", 1) for pair in parts.query.split("&") if "=" in pair)
-    return {
-        "ENGINE": "django.db.backends.postgresql",
-        "NAME": parts.path.lstrip("/"),
-        "USER": unquote(parts.username or ""),
-        "PASSWORD": unquote(parts.password or ""),
-        "HOST": unquote(query.get("host", parts.hostname or "")),
-        "PORT": str(parts.port or ""),
-        "OPTIONS": {"pool": {"min_size": 1, "max_size": env_number("DATABASE_POOL_SIZE", 20), "timeout": 20}},
-        "TEST": {"NAME": env_text("TEST_DATABASE_NAME") or None},
-    }
-
-
-DATABASE_URL = env_text("DATABASE_URL") or SERVICES.database_url
+DATABASE_POOL_SIZE = env_number("DATABASE_POOL_SIZE", 20, least=1, most=1000)
+DATABASE_HOST = env_text("DATABASE_HOST")
+DATABASE_URL = env_text("DATABASE_URL") or ("" if DATABASE_HOST else SERVICES.database_url)
 REDIS_URL = env_text("REDIS_URL") or SERVICES.redis_url
 CACHE_URL = env_text("CACHE_URL") or SERVICES.cache_url or REDIS_URL
-if IS_PRODUCTION and not (env_text("DATABASE_URL") and env_text("REDIS_URL")):
-    raise ImproperlyConfigured("DATABASE_URL and REDIS_URL must be set in production.")
-DATABASES = {"default": database_from(DATABASE_URL)} if DATABASE_URL else {}
+if DATABASE_HOST and DATABASE_URL:
+    raise ImproperlyConfigured("Set DATABASE_URL or DATABASE_HOST, not both.")
+if IS_PRODUCTION and not ((env_text("DATABASE_URL") or DATABASE_HOST) and env_text("REDIS_URL")):
+    raise ImproperlyConfigured("DATABASE_URL (or DATABASE_HOST) and REDIS_URL must be set in production.")
+DATABASES = {}
+if DATABASE_URL:
+    DATABASES["default"] = database_from(DATABASE_URL, DATABASE_POOL_SIZE)
+elif DATABASE_HOST:
+    DATABASES["default"] = database_from_parts(DATABASE_POOL_SIZE)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": CACHE_URL}}
 
@@ -172,6 +151,8 @@ CELERY_BEAT_SCHEDULE = {
     "wallet-roll-up": {"task": "marketplace.wallet.tasks.roll_up_balances_task", "schedule": 30.0},
     "delivery-refresh": {"task": "marketplace.delivery.tasks.refresh_tables_task", "schedule": 15.0},
     "delivery-sweep": {"task": "marketplace.delivery.tasks.sweep_files_task", "schedule": 3600.0},
+    "api-forget-answers": {"task": "marketplace.api.tasks.forget_answers_task", "schedule": crontab(hour=3, minute=17)},
+    "web-clear-sessions": {"task": "marketplace.web.tasks.clear_sessions_task", "schedule": crontab(hour=3, minute=27)},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
 
@@ -220,6 +201,9 @@ MFA_FORMS = {
     "reauthenticate": "marketplace.accounts.login_forms.ConfirmCodeForm",
     "activate_totp": "marketplace.accounts.login_forms.ActivateAppForm",
     "add_webauthn": "marketplace.accounts.login_forms.AddPasskeyForm",
+    "login_webauthn": "marketplace.accounts.login_forms.PasskeyLogInForm",
+    "authenticate_webauthn": "marketplace.accounts.login_forms.PasskeyFactorForm",
+    "reauthenticate_webauthn": "marketplace.accounts.login_forms.ConfirmPasskeyForm",
     "edit_webauthn": "marketplace.accounts.login_forms.RenamePasskeyForm",
 }
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
@@ -237,7 +221,7 @@ if IS_EMBEDDED:
 else:
     EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     EMAIL_HOST = required("MAIL_HOST", "")
-    EMAIL_PORT = env_number("MAIL_PORT", 587)
+    EMAIL_PORT = env_number("MAIL_PORT", 587, least=1, most=65535)
     EMAIL_HOST_USER = env_text("MAIL_USER")
     EMAIL_HOST_PASSWORD = env_text("MAIL_PASSWORD")
     EMAIL_USE_TLS = env_flag("MAIL_USE_TLS", True)
@@ -274,13 +258,16 @@ SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = IS_PRODUCTION
 CSRF_COOKIE_SECURE = IS_PRODUCTION
 SECURE_SSL_REDIRECT = IS_PRODUCTION
-SECURE_REDIRECT_EXEMPT = [r"^health$"]
+SECURE_REDIRECT_EXEMPT = [r"^health(/live)?$"]
 SECURE_HSTS_SECONDS = 31_536_000 if IS_PRODUCTION else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = IS_PRODUCTION
 SECURE_HSTS_PRELOAD = IS_PRODUCTION
 SECURE_REFERRER_POLICY = "same-origin"
 if IS_PRODUCTION:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+# How many proxies of ours stand in front, each adding one entry to X-Forwarded-For (see marketplace/addresses.py).
+TRUSTED_PROXIES = env_number("TRUSTED_PROXIES", 1 if IS_PRODUCTION else 0, least=0, most=10)
+ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -304,9 +291,9 @@ LEDGER_ORIGIN = required("LEDGER_ORIGIN", "ownstream.invalid/log")
 LEDGER_SEED_HEX = env_text("LEDGER_SEED_HEX")
 LEDGER_SEED_FILE = Path(env_text("LEDGER_SEED_FILE", str(VAR_DIR / "keys" / "ledger.seed")))
 # Where money is real nobody gets to give himself some because a setting was forgotten.
-PAYMENT_PROVIDER = env_text("PAYMENT_PROVIDER", "none" if IS_PRODUCTION else "test")
+PAYMENT_PROVIDER = env_choice("PAYMENT_PROVIDER", "none" if IS_PRODUCTION else "test", ("none", "test"))
 MARKET_CURRENCY = "EUR"
-MARKET_FEE_BASIS_POINTS = env_number("MARKET_FEE_BASIS_POINTS", 800)
+MARKET_FEE_BASIS_POINTS = env_number("MARKET_FEE_BASIS_POINTS", 800, least=0, most=10_000)
 DEVICE_CLAIM_SECONDS = 600
 DEVICE_CLOCK_SKEW_SECONDS = 300
 

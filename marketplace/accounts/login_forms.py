@@ -1,5 +1,6 @@
 """django-allauth's forms in our words. What they check and do stays the library's."""
 
+import struct
 from typing import Any, ClassVar
 
 from allauth.account import forms as account
@@ -10,6 +11,7 @@ from django.forms import BaseForm
 
 CHOICE_HELP = "At least 10 characters, not only digits, not a common password, and not like your address."
 NAME_HELP = "Such as the device that keeps it. Only you see the name."
+NO_PASSKEY = "This is not a passkey that we know. Try again, or take another way."
 # Field, label, help.
 WORDS = {
     "login": ("E-mail address", ""),
@@ -92,7 +94,30 @@ class ActivateAppForm(_OurWords, totp.ActivateTOTPForm):
         self.fields["code"].widget.attrs |= {"inputmode": "numeric", "class": "input-code"}
 
 
-class AddPasskeyForm(_OurWords, passkeys.AddWebAuthnForm):
+class _RefusesGarbage(BaseForm):
+    """A credential that is no such thing is a refusal; the library lets some of its parsers' errors through."""
+
+    def full_clean(self) -> None:
+        try:
+            super().full_clean()
+        except (ValueError, TypeError, KeyError, AttributeError, IndexError, struct.error):
+            self.cleaned_data = {}
+            self.add_error(None, NO_PASSKEY)
+
+
+class AddPasskeyForm(_RefusesGarbage, _OurWords, passkeys.AddWebAuthnForm):
+    pass
+
+
+class PasskeyLogInForm(_RefusesGarbage, passkeys.LoginWebAuthnForm):
+    pass
+
+
+class PasskeyFactorForm(_RefusesGarbage, passkeys.AuthenticateWebAuthnForm):
+    pass
+
+
+class ConfirmPasskeyForm(_RefusesGarbage, passkeys.ReauthenticateWebAuthnForm):
     pass
 
 

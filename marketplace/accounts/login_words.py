@@ -2,6 +2,9 @@
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.models import Authenticator
+
+from marketplace.accounts.models import User
 
 RATE_LIMITED = "That was too often in a short time. Wait some minutes, then try again."
 
@@ -32,3 +35,8 @@ class FactorWords(DefaultMFAAdapter):
         "incorrect_code": "This code is not right. Take the newest one that the app shows.",
         "unverified_email": "Confirm your e-mail address first. A second factor needs an address that is surely yours.",
     }
+
+    def generate_authenticator_name(self, user: User, type: Authenticator.Type) -> str:  # noqa: A002
+        """Return the name that a new passkey gets when its owner gives none."""
+        count = Authenticator.objects.filter(user=user, type=type).count()
+        return f"Passkey {count + 1}"

@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 
 from marketplace.access.errors import AccessError, TokenMissing, TokenUnknown
 from marketplace.access.services import Grant, authorise
+from marketplace.addresses import client_address
 from marketplace.delivery.errors import DeliveryError, LinkExpired, LinkInvalid, RequestRefused, VersionGone
 from marketplace.delivery.sharing_protocol import error_body
 
@@ -80,7 +81,7 @@ def brake_guessing(request: HttpRequest) -> None:
 
     Only failures are braked: clients with good tokens may share an address with one that guesses.
     """
-    key = f"door-failures:{request.META.get('REMOTE_ADDR', '')}"
+    key = f"door-failures:{client_address(request)}"
     try:
         cache.add(key, 0, _WINDOW_SECONDS)
         count = cache.incr(key)

@@ -1,4 +1,4 @@
-"""Where the embedded services listen, as the supervisor wrote it down. Imports nothing but the standard library."""
+"""Where the embedded run listens, and its services, as the supervisor wrote it down. Imports nothing but the standard library."""
 
 import json
 from dataclasses import dataclass
@@ -12,6 +12,14 @@ class Services:
     database_url: str = ""
     redis_url: str = ""
     cache_url: str = ""
+
+
+def browser_address(host: str, port: str | int) -> str:
+    """Return the address to open when a server listens on this host and port; every address is reached by loopback."""
+    reached = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)
+    if ":" in reached and not reached.startswith("["):
+        reached = f"[{reached}]"
+    return f"http://{reached}:{port or 8000}"
 
 
 def find_services(var_dir: Path) -> Services:

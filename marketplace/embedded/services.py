@@ -45,6 +45,8 @@ POSTGRES_OPTIONS = (
     "timezone=UTC",
     "log_timezone=UTC",
     "max_wal_senders=0",
+    # Compiling a query costs more than any of ours takes.
+    "jit=off",
 )
 
 

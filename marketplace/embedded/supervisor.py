@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
-from marketplace.embedded.addresses import Services
+from marketplace.embedded.addresses import Services, browser_address
 from marketplace.embedded.processes import ServiceError, start_child, stop_child, wait_until
 from marketplace.embedded.services import EmbeddedServices, services_folder, write_services
 
@@ -37,7 +37,7 @@ class Supervisor:
         self.var_dir = Path(os.environ.get("VAR_DIR") or ROOT / "var").resolve()
         self.host = os.environ.get("HOST") or "127.0.0.1"
         self.port = int(os.environ.get("PORT") or 8000)
-        self.address = f"http://{'127.0.0.1' if self.host == '0.0.0.0' else self.host}:{self.port}"
+        self.address = browser_address(self.host, self.port)
         self.logs = self.var_dir / "logs"
         self.environment = dict(os.environ) | {"VAR_DIR": str(self.var_dir), "PYTHONUNBUFFERED": "1"}
         self.services = EmbeddedServices(services_folder(self.var_dir))

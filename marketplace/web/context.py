@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.http import HttpRequest
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 
 THEMES = {"light", "dark"}
 # Label, URL name.
@@ -44,14 +44,7 @@ class Link(NamedTuple):
 
 
 def links(rows: tuple[tuple[str, ...], ...]) -> list[Link]:
-    """Return the links whose address exists in this installation."""
-    found = []
-    for label, name, *icon in rows:
-        try:
-            found.append(Link(label, reverse(name), *icon))
-        except NoReverseMatch:
-            continue
-    return found
+    return [Link(label, reverse(name), *icon) for label, name, *icon in rows]
 
 
 def page_context(request: HttpRequest) -> dict[str, Any]:

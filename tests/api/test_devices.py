@@ -134,6 +134,24 @@ def test_takes_a_batch_and_its_repeat(visitor: Client, station: SigningDevice) -
     assert Batch.objects.get().original_envelope == envelope
 
 
+def test_the_short_way_to_an_upload_is_as_safe(
+    visitor: Client, station: SigningDevice, settings: Any, django_assert_num_queries: Any
+) -> None:
+    """It leaves out sessions and all that, but neither the redirect to HTTPS nor the headers."""
+    envelope = station.sign(one_reading(timezone.now()), at=timezone.now())
+    visitor.cookies["ownstream_session"] = "x" * 32
+    response = upload(visitor, envelope)
+    assert response.status_code == 201
+    assert response["Content-Length"] == str(len(response.content))
+    assert response["X-Content-Type-Options"] == "nosniff"
+    assert not response.cookies
+    with django_assert_num_queries(1):
+        assert upload(visitor, envelope).status_code == 200
+
+    settings.SECURE_SSL_REDIRECT = True
+    assert upload(Client(), envelope).status_code == 301
+
+
 def test_each_refusal_of_a_batch_has_its_code_and_writes_nothing(visitor: Client, station: SigningDevice) -> None:
     now = timezone.now()
     late = now - timedelta(seconds=400)

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from django.conf import settings
+from django.core.cache import cache
 from django.db import connection
 from playwright.sync_api import expect
 
@@ -43,6 +44,12 @@ def worker(transactional_db: None, tmp_path: Path) -> Iterator[Path]:
         assert child.poll() is None, log.read_text(errors="replace")[-4000:]
     finally:
         stop_child(child)
+
+
+@pytest.fixture(autouse=True)
+def fresh_limits() -> None:
+    """How often somebody may try is counted in the cache, which outlives a test."""
+    cache.clear()
 
 
 @pytest.fixture(autouse=True)

@@ -33,10 +33,11 @@ class Complaints:
         page.on("pageerror", lambda error: self.texts.append(f"script error: {error}"))
 
     def _note(self, message: ConsoleMessage) -> None:
-        # That an address was answered with 4xx is asserted where it is opened.
-        is_answer = "the server responded with a status of 4" in message.text
+        address = str(message.location.get("url"))
+        # That a page was answered with 4xx is asserted where it is opened.
+        is_answer = "the server responded with a status of 4" in message.text and "/static/" not in address
         if message.type == "error" and not is_answer:
-            self.texts.append(f"console: {message.text} ({message.location.get('url')})")
+            self.texts.append(f"console: {message.text} ({address})")
 
     def take(self) -> list[str]:
         taken, self.texts = self.texts, []
@@ -54,6 +55,12 @@ def faults_of(page: Page) -> list[str]:
     page.emulate_media(color_scheme="light")
     page.set_viewport_size({"width": WIDE, "height": HEIGHT})
     return faults
+
+
+def links_of(page: Page) -> set[str]:
+    """Addresses on this site that the page leads to."""
+    found = page.locator("a[href]").evaluate_all("links => links.map(link => link.getAttribute('href'))")
+    return {address.split("#")[0] for address in found if address.startswith("/")}
 
 
 def head_faults(page: Page) -> list[str]:

@@ -162,6 +162,6 @@ def _make_accounts_interesting(market: Market) -> None:
     """A letter in the mailbox, an address that is not verified yet, and a second factor for mallory."""
     mailbox = get_connection("django.core.mail.backends.filebased.EmailBackend", file_path=str(settings.MAIL_FOLDER))
     EmailMessage("Hello", "A letter.", to=["ben@example.test"], connection=mailbox).send()
-    EmailAddress.objects.create(user=market.people["ben"], email="ben.second@example.test", verified=False)
+    EmailAddress.objects.create(user=market.people["sara"], email="sara.second@example.test", verified=False)
     TOTP.activate(market.people["mallory"], generate_totp_secret())
     RecoveryCodes.activate(market.people["mallory"])

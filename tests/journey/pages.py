@@ -109,6 +109,7 @@ def visitor_pages(market: Market) -> Iterator[Visit]:
     yield visit("visitor", "listing_page", live)
     yield visit("visitor", "listing_page", withdrawn, state="withdrawn", status=404)
     yield visit("visitor", "api_docs")
+    yield visit("visitor", "log_entry", market.ledger_rows["entry"])
     for url in ("account_login", "account_signup", "account_reset_password"):
         yield visit("visitor", url)
     yield visit("visitor", "account_login", state="refused", act=send_empty("password"))
@@ -222,6 +223,7 @@ def account_pages(market: Market) -> Iterator[Visit]:
     yield visit("ben", "api_key_revocation", market.api_keys["kept"].public_id)
     for url in ("account_email", "account_change_password", "account_logout", "account_reauthenticate", "mfa_index"):
         yield visit("ben", url)
+    yield visit("sara", "account_email", state="not verified")
     yield visit("ben", "account_change_password", state="refused", act=send_empty("oldpassword"))
     for url in ("mfa_activate_totp", "mfa_list_webauthn", "mfa_add_webauthn"):
         yield visit("ben", url)
@@ -232,7 +234,7 @@ def account_pages(market: Market) -> Iterator[Visit]:
 
 def letter_pages(market: Market) -> Iterator[Visit]:
     """The pages that links in letters open, and those that follow on sending one."""
-    second = EmailAddress.objects.get(email="ben.second@example.test")
+    second = EmailAddress.objects.get(email="sara.second@example.test")
     ben = market.people["ben"]
     yield visit("visitor", "account_confirm_email", EmailConfirmationHMAC.create(second).key)
     yield visit("visitor", "account_confirm_email", "stale", state="stale")

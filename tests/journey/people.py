@@ -56,6 +56,13 @@ def log_in(page: Page, email: str, address: str = "/accounts/login/") -> None:
     send_form(fill_in(page, {"login": email, "password": PASSWORD}))
 
 
+def confirm_identity(page: Page) -> None:
+    """Give the password once more: what changes how one logs in asks for it."""
+    page.goto("/accounts/reauthenticate/")
+    send_form(fill_in(page, {"password": PASSWORD}))
+    page.wait_for_url(lambda url: "reauthenticate" not in url)
+
+
 def figure(page: Page, label: str) -> Locator:
     """The value of a figure on the page, by its label."""
     return page.locator(".figure").filter(has_text=label).locator(".figure-value")

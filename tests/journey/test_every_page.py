@@ -10,10 +10,10 @@ from django.utils import timezone
 from playwright.sync_api import Page
 from pytest_django.live_server_helper import LiveServer
 
-from tests.journey.looks import HEIGHT, WIDE, Complaints, faults_of
+from tests.journey.looks import HEIGHT, WIDE, Complaints, faults_of, links_of
 from tests.journey.market import Market, make_market
 from tests.journey.pages import Visit, is_page, named_urls, visits_of
-from tests.journey.people import NewContext, fill_in, log_in, open_browser, send_form
+from tests.journey.people import NewContext, confirm_identity, fill_in, log_in, open_browser, send_form
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PEOPLE = ("visitor", "sara", "ben", "mallory", "auditor", "operator")
@@ -39,9 +39,13 @@ def test_pages_of(person: str, live_server: LiveServer, market: Market, new_cont
         if person == "mallory":
             give_second_factor(page, market)
         page.wait_for_url("**/home/")
+        confirm_identity(page)
     complaints.take()
     visits = [visit for visit in visits_of(market) if visit.person == person]
-    faults = {visit.title: found for visit in visits if (found := look_at(page, visit, complaints))}
+    links: dict[str, str] = {}
+    faults = {visit.title: found for visit in visits if (found := look_at(page, visit, complaints, links))}
+    faults["dead links"] = dead_links(page, links)
+    faults = {title: found for title, found in faults.items() if found}
     assert not faults, "\n".join(f"{title}: {fault}" for title, found in faults.items() for fault in found)
 
 
@@ -50,7 +54,13 @@ def give_second_factor(page: Page, market: Market) -> None:
     send_form(fill_in(page, {"code": codes.wrap().get_unused_codes()[0]}))
 
 
-def look_at(page: Page, visit: Visit, complaints: Complaints) -> list[str]:
+def dead_links(page: Page, links: dict[str, str]) -> list[str]:
+    answers = {address: page.request.get(address, max_redirects=0).status for address in links}
+    return [f"{links[address]}: {address} answers {status}" for address, status in answers.items() if status >= 400]
+
+
+def look_at(page: Page, visit: Visit, complaints: Complaints, links: dict[str, str]) -> list[str]:
+    """links: gets the address of every new link on the page, with the visit that met it first."""
     answer = page.goto(visit.address)
     assert answer is not None
     faults = [] if answer.status == visit.status else [f"answers {answer.status} instead of {visit.status}"]
@@ -58,4 +68,5 @@ def look_at(page: Page, visit: Visit, complaints: Complaints) -> list[str]:
         faults.append(f"leads to {page.url}")
     if visit.act:
         visit.act(page)
+    links |= dict.fromkeys(links_of(page) - links.keys(), visit.title)
     return faults + faults_of(page) + complaints.take()

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 from pytest_django.live_server_helper import LiveServer
 
 from marketplace.accounts.models import User
-from tests.journey.people import NewContext, add_passkey, log_in, open_browser, plug_in_authenticator
+from tests.journey.people import NewContext, add_passkey, confirm_identity, log_in, open_browser, plug_in_authenticator
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -17,6 +17,7 @@ def test_adds_a_passkey_and_logs_in_with_it_alone(live_server: LiveServer, ben: 
     plug_in_authenticator(page)
     log_in(page, ben.email)
     page.wait_for_url("**/home/")
+    confirm_identity(page)
     add_passkey(page, "Laptop")
     page.context.clear_cookies()
 

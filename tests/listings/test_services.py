@@ -8,12 +8,14 @@ from marketplace.consents.errors import ConsentNotActive
 from marketplace.consents.services import withdraw_consent
 from marketplace.listings import errors
 from marketplace.listings.entries import PlanTerms
-from marketplace.listings.models import Listing, Plan
+from marketplace.listings.models import LONG_AGO, Listing, Plan
 from marketplace.listings.services import (
+    QualityFigures,
     change_price,
     delete_draft,
     draft_listing,
     publish_listing,
+    record_quality,
     set_plans,
     update_draft,
     withdraw_listing,
@@ -126,6 +128,35 @@ def test_a_new_price_is_a_new_publication(sara, now):
     sequence_batch(at=now)
     changed = Listing.objects.live_at(now).get()
     assert (changed.revision, changed.plans.get().price_micros) == (2, 7 * EURO)
+
+
+def test_the_listing_keeps_its_lowest_price(sara, now):
+    listing = make_draft(sara, now)
+    plans = set_plans(listing=listing, plans=[PlanTerms("one_off", 5 * EURO), PlanTerms("period", 9 * EURO, 30)])
+    assert Listing.objects.get().from_micros == 5 * EURO
+    publish_listing(listing=listing, at=now)
+
+    change_price(plan=plans[1], price_micros=3 * EURO, at=now)
+    assert Listing.objects.get().from_micros == 3 * EURO
+    change_price(plan=plans[1], price_micros=8 * EURO, at=now)
+    assert Listing.objects.get().from_micros == 5 * EURO
+
+
+def test_a_draft_without_plans_has_no_lowest_price(sara, now):
+    listing = make_draft(sara, now)
+    set_plans(listing=listing, plans=[PlanTerms("free", 0)])
+    assert Listing.objects.get().from_micros == 0
+    set_plans(listing=listing, plans=[])
+    assert Listing.objects.get().from_micros is None
+
+
+def test_the_listing_keeps_its_last_reading(sara, now):
+    listing = make_listing(sara, now)
+    assert listing.fresh_at == LONG_AGO
+    for last in (now, None):
+        figures = QualityFigures(1, 1, last, last, coverage=1.0, gap_count=0, signed_share=1.0)
+        record_quality(listing=listing, quality=figures, at=now)
+        assert Listing.objects.get().fresh_at == (last or LONG_AGO)
 
 
 def test_a_price_out_of_range_is_refused(sara, now):

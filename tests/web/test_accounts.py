@@ -166,7 +166,9 @@ def test_an_account_that_is_switched_off_stays_out(client, ben):
     assert_plain(client.get("/accounts/inactive/"))
 
 
-@pytest.mark.parametrize("address", ["https://evil.example/", "//evil.example/", "javascript:alert(1)", "/\\evil.example"])
+@pytest.mark.parametrize(
+    "address", ["https://evil.example/", "//evil.example/", "javascript:alert(1)", "/\\evil.example"]
+)
 def test_a_link_cannot_send_you_to_another_site(client, ben, address):
     assert_plain(client.get(LOGIN, {"next": address}))
     answer = client.post(LOGIN, {"login": ben.email, "password": PASSWORD, "next": address})
@@ -206,7 +208,9 @@ def test_changing_the_password(as_ben, ben):
     assert mail.outbox[-1].subject == "Ownstream: Your password was changed"
 
 
-@pytest.mark.parametrize("change", [{"oldpassword": "wrong"}, {"password2": "other"}, {"password1": "short", "password2": "short"}])
+@pytest.mark.parametrize(
+    "change", [{"oldpassword": "wrong"}, {"password2": "other"}, {"password1": "short", "password2": "short"}]
+)
 def test_a_wrong_change_of_the_password_is_refused(as_ben, ben, change):
     fields = {"oldpassword": PASSWORD, "password1": NEW_PASSWORD, "password2": NEW_PASSWORD} | change
     assert_plain(as_ben.post("/accounts/password/change/", fields))
@@ -305,7 +309,9 @@ def test_pages_of_a_visitor(client, name):
     assert_plain(client.get(reverse(name)))
 
 
-@pytest.mark.parametrize("name", ["account_email", "account_change_password", "account_logout", "account_reauthenticate"])
+@pytest.mark.parametrize(
+    "name", ["account_email", "account_change_password", "account_logout", "account_reauthenticate"]
+)
 def test_pages_of_a_member_ask_a_visitor_to_log_in(client, ben, name):
     assert client.get(reverse(name)).status_code == 302
     client.force_login(ben)

@@ -1,5 +1,6 @@
 """The authenticator app, recovery codes and the list of passkeys, through the pages."""
 
+import json
 import time
 
 import pytest
@@ -16,6 +17,17 @@ from tests.web.test_accounts import LOGIN, assert_plain, is_logged_in, log_in, l
 pytestmark = pytest.mark.django_db
 INDEX, CODES, PASSKEYS = "/accounts/2fa/", "/accounts/2fa/recovery-codes/", "/accounts/2fa/webauthn/"
 ACTIVATE, DEACTIVATE, AUTHENTICATE = f"{INDEX}totp/activate/", f"{INDEX}totp/deactivate/", f"{INDEX}authenticate/"
+PARTS = ("clientDataJSON", "attestationObject", "authenticatorData", "signature", "userHandle")
+GARBAGE = [
+    "",
+    "no json",
+    "{}",
+    "[1]",
+    '"text"',
+    '{"id": "x", "rawId": "x", "response": {}, "type": "public-key"}',
+    '{"id": "eA", "rawId": "eA", "response": {"clientDataJSON": "eA", "attestationObject": "eA"}, "type": "x"}',
+    json.dumps({"id": "eA", "rawId": "eA", "type": "public-key", "response": dict.fromkeys(PARTS, "oA")}),
+]
 SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 
 
@@ -48,6 +60,7 @@ def code_of(secret):
 # ── Setting the app up
 
 
+@pytest.mark.django_db(transaction=True)
 def test_setting_the_app_up(as_ben, ben):
     page = as_ben.get(ACTIVATE)
     assert_plain(page)
@@ -89,11 +102,11 @@ def test_important_pages_ask_for_the_password_once_more(client, ben):
     assert client.get(ACTIVATE).status_code == 200
 
 
-def test_a_code_serves_as_well_as_the_password(client, ben, app_on, passkey):
+def test_a_code_serves_as_well_as_the_password(client, ben, app_on):
     log_in(client, ben)
     codes = app_on.get_unused_codes()
     client.post(AUTHENTICATE, {"code": codes[0]})
-    for name in ("", "2fa/", "2fa/webauthn/"):
+    for name in ("", "2fa/"):
         page = client.get(f"/accounts/{name}reauthenticate/")
         assert_plain(page)
         assert "Another way" in page.text
@@ -103,8 +116,7 @@ def test_a_code_serves_as_well_as_the_password(client, ben, app_on, passkey):
     assert client.get(DEACTIVATE).status_code == 200
 
 
-def test_turning_the_app_off(as_ben, ben):
-    TOTP.activate(ben, SECRET)
+def test_turning_the_app_off_ends_the_recovery_codes_too(as_ben, app_on):
     assert_plain(as_ben.get(DEACTIVATE))
     as_ben.post(DEACTIVATE)
     assert not Authenticator.objects.exists()
@@ -200,12 +212,18 @@ def test_recovery_codes_alone_make_no_second_factor(as_ben):
 
 
 def test_pages_about_passkeys(as_ben, passkey):
-    for address in (INDEX, PASSKEYS, f"{PASSKEYS}add/", f"{PASSKEYS}keys/{passkey.pk}/edit/"):
+    for address in (INDEX, PASSKEYS, f"{PASSKEYS}keys/{passkey.pk}/edit/"):
         assert_plain(as_ben.get(address))
     page = as_ben.get(f"{PASSKEYS}keys/{passkey.pk}/remove/")
     assert_plain(page)
     assert "“Phone”" in page.text
-    assert "Passkeys need JavaScript" in as_ben.get(f"{PASSKEYS}add/").text
+
+
+def test_the_page_that_adds_a_passkey(as_ben):
+    page = as_ben.get(f"{PASSKEYS}add/")
+    assert_plain(page)
+    assert "Passkeys need JavaScript" in page.text
+    assert 'value="Passkey 1"' in page.text
 
 
 def test_renaming_and_removing_a_passkey(as_ben, passkey):
@@ -227,18 +245,29 @@ def test_the_passkey_of_another_is_not_there(client, mallory, passkey, act):
     assert passkey.wrap().name == "Phone"
 
 
-@pytest.mark.parametrize("credential", ["", "no json", "{}", '{"id": "x", "rawId": "x", "response": {}, "type": "public-key"}'])
-def test_a_made_up_passkey_is_refused(client, as_ben, credential):
+@pytest.mark.parametrize("credential", GARBAGE)
+def test_a_made_up_passkey_is_refused(as_ben, credential):
     as_ben.get(f"{PASSKEYS}add/")
     assert_plain(as_ben.post(f"{PASSKEYS}add/", {"name": "Phone", "credential": credential}))
     assert not Authenticator.objects.exists()
 
 
-@pytest.mark.parametrize("credential", ["", "no json", "{}"])
+@pytest.mark.parametrize("credential", GARBAGE)
 def test_a_made_up_proof_does_not_log_in(client, ben, passkey, credential):
     client.get(f"{PASSKEYS}login/", headers={"accept": "application/json"})
     assert client.post(f"{PASSKEYS}login/", {"credential": credential}).url == LOGIN
     assert not is_logged_in(client)
+
+
+@pytest.mark.parametrize("credential", GARBAGE)
+def test_a_made_up_proof_is_no_second_factor(client, ben, app_on, credential):
+    log_in(client, ben)
+    client.get(AUTHENTICATE)
+    assert_plain(client.post(AUTHENTICATE, {"credential": credential}))
+    assert not is_logged_in(client)
+    as_ben_with_code(client, ben)
+    client.get(f"{PASSKEYS}reauthenticate/")
+    assert client.post(f"{PASSKEYS}reauthenticate/", {"credential": credential}).status_code == 302
 
 
 @pytest.mark.parametrize("address", [INDEX, ACTIVATE, CODES, PASSKEYS, f"{PASSKEYS}add/", f"{CODES}generate/"])

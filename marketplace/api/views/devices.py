@@ -9,7 +9,6 @@ from http import HTTPStatus
 from typing import TypeVar
 
 import msgspec
-from django.conf import settings
 from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 from django.http.request import UnreadablePostError
@@ -22,6 +21,7 @@ from devices.didkey import did_key, key_id
 from devices.envelope import MAX_ENVELOPE_BYTES
 from devices.services import accept_batch, issue_nonce
 from marketplace.accounts.ownership import enrol_owned_device
+from marketplace.addresses import client_address
 from marketplace.api.problems import problem_http_response
 
 logger = logging.getLogger(__name__)
@@ -245,10 +245,3 @@ def count_guess(request: HttpRequest) -> None:
 
 def guess_key(request: HttpRequest) -> str:
     return f"devices:guesses:{client_address(request)}"
-
-
-def client_address(request: HttpRequest) -> str:
-    """The address behind the proxy in production, whose own entry is the last of the list; else the connection's."""
-    if settings.IS_PRODUCTION:
-        return request.headers.get("X-Forwarded-For", "").split(",")[-1].strip() or request.META["REMOTE_ADDR"]
-    return request.META.get("REMOTE_ADDR", "")

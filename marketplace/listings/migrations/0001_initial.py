@@ -65,7 +65,7 @@ class Migration(migrations.Migration):
                 (
                     "fresh_at",
                     models.DateTimeField(
-                        default=datetime.datetime(1970, 1, 1, 0, 0, tzinfo=datetime.timezone.utc),
+                        default=datetime.datetime(1970, 1, 1, 0, 0, tzinfo=datetime.UTC),
                         editable=False,
                         verbose_name="last reading",
                     ),

@@ -84,12 +84,12 @@ def ensure_end(demo: DemoListing, listing: Listing, at: datetime) -> None:
         withdraw_consent(consent=listing.consent, at=at)
 
 
-def ensure_token(purchase: Purchase, at: datetime) -> str:
+def ensure_token(purchase: Purchase, at: datetime, read_at: datetime) -> str:
     """Make the first token of a purchase, read the data once with it, and return it; empty if there was one before."""
     if purchase.tokens.exists():
         return ""
     token, text = issue_token(purchase=purchase, at=at)
-    grant = authorise_token_id(token.public_id, at)
+    grant = authorise_token_id(token.public_id, read_at)
     files = files_for(grant, version=current_version(grant.listing))
-    record_read(grant=grant, door=Read.Door.DELTA_SHARING, files=files, at=at)
+    record_read(grant=grant, door=Read.Door.DELTA_SHARING, files=files, at=read_at)
     return text

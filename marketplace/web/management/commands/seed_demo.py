@@ -21,6 +21,7 @@ from marketplace.web.demo import building, trading
 from marketplace.web.demo.script import DEVICES, LISTINGS, PEOPLE
 
 SHARED_PURCHASE = ("buyer", "roof")
+WITHDRAWN_AFTER = timedelta(days=26, hours=3)
 
 
 class Command(BaseCommand):
@@ -40,9 +41,9 @@ class Command(BaseCommand):
         for listing in listings.values():
             if listing.published_at is not None:
                 refresh_table(listing=listing, at=now)
-        self._seed_tokens(purchases, now)
+        self._seed_tokens(purchases, start, now)
         for demo in LISTINGS:
-            trading.ensure_end(demo, listings[demo.key], now - timedelta(days=2, hours=3))
+            trading.ensure_end(demo, listings[demo.key], start + WITHDRAWN_AFTER)
         trading.drain_outbox(now)
         self.stdout.write(f"Demo market: {len(people)} people, {len(devices)} devices, {len(listings)} listings.")
 
@@ -75,12 +76,13 @@ class Command(BaseCommand):
                 purchases[buyer, demo.key] = trading.ensure_purchase(listings[demo.key], people[buyer], at)
         return purchases
 
-    def _seed_tokens(self, purchases: dict[tuple[str, str], Purchase], now: datetime) -> None:
+    def _seed_tokens(self, purchases: dict[tuple[str, str], Purchase], start: datetime, now: datetime) -> None:
+        """Each buyer reads once, before anything is withdrawn."""
         path = settings.VAR_DIR / "demo.share"
         for place, purchase in purchases.items():
-            if not purchase.listing.consent.is_active(now) or purchase.access_until <= now:
-                continue
-            text = trading.ensure_token(purchase, now - timedelta(hours=20) + timedelta(minutes=purchase.pk))
+            issued_at = purchase.purchased_at + timedelta(hours=2)
+            read_at = max(start + WITHDRAWN_AFTER - timedelta(hours=8), issued_at) + timedelta(minutes=purchase.pk)
+            text = trading.ensure_token(purchase, issued_at, read_at)
             if place == SHARED_PURCHASE:
                 text = text or json.loads(path.read_text())["bearerToken"]
                 expires_at = purchase.tokens.order_by("created_at")[0].expires_at

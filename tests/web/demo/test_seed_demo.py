@@ -1,0 +1,106 @@
+"""The demo market: every state is there, it is true to the product's own rules, and a second run changes nothing."""
+
+from __future__ import annotations
+
+import json
+import stat
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+from rest_framework.test import APIClient
+
+from devices.models import Batch, Device
+from ledger.models import Entry, OutboxRow
+from ledger.services import verify_log
+from marketplace.accounts.models import User
+from marketplace.consents.models import Consent
+from marketplace.delivery.models import Read
+from marketplace.listings.models import Listing
+from marketplace.purchases.models import Purchase
+from marketplace.web.demo import building
+from marketplace.web.management.commands import seed_demo
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def var_dir(settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Everything the seed writes goes here. A day between samples keeps the test short; the command stays the same."""
+    settings.VAR_DIR = tmp_path
+    settings.MEDIA_ROOT = tmp_path / "files"
+    sparse = [replace(device, every_minutes=180) for device in seed_demo.DEVICES]
+    monkeypatch.setattr(seed_demo, "DEVICES", sparse)
+    return tmp_path
+
+
+def counts() -> dict[str, int]:
+    models = (User, Device, Batch, Consent, Listing, Purchase, Entry, Read)
+    return {model.__name__: model.objects.count() for model in models}
+
+
+def assert_every_state_is_there() -> None:
+    now = timezone.now()
+    assert {device.kind for device in Device.objects.all()} == {
+        "weather_station",
+        "smart_meter",
+        "air_quality",
+        "charging_point",
+    }
+    assert Listing.objects.live_at(now).count() == 7
+    assert Listing.objects.filter(published_at=None).count() == 1
+    assert Listing.objects.filter(withdrawn_at__isnull=False).count() == 1
+    assert Consent.objects.filter(withdrawn_at__isnull=False).count() == 1
+    assert Consent.objects.filter(valid_until__lt=now).count() == 1
+
+
+def assert_nobody_read_after_a_withdrawal() -> None:
+    for read in Read.objects.select_related("purchase__listing__consent"):
+        assert read.at >= read.purchase.purchased_at
+        assert read.at < (read.purchase.listing.consent.withdrawn_at or timezone.now())
+
+
+def assert_a_device_sent_all_its_batches() -> None:
+    batches = list(Batch.objects.filter(device__name="Pier end").order_by("sequence"))
+    assert [batch.sequence for batch in batches] == list(range(1, len(batches) + 1))
+    assert batches[-1].received_at + building.BATCH_SPAN > timezone.now()
+
+
+def test_builds_a_true_market_and_only_once(var_dir: Path):
+    call_command("seed_demo")
+    first = counts()
+    assert (first["Device"], first["User"]) == (12, 8)
+    assert_every_state_is_there()
+    assert_nobody_read_after_a_withdrawal()
+    assert_a_device_sent_all_its_batches()
+    assert verify_log().is_good
+    assert not OutboxRow.objects.exists()
+
+    call_command("seed_demo")
+
+    assert counts() == first
+
+
+def test_writes_the_log_ins_and_a_profile_that_works(var_dir: Path):
+    call_command("seed_demo")
+    for name in ("demo.json", "demo.share"):
+        assert stat.S_IMODE((var_dir / name).stat().st_mode) == 0o600
+    people = json.loads((var_dir / "demo.json").read_text())["people"]
+    buyer = User.objects.get(email="buyer@demo.example")
+    assert buyer.check_password(next(row["password"] for row in people if row["email"] == buyer.email))
+    profile = json.loads((var_dir / "demo.share").read_text())
+    shares = APIClient().get("/delta-sharing/shares", HTTP_AUTHORIZATION=f"Bearer {profile['bearerToken']}")
+    assert len(shares.json()["items"]) == 1
+
+    call_command("seed_demo")
+
+    assert json.loads((var_dir / "demo.share").read_text()) == profile
+
+
+def test_production_is_refused(settings):
+    settings.IS_PRODUCTION = True
+    with pytest.raises(CommandError, match="this is production"):
+        call_command("seed_demo")
+    assert not User.objects.exists()
