@@ -17,6 +17,7 @@ pytestmark = pytest.mark.django_db
 
 def test_anybody_sees_an_entry_down_to_its_bytes(client: Client, sara: User, now: datetime):
     listing = make_listing(sara, now)
+    assert listing.entry_id is not None
     entry = Entry.objects.get(entry_id=listing.entry_id)
     page = client.get(reverse("log_entry", args=[entry.index]))
     assert page.context["inspection"].is_good
@@ -39,6 +40,7 @@ def test_an_unknown_entry_is_not_there(client: Client):
 
 def test_every_seal_opens_its_entry(client: Client, sara: User, now: datetime):
     listing = make_listing(sara, now)
+    assert listing.entry_id is not None
     index = Entry.objects.get(entry_id=listing.entry_id).index
     page = client.get(reverse("listing_page", args=[listing.public_id])).content.decode()
     assert reverse("log_entry", args=[index]) in page

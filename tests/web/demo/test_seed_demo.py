@@ -21,6 +21,7 @@ from marketplace.delivery.models import Read
 from marketplace.listings.models import Listing
 from marketplace.purchases.models import Purchase
 from marketplace.web.demo import building
+from marketplace.web.demo.script import DEVICES
 from marketplace.web.management.commands import seed_demo
 
 pytestmark = pytest.mark.django_db
@@ -31,7 +32,7 @@ def var_dir(settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Everything the seed writes goes here. A day between samples keeps the test short; the command stays the same."""
     settings.VAR_DIR = tmp_path
     settings.MEDIA_ROOT = tmp_path / "files"
-    sparse = [replace(device, every_minutes=180) for device in seed_demo.DEVICES]
+    sparse = [replace(device, every_minutes=180) for device in DEVICES]
     monkeypatch.setattr(seed_demo, "DEVICES", sparse)
     return tmp_path
 
