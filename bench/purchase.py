@@ -88,7 +88,10 @@ def run() -> list[Row]:
     listing, buyers = make_people()
     plan = listing.plans.get()
     check(listing, plan, buyers[0])
-    one = lambda: buy_often(listing, plan, buyers[0], PURCHASES)  # noqa: E731
+
+    def one() -> None:
+        buy_often(listing, plan, buyers[0], PURCHASES)
+
     many = in_parallel(listing, plan, buyers)
 
     def without(act: Callable[[], None]) -> Callable[[], None]:

@@ -37,7 +37,7 @@ from marketplace.embedded.supervisor import ROOT, web_command
 from tests.builders_devices import make_signing_device
 
 CONNECTIONS = 32
-BATCHES_EACH = 40
+BATCHES_EACH = 32
 READINGS = 1_000
 ROUNDS = 7
 HOST = "127.0.0.1"

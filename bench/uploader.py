@@ -21,10 +21,14 @@ class Connection:
 
     def __init__(self, host: str, port: int, envelopes: list[bytes]) -> None:
         self.requests = [request_of(f"{host}:{port}", envelope) for envelope in envelopes]
-        self.socket = socket.create_connection((host, port), timeout=60)
+        self.address = host, port
+        self.received = b""
+
+    def open(self) -> None:
+        """Connect anew for each round: between two of them the server gives up on a silent connection."""
+        self.socket = socket.create_connection(self.address, timeout=60)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sent = 0
-        self.received = b""
 
     def send_next(self) -> bool:
         """Send one request; False when all are answered."""
@@ -69,7 +73,7 @@ def run_round(connections: list[Connection]) -> tuple[float, Counter[int]]:
     statuses: Counter[int] = Counter()
     selector = selectors.DefaultSelector()
     for connection in connections:
-        connection.sent = 0
+        connection.open()
         selector.register(connection.socket, selectors.EVENT_READ, connection)
     started = time.perf_counter()
     busy = sum(connection.send_next() for connection in connections)
@@ -81,6 +85,8 @@ def run_round(connections: list[Connection]) -> tuple[float, Counter[int]]:
                 busy -= not key.data.send_next()
     seconds = time.perf_counter() - started
     selector.close()
+    for connection in connections:
+        connection.socket.close()
     return seconds, statuses
 
 

@@ -13,6 +13,7 @@ import zstandard
 from django.conf import settings
 from django.db import connection, transaction
 
+from devices.braking import count_batch
 from devices.envelope import SENML_CBOR, Envelope, open_envelope, verify_envelope
 from devices.errors import (
     ClockSkew,
@@ -20,6 +21,7 @@ from devices.errors import (
     DeviceRetired,
     KeyUnknown,
     SequenceConflict,
+    TooManyBatches,
     TooManyMeasures,
     UnitChanged,
 )
@@ -107,6 +109,8 @@ def accept_batch(*, envelope: bytes, at: datetime) -> BatchReceipt:
     if sender is not None:
         try:
             return _accept(envelope, opened, sender, at)
+        except TooManyBatches:
+            raise
         except DeviceError:
             # Only what the database says now refuses a batch, and in the one order of reasons.
             _remembered.pop(opened.key_id, None)
@@ -117,6 +121,8 @@ def _accept(envelope: bytes, opened: Envelope, sender: _Sender, at: datetime) ->
     verify_envelope(opened, sender.public_key)
     if sender.is_key_retired:
         raise DeviceRetired
+    # Only what the device itself signed counts: nobody else can use up its share.
+    count_batch(sender.device_id, at)
     content_hash = sha256(opened.content_type.encode() + b"\0" + opened.payload).digest()
     if sender.stored_hash is not None:
         return _repeat(opened, sender, content_hash)
@@ -138,6 +144,9 @@ def _accept(envelope: bytes, opened: Envelope, sender: _Sender, at: datetime) ->
         with transaction.atomic():
             _add_measures(sender.device_id, new_measures)
             is_inserted = _insert(row)
+            if not is_inserted:
+                # A batch that is not taken leaves no measures behind.
+                transaction.set_rollback(True)
     else:
         is_inserted = _insert(row)
     if not is_inserted:

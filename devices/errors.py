@@ -70,6 +70,17 @@ class TooManyMeasures(BatchError):
     sentence = "A device has at most 200 measures."
 
 
+class TooManyBatches(BatchError):
+    """retry_after_seconds: from then on batches of the device are taken again."""
+
+    code = "too_many_batches"
+    sentence = "This device sends more batches a minute than are taken. Wait, and put more readings in one batch."
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__()
+        self.retry_after_seconds = retry_after_seconds
+
+
 class SenmlMalformed(BatchError):
     code = "senml_malformed"
     sentence = "The payload is not a SenML pack (RFC 8428)."

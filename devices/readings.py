@@ -6,21 +6,12 @@ from typing import Any
 
 import polars as pl
 from django.core.files.storage import default_storage
-from django.db import connection
 
 from devices.frames import SCHEMA, batch_frame, merge_frames
 from devices.models import Batch, Device, ReadingFile
 
 _TRIES = 3
 _INSTANT = timedelta(microseconds=1)
-
-_MISSING_SEQUENCES = """
-    SELECT before + 1, sequence FROM (
-        SELECT sequence, lag(sequence, 1, 0::bigint) OVER (ORDER BY sequence) AS before
-        FROM devices_batch WHERE device_id = %s
-    ) AS pairs
-    WHERE sequence > before + 1 ORDER BY sequence
-"""
 
 
 def read_readings(
@@ -40,11 +31,6 @@ def read_readings(
     return merge_frames([*_read_files(device, names, start, until), *frames])
 
 
-def read_file(file: ReadingFile) -> pl.DataFrame:
-    """Return all readings of one file. Raises FileNotFoundError when it was replaced since the row was read."""
-    return pl.read_parquet(_source(file.path))
-
-
 def read_series(device: Device, name: str, start: datetime, until: datetime, points: int) -> pl.DataFrame:
     """Return time, mean, low, high of one measure in at most `points` equal buckets. Empty buckets are left out."""
     readings = read_readings(device, names=[name], start=start, until=until)
@@ -59,45 +45,6 @@ def read_series(device: Device, name: str, start: datetime, until: datetime, poi
         .sort("place")
         .select((pl.lit(start) + pl.col("place") * bucket).cast(SCHEMA["time"]).alias("time"), "mean", "low", "high")
     )
-
-
-def measure_coverage(device: Device, start: datetime, until: datetime) -> pl.DataFrame:
-    """Say for each measure how complete it is between two times.
-
-    Columns: name, unit, reading_count, first_at, last_at, step_seconds (the usual distance of readings; null for fewer
-    than two), gap_count (distances above one and a half steps), coverage (0 to 1: readings found / to be expected).
-    """
-    window_seconds = (until - start).total_seconds()
-    distance = pl.col("time").diff().dt.total_microseconds() / 1_000_000
-    step = distance.median()
-    return (
-        read_readings(device, start=start, until=until)
-        .group_by("name", maintain_order=True)
-        .agg(
-            unit=pl.col("unit").last(),
-            reading_count=pl.len(),
-            first_at=pl.col("time").min(),
-            last_at=pl.col("time").max(),
-            step_seconds=step,
-            gap_count=(distance > 1.5 * step).sum(),
-            coverage=(pl.len() * step / window_seconds).clip(0.0, 1.0).fill_null(0.0),
-        )
-    )
-
-
-def batch_of_reading(device: Device, name: str, time: datetime) -> Batch | None:
-    """Return the signed batch that brought the reading of a measure at an exact time."""
-    readings = read_readings(device, names=[name], start=time, until=time + _INSTANT)
-    if readings.is_empty():
-        return None
-    return Batch.objects.get(device=device, sequence=readings["sequence"][0])
-
-
-def missing_sequences(device: Device) -> list[range]:
-    """Return the sequence numbers below the highest that never came in, as ranges in order."""
-    with connection.cursor() as cursor:
-        cursor.execute(_MISSING_SEQUENCES, [device.pk])
-        return [range(first, end) for first, end in cursor.fetchall()]
 
 
 def _read_files(

@@ -98,7 +98,7 @@ def _resolve_segment(columns: Columns, start: int, end: int, bases: _Bases, reso
     names: Sequence[str | None] = columns.names[start:end]
     if bases.name or None in names:
         names = [bases.name + (name or "") for name in names]
-    resolved.names.extend(names)  # type: ignore[arg-type]
+    resolved.names.extend(names)  # type: ignore[arg-type]  # No name is None any more.
     units = columns.units[start:end]
     if bases.unit is not None and None in units:
         units = [bases.unit if unit is None else unit for unit in units]
@@ -117,7 +117,7 @@ def _values(values: list[float | None], base: float | None, start: int) -> list[
         return [base + (value or 0.0) for value in values]
     if None in values:
         raise SenmlMalformed(f"Record {start + values.index(None)} has no value.")
-    return values  # type: ignore[return-value]
+    return values  # type: ignore[return-value]  # None was looked for just above.
 
 
 def _ucum_units(names: list[str], units: list[str | None]) -> dict[str, str]:

@@ -4,12 +4,15 @@ from django.utils import timezone
 from devices.models import Device
 from devices.resolving import resolve_batches
 
+# A nudge that is not taken by then is not needed: the next sweep gives it again.
+_NUDGE_SECONDS = 5
+
 
 @shared_task
 def resolve_waiting_task() -> None:
-    """Resolve what a lost nudge left. Beat calls this every few seconds."""
-    for device in Device.objects.with_waiting_batches():
-        resolve_batches(device=device, at=timezone.now())
+    """Find what a lost nudge left. A task for each device: one that cannot be resolved holds up no other."""
+    for device_id in Device.objects.with_waiting_batches().values_list("pk", flat=True):
+        resolve_device_task.apply_async((device_id,), expires=_NUDGE_SECONDS)
 
 
 @shared_task

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from ledger.admin_filters import CappedPaginator, KindFilter, SignedRangeFilter, SubmittedRangeFilter, TimeRangeFilter
 from ledger.entries import at_text
-from ledger.inspection import inspect_entry
+from ledger.inspection import inspect_entry, refusal_of
 from ledger.models import Checkpoint, Entry, OutboxRow
 from ledger.services import verify_log
 
@@ -145,13 +145,18 @@ class CheckpointAdmin(ReadOnlyAdmin):
 
 @admin.register(OutboxRow)
 class OutboxRowAdmin(ReadOnlyAdmin):
-    list_display = ["id", "kind", "entry_id", "submitted_at"]
+    list_display = ["id", "kind", "entry_id", "submitted_at", "state"]
     list_filter = [KindFilter, SubmittedRangeFilter]
     ordering = ["id"]
     search_fields = ["kind"]
     search_help_text = "The id of an entry, or the key of what it records"
-    fields = ["kind", "key", "entry_id", "submitted_at", "text"]
-    readonly_fields = ["text"]
+    fields = ["kind", "key", "entry_id", "submitted_at", "state", "text"]
+    readonly_fields = ["state", "text"]
+
+    @admin.display(description="state")
+    def state(self, row: OutboxRow) -> str:
+        refusal = refusal_of(row)
+        return f"Blocks the log: {refusal}" if refusal else "Waits"
 
     @admin.display(description="canonical bytes")
     def text(self, row: OutboxRow) -> str:

@@ -6,4 +6,4 @@ class LedgerConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from ledger import checks  # noqa: F401
+        from ledger import checks  # noqa: F401 - importing registers them

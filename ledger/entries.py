@@ -53,6 +53,14 @@ def read_head(encoded: bytes) -> EntryHead:
     return EntryHead(kind=str(kind), entry_id=_parse_id(entry_id), at=_parse_at(at), refs=tuple(refs))
 
 
+def check_record(body: bytes, *, entry_id: UUID, kind: str) -> EntryHead:
+    """Read what waits to become an entry. Raises an EntryError when it cannot, or is not what its columns say."""
+    head = read_head(body)
+    if (head.entry_id, head.kind) != (entry_id, kind):
+        raise EntryNotCanonical("The record is not what its columns say.")
+    return head
+
+
 def at_text(at: datetime) -> str:
     """RFC 3339, UTC, always with six digits of microseconds."""
     return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -1,19 +1,15 @@
-"""Named places where a test may let the process die, to see what a crash leaves behind."""
+"""Named places in the sequencer where a test may step in, to see what a crash there leaves behind."""
 
-import itertools
-import os
-import signal
+from collections.abc import Callable
 
-from django.conf import settings
+# What a test puts here is called with each place's name as it is passed.
+_watchers: list[Callable[[str], None]] = []
 
-VARIABLE = "OWNSTREAM_FAULT"
-_passes = itertools.count(1)
+
+def watch_faults(watcher: Callable[[str], None]) -> None:
+    _watchers.append(watcher)
 
 
 def fault_point(name: str) -> None:
-    """Die here, as by kill -9, when the environment names this place ("after_tiles", or "after_tiles:3" to die at the
-    third pass). Never in production.
-    """
-    wanted, _, count = os.environ.get(VARIABLE, "").partition(":")
-    if wanted == name and not settings.IS_PRODUCTION and next(_passes) >= int(count or 1):
-        os.kill(os.getpid(), signal.SIGKILL)
+    for watcher in _watchers:
+        watcher(name)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Self
 from uuid import UUID
 
 from django.contrib.postgres.fields import ArrayField
@@ -10,8 +9,10 @@ from django.db import models
 from django.db.models import F, Func, Q, Value
 from django.db.models.lookups import Exact, Range
 
-HASH_SIZE = 32
-FULL_WIDTH = 256
+from ledger.canonical import LARGEST_ENTRY
+from ledger.tiles import FULL_WIDTH, HASH_SIZE
+
+SMALLEST_ENTRY = len(b"{}")
 
 
 class ByteLength(Func):
@@ -24,7 +25,7 @@ def _is_hash(column: str) -> Exact:
 
 
 def _is_entry_size(column: str) -> Range:
-    return Range(ByteLength(F(column)), (Value(2), Value(8192)))
+    return Range(ByteLength(F(column)), (Value(SMALLEST_ENTRY), Value(LARGEST_ENTRY)))
 
 
 class LogHead(models.Model):
@@ -69,9 +70,6 @@ class EntryQuerySet(models.QuerySet["Entry"]):
     def for_ids(self, ids: Iterable[UUID]) -> dict[UUID, int]:
         """Return the indices of those that are entries already."""
         return dict(self.filter(entry_id__in=list(ids)).values_list("entry_id", "index"))
-
-    def referring_to(self, ref: str) -> Self:
-        return self.filter(refs__contains=[ref])
 
 
 class Entry(models.Model):

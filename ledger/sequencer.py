@@ -12,8 +12,8 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from ledger import statements
-from ledger.entries import EntryHead, read_head
-from ledger.errors import EntryNotCanonical, LogDamaged
+from ledger.entries import EntryHead, check_record
+from ledger.errors import EntryError, LogDamaged
 from ledger.faults import fault_point
 from ledger.merkle import leaf_hash
 from ledger.models import LogHead
@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 # The number only has to differ from other advisory locks of this database.
 ELECTION = 0x0106_1ED6
+MOST_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +38,13 @@ class WaitingRecord:
     is_repeat: bool
 
 
-def sequence_batch(*, at: datetime, limit: int = 1000) -> int:
+def sequence_batch(*, at: datetime, limit: int = MOST_AT_ONCE) -> int:
     """Commit up to limit waiting records to the log, in one transaction with their signed checkpoint.
 
     at: the moment that the checkpoint and the entries carry as theirs, UTC.
     Returns how many outbox rows were worked off: 0 when none waits, or when another sequencer is at work.
-    Raises: LogDamaged when the stored tree does not fit the head; nothing is signed then.
+    Raises: LogDamaged when the stored tree does not fit the head, EntryError when a waiting record is not what was
+    submitted; nothing is signed then.
     """
     with _election() as is_elected:
         if not is_elected:
@@ -50,18 +52,6 @@ def sequence_batch(*, at: datetime, limit: int = 1000) -> int:
         taken = _commit_batch(at, limit)
         fault_point("after_commit")
     return taken
-
-
-def ensure_signed_head(*, at: datetime) -> LogHead:
-    """Return the head; sign the empty log first if nothing was ever signed."""
-    head = LogHead.objects.get(pk=1)
-    if head.note:
-        return head
-    with transaction.atomic():
-        head = LogHead.objects.select_for_update().get(pk=1)
-        if not head.note:
-            _sign_head(head, at)
-    return head
 
 
 @contextmanager
@@ -141,10 +131,11 @@ def _grown(head: LogHead, leaves: Sequence[bytes]) -> Growth:
 
 
 def _content(record: WaitingRecord) -> EntryHead:
-    content = read_head(record.body)
-    if (content.entry_id, content.kind) != (record.entry_id, record.kind):
-        raise EntryNotCanonical(f"The waiting record {record.row_id} is not what its columns say.")
-    return content
+    try:
+        return check_record(record.body, entry_id=record.entry_id, kind=record.kind)
+    except EntryError:
+        logger.exception("ledger.record_refused", extra={"row_id": record.row_id, "entry_id": record.entry_id})
+        raise
 
 
 def _sign_head(head: LogHead, at: datetime) -> None:

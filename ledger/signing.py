@@ -1,4 +1,6 @@
-"""The log's signing key, from the environment or a file of mode 0600."""
+"""The log's keys. The signing key comes from the environment or a file of mode 0600, and only the sequencer needs it;
+whoever reads the log needs the verifier key, from LEDGER_VKEY or out of the seed.
+"""
 
 import functools
 import os
@@ -9,7 +11,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from ledger.errors import SeedUnusable
+from ledger.errors import KeyMalformed, SeedUnusable
 from ledger.notes import NoteSigner, VerifierKey
 
 _SEED_HEX = re.compile(r"[0-9a-fA-F]{64}")
@@ -17,16 +19,30 @@ _SEED_HEX = re.compile(r"[0-9a-fA-F]{64}")
 
 def log_signer() -> NoteSigner:
     """Raises SeedUnusable. The embedded run makes its key on first use; production must bring one."""
-    return _signer(settings.LEDGER_ORIGIN, settings.LEDGER_SEED_HEX, Path(settings.LEDGER_SEED_FILE))
+    signer = _signer(settings.LEDGER_ORIGIN, settings.LEDGER_SEED_HEX, Path(settings.LEDGER_SEED_FILE))
+    if settings.LEDGER_VKEY not in {"", str(signer.verifier_key)}:
+        raise SeedUnusable("The log's seed is not the one that LEDGER_VKEY and LEDGER_ORIGIN belong to.")
+    return signer
 
 
 def log_verifier_key() -> VerifierKey:
-    return log_signer().verifier_key
+    """Raises KeyMalformed, SeedUnusable."""
+    if not settings.LEDGER_VKEY:
+        return log_signer().verifier_key
+    return _published_key(settings.LEDGER_VKEY, settings.LEDGER_ORIGIN)
 
 
 @functools.lru_cache(maxsize=4)
 def _signer(origin: str, seed_hex: str, seed_file: Path) -> NoteSigner:
     return NoteSigner(origin, load_seed(seed_hex, seed_file))
+
+
+@functools.lru_cache(maxsize=4)
+def _published_key(text: str, origin: str) -> VerifierKey:
+    key = VerifierKey.parse(text)
+    if key.name != origin:
+        raise KeyMalformed(f"LEDGER_VKEY is the key of {key.name}, and LEDGER_ORIGIN is {origin}.")
+    return key
 
 
 def load_seed(seed_hex: str, seed_file: Path) -> bytes:
@@ -44,7 +60,9 @@ def read_seed_file(seed_file: Path) -> bytes:
             text = opened.read(200)
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not text"
-        raise SeedUnusable(f"The log's key file {seed_file} cannot be read: {reason}.") from error
+        raise SeedUnusable(
+            f"The log's key file {seed_file} cannot be read: {reason}. Set LEDGER_VKEY where nothing is signed."
+        ) from error
     if mode & 0o077:
         raise SeedUnusable(f"Others may read the log's key file {seed_file} (mode {mode:04o}): chmod 600 it.")
     return _parse_seed(text.strip(), str(seed_file))

@@ -11,8 +11,8 @@ import psycopg
 from django.db import connection
 
 from ledger.errors import TileMissing
-from ledger.models import HASH_SIZE, Checkpoint, LogHead
-from ledger.tiles import TileId, tile_path
+from ledger.models import Checkpoint, LogHead
+from ledger.tiles import HASH_SIZE, TileId, tile_path
 
 EntryRow = tuple[UUID, str, UUID, datetime, Sequence[str], bytes, bytes]
 

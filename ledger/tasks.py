@@ -1,4 +1,5 @@
 import time
+from typing import Any
 
 from celery import shared_task
 from celery.signals import worker_init
@@ -12,6 +13,7 @@ from ledger.signing import log_signer
 
 MOST_BATCHES = 50
 WAIT_SECONDS = 0.02
+QUEUE = "ledger"
 
 
 @shared_task
@@ -28,8 +30,10 @@ def sequence_task() -> None:
 
 
 @worker_init.connect
-def require_key(**_: object) -> None:
-    """A worker that could not sign must not start. Celery lets only SystemExit out of a signal."""
+def require_key(sender: Any, **_: object) -> None:
+    """A sequencer that could not sign must not start. Celery lets only SystemExit out of a signal."""
+    if QUEUE not in sender.app.amqp.queues.consume_from:
+        return
     try:
         log_signer()
     except SeedUnusable as error:

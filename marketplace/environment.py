@@ -1,4 +1,4 @@
-"""How settings.py reads the environment, and which values it refuses. Each refusal says which variable and what to do."""
+"""How settings.py reads the environment, and what it refuses. A refusal names the variable and says what to do."""
 
 import os
 from urllib.parse import unquote, urlsplit
@@ -7,6 +7,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 SHORTEST_KEY = 50
 FEWEST_KEY_LETTERS = 10
+LARGEST_NUMBER = 2**31 - 1
 DATABASE_PARTS = ("DATABASE_HOST", "DATABASE_PORT", "DATABASE_NAME", "DATABASE_USER", "DATABASE_PASSWORD")
 
 
@@ -21,7 +22,7 @@ def env_flag(name: str, default: bool = False) -> bool:
     return text in {"1", "true", "yes"}
 
 
-def env_number(name: str, default: int, *, least: int, most: int) -> int:
+def env_number(name: str, default: int, *, least: int = 0, most: int = LARGEST_NUMBER) -> int:
     text = env_text(name, str(default))
     if not (text.isascii() and text.isdigit()) or not least <= int(text) <= most:
         raise ImproperlyConfigured(f"{name} must be a whole number from {least} to {most}, not {text!r}.")

@@ -36,10 +36,10 @@ def required(name: str, embedded_value: str) -> str:
     return value or embedded_value
 
 
-EMBEDDED_SECRET_KEY = "embedded-only-key-never-used-in-production-0123456789abcdefghij"
-SECRET_KEY = required("SECRET_KEY", EMBEDDED_SECRET_KEY)
+EMBEDDED_KEY = "embedded-only-key-never-used-in-production-0123456789abcdefghij"
+SECRET_KEY = required("SECRET_KEY", EMBEDDED_KEY)
 if IS_PRODUCTION:
-    check_secret_key(SECRET_KEY, EMBEDDED_SECRET_KEY)
+    check_secret_key(SECRET_KEY, EMBEDDED_KEY)
 PUBLIC_URL = required("PUBLIC_URL", browser_address(env_text("HOST"), env_text("PORT"))).rstrip("/")
 check_public_url(PUBLIC_URL, is_production=IS_PRODUCTION)
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", "" if IS_PRODUCTION else "*")
@@ -290,12 +290,15 @@ LEDGER_ORIGIN = required("LEDGER_ORIGIN", "ownstream.invalid/log")
 # 32-byte Ed25519 seed as 64 hex digits, or a file of mode 0600 that holds it.
 LEDGER_SEED_HEX = env_text("LEDGER_SEED_HEX")
 LEDGER_SEED_FILE = Path(env_text("LEDGER_SEED_FILE", str(VAR_DIR / "keys" / "ledger.seed")))
+# The verifier key that belongs to the seed: all that a process which never signs needs.
+LEDGER_VKEY = env_text("LEDGER_VKEY")
 # Where money is real nobody gets to give himself some because a setting was forgotten.
 PAYMENT_PROVIDER = env_choice("PAYMENT_PROVIDER", "none" if IS_PRODUCTION else "test", ("none", "test"))
 MARKET_CURRENCY = "EUR"
 MARKET_FEE_BASIS_POINTS = env_number("MARKET_FEE_BASIS_POINTS", 800, least=0, most=10_000)
 DEVICE_CLAIM_SECONDS = 600
 DEVICE_CLOCK_SKEW_SECONDS = 300
+DEVICE_BATCHES_A_MINUTE = env_number("DEVICE_BATCHES_A_MINUTE", 600, least=1)
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [

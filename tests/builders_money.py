@@ -30,7 +30,7 @@ def at_once(acts: Sequence[Callable[[], Answer]]) -> list[Answer | Exception]:
             connection.ensure_connection()
             start.wait(timeout=30)
             return act()
-        except Exception as error:  # noqa: BLE001  The test looks at it.
+        except Exception as error:  # noqa: BLE001 - the test looks at it
             return error
         finally:
             connection.close()

@@ -76,5 +76,5 @@ def skip_post_migrate(*_: object, **__: object) -> None:
 
 def install() -> None:
     """Make Django's flush, which ends each transactional test, use the functions above."""
-    type(connection.ops).execute_sql_flush = execute_flush  # type: ignore[assignment,method-assign]
-    flush.emit_post_migrate_signal = skip_post_migrate  # type: ignore[attr-defined]
+    type(connection.ops).execute_sql_flush = execute_flush  # type: ignore[assignment,method-assign]  # On purpose.
+    flush.emit_post_migrate_signal = skip_post_migrate  # type: ignore[attr-defined]  # On purpose.

@@ -52,6 +52,7 @@ ADVICE = {
     "senml_malformed": "check the names of the measures: letters, digits and - : . / _ only.",
     "sequence_conflict": "another copy of this state folder was used. Use one folder for one device only.",
     "signature_invalid": "the key file is damaged or was exchanged. Bring it back, or enrol a new device.",
+    "too_many_batches": "put more readings in one batch, for example --batch-size 5000.",
     "too_many_guesses": "wait ten minutes, then run enrol again with the code from the device's page.",
     "unit_changed": "keep the measure's unit, or give the measure another name in --map.",
     "unit_unknown": "use a unit of SenML or UCUM in --map, such as Cel, W/m2, %RH, hPa, kWh, or / for a plain number.",

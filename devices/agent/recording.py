@@ -107,7 +107,7 @@ class Recording:
         try:
             if form == "unix":
                 return float(text)
-            when = datetime.fromisoformat(text) if form == "iso" else datetime.strptime(text, form)  # noqa: DTZ007
+            when = datetime.fromisoformat(text) if form == "iso" else datetime.strptime(text, form)  # noqa: DTZ007 - a line below
         except ValueError as error:
             raise MappingError(f"Line {line_number}: the time {text!r} does not fit the format {form}.") from error
         return _unix_seconds(when if when.tzinfo else when.replace(tzinfo=self._zone))

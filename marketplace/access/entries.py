@@ -1,8 +1,10 @@
 """The bodies of the access records, pure. Never the token, nor its hash: only public ids and commitments."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
+
+from ledger.entries import at_text
 
 
 def access_granted(*, buyer: str, seller: str, expires_at: datetime, is_rotation: bool) -> Mapping[str, Any]:
@@ -10,7 +12,7 @@ def access_granted(*, buyer: str, seller: str, expires_at: datetime, is_rotation
     return {
         "buyer": buyer,
         "seller": seller,
-        "expires_at": expires_at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "expires_at": at_text(expires_at),
         "reason": "rotation" if is_rotation else "purchase",
     }
 

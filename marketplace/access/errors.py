@@ -40,6 +40,11 @@ class TokenRevoked(AccessError):
     error = "invalid_token"
 
 
+class AccountClosed(AccessError):
+    code = "account_closed"
+    sentence = "The account that bought this data is closed."
+
+
 class ConsentWithdrawn(AccessError):
     code = "consent_withdrawn"
     sentence = "The owner has withdrawn the consent for this data."

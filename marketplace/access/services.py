@@ -8,7 +8,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Q
 
 from ledger.services import commit_subject, find_entry, submit_entry
@@ -16,6 +16,7 @@ from marketplace.access import entries, errors
 from marketplace.access.models import AccessToken
 from marketplace.consents.models import Consent
 from marketplace.listings.models import Listing
+from marketplace.listings.services import share_terms
 from marketplace.purchases.models import Purchase
 
 logger = logging.getLogger(__name__)
@@ -24,21 +25,16 @@ TOKEN_PREFIX = "osm_"  # noqa: S105 - the readable start of every token, which s
 MOST_TOKENS = 10
 _SHOWN_CHARACTERS = 10
 _USE_NOTED_EVERY = timedelta(minutes=1)
-# Django knows no FOR SHARE; a withdrawal waits for it, other buyers do not.
-_SHARE_TERMS = """
-    SELECT 1 FROM listings_listing l JOIN consents_consent c ON c.id = l.consent_id WHERE l.id = %s FOR SHARE
-"""
 
 
 @dataclass(frozen=True)
 class Grant:
-    """What a token opens at the moment it was asked: these fields in this window, window_until exclusive."""
+    """What a token opens at the moment it was asked: the consent's fields in this window, window_until exclusive."""
 
     token: AccessToken
     purchase: Purchase
     listing: Listing
     consent: Consent
-    fields: tuple[str, ...]
     window_from: datetime | None
     window_until: datetime
 
@@ -47,7 +43,8 @@ class Grant:
 def issue_token(*, purchase: Purchase, at: datetime) -> tuple[AccessToken, str]:
     """Make a token of a purchase that is recorded in a signed checkpoint. The text is returned once and never kept.
 
-    Raises: PurchaseNotRecorded, PurchaseEnded, ConsentWithdrawn, ConsentEnded, ListingWithdrawn, TooManyTokens.
+    Raises: PurchaseNotRecorded, AccountClosed, ConsentWithdrawn, ConsentEnded, ListingWithdrawn, PurchaseEnded,
+    TooManyTokens.
     """
     locked = _locked_purchase(purchase)
     _check_purchase(locked, at)
@@ -90,7 +87,8 @@ def revoke_token(*, token: AccessToken, at: datetime) -> AccessToken:
 def authorise(*, token: str, at: datetime) -> Grant:
     """Return what a token opens, asking token, purchase, consent and listing afresh: no cache delays a withdrawal.
 
-    Raises: TokenUnknown, TokenRevoked, TokenExpired, ConsentWithdrawn, ConsentEnded, ListingWithdrawn.
+    Raises: TokenUnknown, TokenRevoked, TokenExpired, AccountClosed, ConsentWithdrawn, ConsentEnded, ListingWithdrawn,
+    PurchaseEnded.
     """
     return _grant(Q(token_hash=token_hash(token)), at)
 
@@ -98,6 +96,23 @@ def authorise(*, token: str, at: datetime) -> Grant:
 def authorise_token_id(public_id: uuid.UUID, at: datetime) -> Grant:
     """Ask again for a token that was checked before, as a file link does. Raises what authorise raises."""
     return _grant(Q(public_id=public_id), at)
+
+
+def obstacle_to(purchase: Purchase, at: datetime) -> errors.AccessError | None:
+    """Why what was bought can't be read any more, whatever token one has; None when it can.
+
+    A withdrawal counts from the moment that its row says so, whatever this machine's clock thinks of its time.
+    """
+    listing, consent = purchase.listing, purchase.listing.consent
+    if consent.withdrawn_at is not None:
+        return errors.ConsentWithdrawn()
+    if listing.withdrawn_at is not None:
+        return errors.ListingWithdrawn()
+    if at >= purchase.access_until:
+        return errors.PurchaseEnded()
+    if at >= consent.valid_until:
+        return errors.ConsentEnded()
+    return None
 
 
 def find_token(token: str) -> AccessToken | None:
@@ -109,7 +124,7 @@ def token_hash(token: str) -> bytes:
 
 
 def _grant(found_by: Q, at: datetime) -> Grant:
-    token = AccessToken.objects.select_related("purchase__listing__consent").filter(found_by).first()
+    token = AccessToken.objects.select_related("purchase__listing__consent", "purchase__buyer").filter(found_by).first()
     if token is None:
         raise errors.TokenUnknown
     _check_token(token, at)
@@ -121,7 +136,6 @@ def _grant(found_by: Q, at: datetime) -> Grant:
         purchase=purchase,
         listing=purchase.listing,
         consent=purchase.listing.consent,
-        fields=tuple(purchase.listing.consent.fields),
         window_from=purchase.window_from,
         window_until=purchase.window_until,
     )
@@ -135,29 +149,23 @@ def _check_token(token: AccessToken, at: datetime) -> None:
 
 
 def _check_terms(purchase: Purchase, at: datetime) -> None:
-    """A withdrawal counts from the moment that its row says so, whatever this machine's clock thinks of its time."""
-    listing, consent = purchase.listing, purchase.listing.consent
-    if consent.withdrawn_at is not None:
-        raise errors.ConsentWithdrawn
-    if listing.withdrawn_at is not None:
-        raise errors.ListingWithdrawn
-    if at >= consent.valid_until:
-        raise errors.ConsentEnded
+    if not purchase.buyer.is_active:
+        raise errors.AccountClosed
+    obstacle = obstacle_to(purchase, at)
+    if obstacle is not None:
+        raise obstacle
 
 
 def _check_purchase(purchase: Purchase, at: datetime) -> None:
     if find_entry(purchase.entry_id) is None:
         raise errors.PurchaseNotRecorded
-    if at >= purchase.access_until:
-        raise errors.PurchaseEnded
     _check_terms(purchase, at)
 
 
 def _locked_purchase(purchase: Purchase) -> Purchase:
     """Lock the purchase, which serialises its tokens, and share its terms, so that no withdrawal slips between."""
     locked = Purchase.objects.select_for_update(no_key=True).get(pk=purchase.pk)
-    with connection.cursor() as cursor:
-        cursor.execute(_SHARE_TERMS, [locked.listing_id])
+    share_terms(locked.listing)
     locked.listing = Listing.objects.select_related("consent", "seller").get(pk=locked.listing_id)
     return locked
 

@@ -36,7 +36,7 @@ class FactorWords(DefaultMFAAdapter):
         "unverified_email": "Confirm your e-mail address first. A second factor needs an address that is surely yours.",
     }
 
-    def generate_authenticator_name(self, user: User, type: Authenticator.Type) -> str:  # noqa: A002
+    def generate_authenticator_name(self, user: User, type: Authenticator.Type) -> str:  # noqa: A002 - allauth's name
         """Return the name that a new passkey gets when its owner gives none."""
         count = Authenticator.objects.filter(user=user, type=type).count()
         return f"Passkey {count + 1}"

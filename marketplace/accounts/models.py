@@ -3,6 +3,7 @@ from __future__ import annotations
 import uuid
 from typing import Any, ClassVar, Self
 
+from allauth.account.models import EmailAddress
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.db import models
 from django.db.models.functions import Lower
@@ -51,6 +52,11 @@ class User(AbstractBaseUser, PermissionsMixin):
     def pseudonym(self) -> str:
         """What strangers see: the chosen name, else a short handle that says nothing about the person."""
         return self.display_name or f"Member {str(self.public_id)[:6]}"
+
+    def verified_addresses(self) -> list[str]:
+        """The addresses that are proven to be the person's, in lower case, as consents name people."""
+        verified = EmailAddress.objects.filter(user=self, verified=True)
+        return [email.lower() for email in verified.values_list("email", flat=True)]
 
 
 class ApiKeyQuerySet(models.QuerySet["ApiKey"]):

@@ -39,7 +39,7 @@ def note_use(api_key: ApiKey) -> None:
         ApiKey.objects.filter(pk=api_key.pk).update(last_used_at=now)
 
 
-class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # The library is untyped there.
     """Tells the OpenAPI schema how a key is sent."""
 
     target_class = "marketplace.api.authentication.ApiKeyAuthentication"

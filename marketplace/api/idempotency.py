@@ -6,7 +6,7 @@ are blanked in the stored answer: they are shown once, and a repeat only tells w
 
 import hashlib
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
@@ -21,6 +21,8 @@ from marketplace.accounts.models import User
 from marketplace.api.errors import IdempotencyConflict, IdempotencyInProgress, IdempotencyKeyInvalid
 from marketplace.api.models import IdempotentRequest
 
+# Who has had no answer for two days does not send the same request again.
+ANSWERS_KEPT = timedelta(days=2)
 P = ParamSpec("P")
 V = TypeVar("V", bound=APIView)
 PostMethod = Callable[Concatenate[V, Request, P], Response]
@@ -55,6 +57,12 @@ def _answer_once(key: str, request: Request, secrets: Sequence[str], act: Callab
         claim.body = orjson.dumps(_without(response.data, secrets), default=str)
         claim.save(update_fields=["status", "body"])
     return response
+
+
+def forget_answers(*, at: datetime) -> int:
+    """Delete the answers that are kept no longer, and return how many. Their keys may then be used anew."""
+    deleted, _ = IdempotentRequest.objects.filter(created_at__lt=at - ANSWERS_KEPT).delete()
+    return deleted
 
 
 def _claim(request: Request, key: str, now: datetime) -> IdempotentRequest:

@@ -5,19 +5,17 @@ Field names are chosen by device makers, so only their hash enters the log; whoe
 
 import hashlib
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
+
+from ledger.entries import at_text
 
 
 def fields_hash_hex(consent_id: UUID, fields: Sequence[str]) -> str:
     """SHA-256 over the consent's public id and its field names, one a line, each line ended by LF."""
     text = "".join(f"{line}\n" for line in (str(consent_id), *fields))
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def rfc3339(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def consent_granted(
@@ -42,8 +40,8 @@ def consent_granted(
         "delay_seconds": delay_seconds,
         "purposes": list(purposes),
         "audience": audience,
-        "valid_from": rfc3339(valid_from),
-        "valid_until": rfc3339(valid_until),
+        "valid_from": at_text(valid_from),
+        "valid_until": at_text(valid_until),
     }
 
 

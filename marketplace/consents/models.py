@@ -25,10 +25,18 @@ class Audience(models.TextChoices):
     NAMED = "named", "Only the people I name"
 
 
+def consent_is_active(at: datetime, prefix: str = "") -> Q:
+    """The one rule of when a consent holds, for queries; Consent.is_active is the same for a row.
+
+    prefix: the way from the queried rows to their consent, such as "consent__".
+    """
+    is_not_withdrawn = Q(**{f"{prefix}withdrawn_at": None}) | Q(**{f"{prefix}withdrawn_at__gt": at})
+    return is_not_withdrawn & Q(**{f"{prefix}valid_from__lte": at, f"{prefix}valid_until__gt": at})
+
+
 class ConsentQuerySet(models.QuerySet["Consent"]):
     def active_at(self, at: datetime) -> Self:
-        not_withdrawn = Q(withdrawn_at=None) | Q(withdrawn_at__gt=at)
-        return self.filter(not_withdrawn, valid_from__lte=at, valid_until__gt=at)
+        return self.filter(consent_is_active(at))
 
     def recorded(self) -> Self:
         """Those whose grant is in a signed checkpoint of the log."""

@@ -13,6 +13,7 @@ from marketplace.accounts.models import User
 from marketplace.consents import entries, errors
 from marketplace.consents.models import Audience, Consent, ConsentBuyer, ConsentDevice, Resolution
 from marketplace.consents.purposes import PURPOSE_BY_CODE
+from marketplace.consents.standing import change_standing
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +92,8 @@ def withdraw_consent(*, consent: Consent, at: datetime) -> Consent:
 
     A consent that is withdrawn already is returned as it is.
     """
-    locked = Consent.objects.select_for_update().get(pk=consent.pk)
+    change_standing(consent.pk)
+    locked = Consent.objects.select_for_update(no_key=True).get(pk=consent.pk)
     if locked.withdrawn_at is not None:
         return locked
     locked.withdrawn_at = at

@@ -111,11 +111,6 @@ def project(readings: polars.DataFrame, consent: Consent, pseudonym: str) -> pol
     return rows.select(TIME, polars.lit(pseudonym).alias(DEVICE), *column_names(consent.fields).values()).sort(TIME)
 
 
-def empty_table(consent: Consent) -> polars.DataFrame:
-    doubles = dict.fromkeys(column_names(consent.fields).values(), polars.Float64())
-    return polars.DataFrame(schema={TIME: polars.Datetime("us", "UTC"), DEVICE: polars.String(), **doubles})
-
-
 def _step_seconds(consent: Consent) -> int:
     width = WIDTH_SECONDS.get(Resolution(consent.resolution), 0)
     if consent.delay_seconds == 0:

@@ -74,7 +74,7 @@ def refresh_table(*, listing: Listing, at: datetime) -> DeliveryTable:
     """
     listing = Listing.objects.select_related("consent").get(pk=listing.pk)
     table = _table_of(listing, at)
-    if listing.published_at is None or listing.withdrawn_at or not listing.consent.is_active(at):
+    if not listing.is_held(at):
         return table
     members = list(listing.consent.consent_devices.select_related("device", "consent").order_by("position"))
     for member in members:

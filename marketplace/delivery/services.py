@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from uuid import UUID
 
 from django.db import transaction
+from django.db.models import F
 from kombu.exceptions import OperationalError
 
 from marketplace.access.services import Grant
+from marketplace.accounts.models import User
 from marketplace.delivery.models import DeliveryTable, Read
 from marketplace.delivery.preview import listing_series, preview_rows, sample_rows
 from marketplace.delivery.projection import Column, column_names, describe_table
@@ -17,12 +20,15 @@ from marketplace.delivery.refresh import refresh_table
 from marketplace.delivery.sweeping import sweep_files
 from marketplace.delivery.versions import current_version
 from marketplace.delivery.windows import TableFile, files_for
-from marketplace.listings.models import Listing
+from marketplace.listings.models import Listing, Plan
+from marketplace.listings.services import publish_listing
 from marketplace.purchases.models import Purchase
+from marketplace.purchases.services import buy_listing
 
 __all__ = [
     "Column",
     "TableFile",
+    "buy_and_prepare",
     "column_names",
     "current_version",
     "describe_table",
@@ -30,6 +36,8 @@ __all__ = [
     "is_ready",
     "listing_series",
     "preview_rows",
+    "publish_and_prepare",
+    "ready_pks",
     "record_read",
     "refresh_table",
     "request_refresh",
@@ -45,7 +53,14 @@ def is_ready(purchase: Purchase) -> bool:
 
     True also when that is nothing yet: the buyer of a coming period may set up his tools on the empty table.
     """
-    return DeliveryTable.objects.filter(listing=purchase.listing_id, refreshed_at__gte=purchase.purchased_at).exists()
+    return purchase.pk in ready_pks([purchase])
+
+
+def ready_pks(purchases: Iterable[Purchase]) -> set[int]:
+    """Return the pks of those that are ready, with one query for all."""
+    tables = DeliveryTable.objects.filter(listing__purchases__in=[purchase.pk for purchase in purchases])
+    is_refreshed = tables.filter(refreshed_at__gte=F("listing__purchases__purchased_at"))
+    return set(is_refreshed.values_list("listing__purchases", flat=True))
 
 
 def record_read(*, grant: Grant, door: Read.Door, files: Sequence[TableFile], at: datetime) -> Read:
@@ -58,6 +73,35 @@ def record_read(*, grant: Grant, door: Read.Door, files: Sequence[TableFile], at
         row_count=sum(file.row_count for file in files),
         byte_count=sum(file.size for file in files),
     )
+
+
+def publish_and_prepare(*, listing: Listing, at: datetime) -> Listing:
+    """Publish a listing and have its table made at once. Parameters and refusals as in publish_listing."""
+    published = publish_listing(listing=listing, at=at)
+    request_refresh(published)
+    return published
+
+
+def buy_and_prepare(
+    *,
+    listing: Listing,
+    plan: Plan,
+    buyer: User,
+    quoted_micros: int,
+    at: datetime,
+    idempotency_key: UUID | None = None,
+) -> Purchase:
+    """Buy a plan and have what was bought prepared at once. Parameters and refusals as in buy_listing."""
+    purchase = buy_listing(
+        listing=listing,
+        plan=plan,
+        buyer=buyer,
+        quoted_micros=quoted_micros,
+        at=at,
+        idempotency_key=idempotency_key,
+    )
+    request_refresh(listing)
+    return purchase
 
 
 def request_refresh(listing: Listing) -> None:

@@ -42,15 +42,9 @@ def tables_to_refresh(at: datetime) -> list[int]:
         | needs_quality(at)
         | Exists(new_purchases)
     )
-    published = Listing.objects.filter(
-        published_at__lte=at,
-        withdrawn_at=None,
-        consent__withdrawn_at=None,
-        consent__valid_from__lte=at,
-        consent__valid_until__gt=at,
-    )
     return list(
-        published.filter(is_behind)
+        Listing.objects.held_at(at)
+        .filter(is_behind)
         .order_by(F("delivery_table__refreshed_at").asc(nulls_first=True))
         .values_list("pk", flat=True)
     )

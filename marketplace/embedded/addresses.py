@@ -1,4 +1,4 @@
-"""Where the embedded run listens, and its services, as the supervisor wrote it down. Imports nothing but the standard library."""
+"""Where the embedded run and its services listen. Imports nothing but the standard library."""
 
 import json
 from dataclasses import dataclass

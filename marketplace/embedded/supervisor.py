@@ -96,7 +96,7 @@ class Supervisor:
     def start_services(self) -> None:
         """Start the servers that the environment does not name, and tell our children and manage.py where they are."""
         found = Services()
-        if not self.environment.get("DATABASE_URL"):
+        if not (self.environment.get("DATABASE_URL") or self.environment.get("DATABASE_HOST")):
             say("Starting PostgreSQL ...")
             self.environment["DATABASE_URL"] = self.services.start_postgres()
             found = Services(database_url=self.environment["DATABASE_URL"])

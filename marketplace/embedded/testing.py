@@ -51,7 +51,7 @@ def start_for_tests() -> None:
     os.environ["VAR_DIR"] = str(folder / "var")
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     try:
-        if not os.environ.get("DATABASE_URL"):
+        if not (os.environ.get("DATABASE_URL") or os.environ.get("DATABASE_HOST")):
             os.environ["DATABASE_URL"] = services.start_postgres()
         if not os.environ.get("REDIS_URL"):
             os.environ["REDIS_URL"], os.environ["CACHE_URL"] = services.start_valkey()

@@ -16,19 +16,16 @@ from functools import reduce
 from operator import or_
 from uuid import UUID
 
-from allauth.account.models import EmailAddress
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.postgres.search import SearchQuery, SearchRank, TrigramWordSimilarity
 from django.db import connection
 from django.db.models import (
     DateTimeField,
     DurationField,
-    Exists,
     ExpressionWrapper,
     F,
     FloatField,
     Func,
-    OuterRef,
     Q,
     QuerySet,
     Value,
@@ -36,7 +33,6 @@ from django.db.models import (
 from django.db.models.functions import Cast
 
 from marketplace.accounts.models import User
-from marketplace.consents.models import Audience, ConsentBuyer
 from marketplace.listings.facets import FACETS, Facet, FacetSelection, facet_sql
 from marketplace.listings.models import Listing
 
@@ -93,21 +89,11 @@ class CataloguePage:
     widenings: list[Widening]
 
 
-def open_to(listings: QuerySet[Listing], user: User | AnonymousUser) -> QuerySet[Listing]:
-    """Leave out what only other people may buy: a stranger does not even learn that it exists."""
-    is_open = Q(consent__audience=Audience.ANYONE)
-    if isinstance(user, User):
-        verified = EmailAddress.objects.filter(user=user, verified=True).values_list("email", flat=True)
-        named = ConsentBuyer.objects.filter(consent=OuterRef("consent"), email__in=[one.lower() for one in verified])
-        is_open = is_open | Q(seller=user) | Q(Exists(named))
-    return listings.filter(is_open)
-
-
 def find_listings(
     *, search: CatalogueSearch, user: User | AnonymousUser, at: datetime, after: UUID | None = None
 ) -> CataloguePage:
     """Return one page. after: the last listing of the page before; an unknown one starts from the beginning."""
-    everything = with_age(open_to(Listing.objects.live_at(at), user), at)
+    everything = with_age(Listing.objects.for_sale_to(user, at), at)
     matching, is_near = match_text(everything, search.text)
     counts = count_facets(matching, search.selection)
     total = counts.pop("total").get("", 0)

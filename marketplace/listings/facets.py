@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-EURO_MICROS = 1_000_000
+from marketplace.wallet.units import MICROS_PER_UNIT
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ FACETS = {
     "measure": Facet("measures", narrows=True),
     "price": Facet(
         "from_micros",
-        bands=(("free", 1), ("5", 5 * EURO_MICROS + 1), ("20", 20 * EURO_MICROS + 1), ("more", None)),
+        bands=(("free", 1), ("5", 5 * MICROS_PER_UNIT + 1), ("20", 20 * MICROS_PER_UNIT + 1), ("more", None)),
     ),
     "freshness": Facet(
         "age",
@@ -73,7 +73,7 @@ def facet_sql(rows_sql: str, selection: FacetSelection) -> tuple[str, list[Any]]
             others = [other for other in chosen if other != kind]
             counts.append(_count(f"'{kind}'", f"v_{kind}", others, f"GROUP BY v_{kind}"))
     sql = (
-        f"WITH found AS ({rows_sql}), valued AS (SELECT {values} FROM found), "  # noqa: S608
+        f"WITH found AS ({rows_sql}), valued AS (SELECT {values} FROM found), "
         f"tested AS MATERIALIZED (SELECT *{tests} FROM valued) {' UNION ALL '.join(counts)}"
     )
     return sql, [*params, *chosen.values()]
@@ -98,13 +98,13 @@ def _test(kind: str) -> str:
 
 
 def _count(kind: str, value: str, filters: Iterable[str], group_by: str = "") -> str:
-    return f"SELECT {kind}, {value}::text, count(*) FROM tested WHERE {_all_of(filters)} {group_by}"  # noqa: S608
+    return f"SELECT {kind}, {value}::text, count(*) FROM tested WHERE {_all_of(filters)} {group_by}"
 
 
 def _count_members(kind: str, filters: Iterable[str]) -> str:
     """Many listings have the same set of values: count the sets first, and take apart only what differs."""
-    sets = f"SELECT v_{kind}, count(*) AS times FROM tested WHERE {_all_of(filters)} GROUP BY v_{kind}"  # noqa: S608
-    return f"SELECT '{kind}', one::text, sum(times)::bigint FROM ({sets}) AS sets, unnest(v_{kind}) AS one GROUP BY one"  # noqa: S608
+    sets = f"SELECT v_{kind}, count(*) AS times FROM tested WHERE {_all_of(filters)} GROUP BY v_{kind}"
+    return f"SELECT '{kind}', one::text, sum(times)::bigint FROM ({sets}) AS sets, unnest(v_{kind}) AS one GROUP BY one"
 
 
 def _all_of(filters: Iterable[str]) -> str:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
@@ -12,7 +12,12 @@ from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
 
 from ledger.models import Entry
-from marketplace.consents.models import Consent
+from marketplace.consents.models import Audience, Consent, ConsentBuyer, consent_is_active
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AnonymousUser
+
+    from marketplace.accounts.models import User
 
 LONG_AGO = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
@@ -26,7 +31,7 @@ class Category(models.TextChoices):
 
 
 class ListingState(models.TextChoices):
-    """Derived, never stored: see ListingQuerySet.live_at and Listing.state."""
+    """Derived, never stored: see ListingQuerySet.live_at and Listing.state_at."""
 
     DRAFT = "draft", "Draft"
     WAITING = "waiting", "Waiting for the log"
@@ -40,18 +45,24 @@ def _in_log(column: str) -> Exists:
 
 
 class ListingQuerySet(models.QuerySet["Listing"]):
+    def held_at(self, at: datetime) -> Self:
+        """Published and not withdrawn, under an active consent, whether or not the log has it yet."""
+        return self.filter(consent_is_active(at, "consent__"), published_at__lte=at, withdrawn_at=None)
+
     def live_at(self, at: datetime) -> Self:
-        """Published, under an active consent, both recorded in a signed checkpoint."""
-        consent_holds = Q(consent__withdrawn_at=None) | Q(consent__withdrawn_at__gt=at)
-        return self.filter(
-            consent_holds,
-            _in_log("entry_id"),
-            _in_log("consent__entry_id"),
-            published_at__lte=at,
-            withdrawn_at=None,
-            consent__valid_from__lte=at,
-            consent__valid_until__gt=at,
-        )
+        """Those held whose consent and first publication are recorded in a signed checkpoint."""
+        return self.held_at(at).filter(_in_log("entry_id"), _in_log("consent__entry_id"))
+
+    def open_to(self, user: User | AnonymousUser) -> Self:
+        """Leave out what only other people may buy: a stranger does not even learn that it exists."""
+        is_open = Q(consent__audience=Audience.ANYONE)
+        if user.is_authenticated:
+            named = ConsentBuyer.objects.filter(consent=OuterRef("consent"), email__in=user.verified_addresses())
+            is_open = is_open | Q(seller=user) | Q(Exists(named))
+        return self.filter(is_open)
+
+    def for_sale_to(self, user: User | AnonymousUser, at: datetime) -> Self:
+        return self.live_at(at).open_to(user)
 
 
 class Listing(models.Model):
@@ -70,7 +81,7 @@ class Listing(models.Model):
     created_at = models.DateTimeField()
     published_at = models.DateTimeField(null=True)
     withdrawn_at = models.DateTimeField(null=True)
-    revision = models.PositiveIntegerField(default=0, help_text="Counts the publications: a new price is a new one.")
+    # Of the first publication. Later ones, with a new price, are in ListingRevision and leave the listing live.
     entry_id = models.UUIDField(null=True, unique=True)
     withdrawal_entry_id = models.UUIDField(null=True, unique=True)
     search_vector = SearchVectorField(null=True, editable=False)
@@ -103,6 +114,45 @@ class Listing(models.Model):
 
     def __str__(self) -> str:
         return self.title
+
+    def state_at(self, at: datetime, *, is_recorded: bool) -> ListingState:
+        """is_recorded: whether the log has its consent and its first publication; see is_recorded."""
+        if self.published_at is None:
+            return ListingState.DRAFT
+        if self.withdrawn_at is not None:
+            return ListingState.WITHDRAWN
+        if not self.consent.is_active(at):
+            return ListingState.ENDED
+        return ListingState.LIVE if is_recorded else ListingState.WAITING
+
+    def is_held(self, at: datetime) -> bool:
+        """For a row what held_at is for queries."""
+        return self.state_at(at, is_recorded=True) == ListingState.LIVE
+
+    def is_recorded(self) -> bool:
+        """Ask the log for what makes it live. Costs one query."""
+        if self.entry_id is None:
+            return False
+        return Entry.objects.filter(entry_id__in=[self.entry_id, self.consent.entry_id]).count() == 2
+
+
+class ListingRevision(models.Model):
+    """One publication of a listing's terms, the first or one with a new price. Each has its own entry in the log."""
+
+    listing = models.ForeignKey(Listing, models.PROTECT, related_name="revisions")
+    number = models.PositiveIntegerField()
+    entry_id = models.UUIDField(unique=True)
+    published_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["number"]
+        constraints = [
+            models.UniqueConstraint(fields=["listing", "number"], name="listing_revision_once"),
+            models.CheckConstraint(condition=Q(number__gt=0), name="listing_revision_counts_from_one"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Revision {self.number}"
 
 
 class Plan(models.Model):

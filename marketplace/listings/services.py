@@ -16,16 +16,17 @@ from ledger.services import commit_subject, submit_entry
 from marketplace.accounts.models import User
 from marketplace.consents.errors import ConsentNotActive
 from marketplace.consents.models import Consent
+from marketplace.consents.standing import change_standing, rely_on_standing
 from marketplace.listings import entries, errors
 from marketplace.listings.entries import PlanTerms
-from marketplace.listings.models import LONG_AGO, Category, Listing, ListingQuality, Plan
+from marketplace.listings.models import LONG_AGO, Category, Listing, ListingQuality, ListingRevision, Plan
+from marketplace.wallet.units import MICROS_PER_CENT, MICROS_PER_UNIT
 
 logger = logging.getLogger(__name__)
 
 MOST_PLANS = 6
 LONGEST_PERIOD_DAYS = 366
-CENT_MICROS = 10_000
-HIGHEST_PRICE_MICROS = 1_000_000 * 1_000_000
+HIGHEST_PRICE_MICROS = 1_000_000 * MICROS_PER_UNIT
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,9 @@ def publish_listing(*, listing: Listing, at: datetime) -> Listing:
     _check_consent(locked.seller, locked.consent, at)
     _check_texts(locked.title, locked.summary, locked.licence_text, locked.category)
     locked.published_at = at
-    _record_publication(locked, at)
+    locked.entry_id = _submit_terms(locked, number=1, at=at)
+    locked.save(update_fields=["published_at", "entry_id"])
+    ListingRevision.objects.create(listing=locked, number=1, entry_id=locked.entry_id, published_at=at)
     logger.info("listing.published", extra={"listing_id": locked.public_id})
     return locked
 
@@ -146,21 +149,28 @@ def publish_listing(*, listing: Listing, at: datetime) -> Listing:
 def change_price(*, plan: Plan, price_micros: int, at: datetime) -> Plan:
     """Ask another price from now on. Purchases made before keep theirs; a buyer who was shown the old one is told.
 
-    The new terms are a new publication in the log. Raises: PlanInvalid, ListingAlreadyWithdrawn, ListingNotPublished.
+    The new terms are a new publication in the log; the listing stays live meanwhile, on its first one.
+    Raises: PlanInvalid, ListingAlreadyWithdrawn, ListingNotPublished, ConsentNotActive.
     """
-    listing = Listing.objects.select_for_update().get(pk=plan.listing_id)
+    change_standing(plan.listing.consent_id)
+    listing = Listing.objects.select_for_update(no_key=True).get(pk=plan.listing_id)
     locked = Plan.objects.select_for_update().get(pk=plan.pk)
     if listing.published_at is None:
         raise errors.ListingNotPublished
     if listing.withdrawn_at is not None:
         raise errors.ListingAlreadyWithdrawn
+    _check_consent(listing.seller, listing.consent, at)
     if locked.price_micros == price_micros:
         return locked
     _check_plan(PlanTerms(locked.kind, price_micros, locked.period_days))
     locked.price_micros = price_micros
     locked.save(update_fields=["price_micros"])
     _note_lowest_price(listing)
-    _record_publication(listing, at)
+    # Nobody else can take the number: whoever publishes a listing holds its lock.
+    number = listing.revisions.count() + 1
+    entry_id = _submit_terms(listing, number=number, at=at)
+    ListingRevision.objects.create(listing=listing, number=number, entry_id=entry_id, published_at=at)
+    logger.info("listing.repriced", extra={"listing_id": listing.public_id})
     return locked
 
 
@@ -170,7 +180,8 @@ def withdraw_listing(*, listing: Listing, at: datetime) -> Listing:
 
     Raises: ListingNotPublished.
     """
-    locked = Listing.objects.select_for_update().get(pk=listing.pk)
+    change_standing(listing.consent_id)
+    locked = Listing.objects.select_for_update(no_key=True).get(pk=listing.pk)
     if locked.published_at is None:
         raise errors.ListingNotPublished
     if locked.withdrawn_at is not None:
@@ -197,17 +208,21 @@ def record_quality(*, listing: Listing, quality: QualityFigures, at: datetime) -
     return measured
 
 
-def _record_publication(listing: Listing, at: datetime) -> None:
+def share_terms(listing: Listing) -> None:
+    """Hold off withdrawals and new prices of a listing, and of its consent, until the running transaction ends."""
+    rely_on_standing(listing.consent_id)
+
+
+def _submit_terms(listing: Listing, *, number: int, at: datetime) -> uuid.UUID:
     """Submit the terms as they stand now; each revision has an entry of its own."""
     plans = list(listing.plans.all())
     if not plans:
         raise errors.ListingIncomplete
-    listing.revision += 1
-    listing.entry_id = submit_entry(
+    return submit_entry(
         kind="listing.published",
         body=entries.listing_published(
             seller=commit_subject(kind="person", subject_id=listing.seller.public_id),
-            revision=listing.revision,
+            revision=number,
             category=listing.category,
             title=listing.title,
             summary=listing.summary,
@@ -215,11 +230,10 @@ def _record_publication(listing: Listing, at: datetime) -> None:
             currency=settings.MARKET_CURRENCY,
             plans=[PlanTerms(plan.kind, plan.price_micros, plan.period_days) for plan in plans],
         ),
-        key=uuid.uuid5(listing.public_id, str(listing.revision)),
+        key=uuid.uuid5(listing.public_id, str(number)),
         at=at,
         refs=[str(listing.public_id), str(listing.consent.public_id)],
     )
-    listing.save(update_fields=["published_at", "revision", "entry_id"])
 
 
 def _note_lowest_price(listing: Listing) -> None:
@@ -250,7 +264,7 @@ def _check_texts(title: str, summary: str, licence_text: str, category: str) -> 
 
 def _check_plan(plan: PlanTerms) -> None:
     is_free = plan.kind == Plan.Kind.FREE
-    price_fits = plan.price_micros == 0 if is_free else CENT_MICROS <= plan.price_micros <= HIGHEST_PRICE_MICROS
+    price_fits = plan.price_micros == 0 if is_free else MICROS_PER_CENT <= plan.price_micros <= HIGHEST_PRICE_MICROS
     if plan.kind == Plan.Kind.PERIOD:
         period_fits = plan.period_days is not None and 1 <= plan.period_days <= LONGEST_PERIOD_DAYS
     else:

@@ -1,9 +1,10 @@
 """What the log says about a purchase. Pure: names no person, carries amounts as strings."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from ledger.entries import at_text
 from marketplace.purchases.pricing import Quote
 
 
@@ -24,7 +25,7 @@ def purchase_recorded(
 ) -> dict[str, Any]:
     """Return the body of a purchase.recorded entry. buyer and seller: handles from ledger.services.commit_subject."""
     return {
-        "access_until": instant(access_until),
+        "access_until": at_text(access_until),
         "buyer": buyer,
         "consent": str(consent),
         "currency": currency,
@@ -37,11 +38,6 @@ def purchase_recorded(
         "rounding_micros": str(price.rounding_micros),
         "seller": seller,
         "seller_micros": str(price.seller_micros),
-        "window_from": None if window_from is None else instant(window_from),
-        "window_until": instant(window_until),
+        "window_from": None if window_from is None else at_text(window_from),
+        "window_until": at_text(window_until),
     }
-
-
-def instant(at: datetime) -> str:
-    """Return RFC 3339 in UTC to the microsecond, always of the same length."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

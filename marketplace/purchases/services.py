@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
-from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.db import connection, transaction
 
 from ledger.services import commit_subject, submit_entry
 from marketplace.accounts.models import User
-from marketplace.consents.models import Audience
 from marketplace.listings.models import Listing, Plan
+from marketplace.listings.services import share_terms
 from marketplace.purchases import entries
 from marketplace.purchases.errors import (
     BuyerNotAllowed,
@@ -83,12 +82,8 @@ def _find_earlier(buyer: User, key: UUID) -> Purchase | None:
 
 
 def _lock_for_sale(listing: Listing, at: datetime) -> Listing:
-    """Hold off withdrawals, then read the listing anew. Django knows no FOR SHARE."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT 1 FROM listings_listing l JOIN consents_consent c ON c.id = l.consent_id WHERE l.id = %s FOR SHARE",
-            [listing.pk],
-        )
+    """Hold off withdrawals, then read the listing anew."""
+    share_terms(listing)
     fresh = Listing.objects.live_at(at).select_related("consent", "seller").filter(pk=listing.pk).first()
     # A withdrawal that was committed first wins, even when it was asked for after this click.
     if fresh is None or fresh.consent.withdrawn_at is not None:
@@ -99,7 +94,7 @@ def _lock_for_sale(listing: Listing, at: datetime) -> Listing:
 def _check_offer(listing: Listing, plan: Plan, buyer: User, quoted_micros: int) -> Plan:
     if listing.seller_id == buyer.pk:
         raise OwnListing
-    if listing.consent.audience == Audience.NAMED and not is_named_buyer(listing, buyer):
+    if not Listing.objects.open_to(buyer).filter(pk=listing.pk).exists():
         raise BuyerNotAllowed
     offered = Plan.objects.filter(listing=listing, pk=plan.pk).first()
     if offered is None:
@@ -107,12 +102,6 @@ def _check_offer(listing: Listing, plan: Plan, buyer: User, quoted_micros: int) 
     if offered.price_micros != quoted_micros:
         raise PriceChanged(quoted_micros=quoted_micros, price_micros=offered.price_micros, currency=offered.currency)
     return offered
-
-
-def is_named_buyer(listing: Listing, buyer: User) -> bool:
-    """Say whether the consent names one of the buyer's addresses, counting only those that were verified."""
-    verified = EmailAddress.objects.filter(user=buyer, verified=True).values_list("email", flat=True)
-    return listing.consent.named_buyers.filter(email__in=[email.lower() for email in verified]).exists()
 
 
 def window_of(plan: Plan, at: datetime) -> Window:

@@ -9,13 +9,12 @@ from django.conf import settings
 
 from marketplace.wallet.errors import AmountNotWholeCents, AmountOutOfRange, ProviderUnknown
 from marketplace.wallet.models import TopUp
+from marketplace.wallet.units import MICROS_PER_CENT, MICROS_PER_UNIT
 
 Outcome = Literal["pay", "decline"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 TEST = "test"
-MICROS_PER_CENT = 10_000
-MICROS_PER_UNIT = 100 * MICROS_PER_CENT
 SMALLEST_TOP_UP_MICROS = 1 * MICROS_PER_UNIT
 LARGEST_TOP_UP_MICROS = 5_000 * MICROS_PER_UNIT
 

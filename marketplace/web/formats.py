@@ -3,8 +3,9 @@
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 
+from marketplace.wallet.units import MICROS_PER_UNIT
+
 MINUS = "\N{MINUS SIGN}"
-MICROS = 1_000_000
 DURATION_STEPS = (
     ("year", 365 * 86_400),
     ("month", 30 * 86_400),
@@ -17,7 +18,7 @@ DURATION_STEPS = (
 
 def money_text(micros: int, currency: str) -> str:
     """EUR 1,234.50; at least two decimals, and up to six when they matter."""
-    whole, rest = divmod(abs(micros), MICROS)
+    whole, rest = divmod(abs(micros), MICROS_PER_UNIT)
     decimals = f"{rest:06d}".rstrip("0").ljust(2, "0")
     sign = MINUS if micros < 0 else ""
     return f"{sign}{currency}\N{NO-BREAK SPACE}{whole:,}.{decimals}"

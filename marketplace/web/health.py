@@ -1,4 +1,4 @@
-"""GET /health for load balancers and people on call: which part is down, and since when."""
+"""GET /health for people on call: which part is down, and since when. GET /health/live for whoever restarts the web."""
 
 import logging
 import time
@@ -10,12 +10,13 @@ import redis
 from django.core.cache import cache
 from django.db import DatabaseError, connection
 from django.db.models import Min
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from kombu.exceptions import OperationalError as BrokerError
 
+from ledger.inspection import find_blocking_row
 from ledger.models import Checkpoint, OutboxRow
 from marketplace.web.tasks import HEARTBEAT_KEY
 
@@ -40,6 +41,13 @@ def health(request: HttpRequest) -> JsonResponse:
     parts["log"] = look_at("log", look_at_log) if parts["database"]["up"] else {"up": False}
     is_up = all(part["up"] for part in parts.values())
     return JsonResponse({"up": is_up, **parts}, status=200 if is_up else 503)
+
+
+@require_safe
+@never_cache
+def health_live(request: HttpRequest) -> HttpResponse:
+    """Answer 200 whenever this web process answers at all: another part that is down is no reason to restart this one."""
+    return HttpResponse("live\n", content_type="text/plain")
 
 
 def look_at(name: str, look: Callable[[], Part]) -> Part:
@@ -80,9 +88,12 @@ def look_at_log() -> Part:
     now = timezone.now()
     head = Checkpoint.objects.order_by("-size").first()
     oldest = OutboxRow.objects.aggregate(oldest=Min("submitted_at"))["oldest"]
+    is_up = oldest is None or now - oldest <= OUTBOX_LATE
+    blocking = None if is_up else find_blocking_row()
     return {
-        "up": oldest is None or now - oldest <= OUTBOX_LATE,
+        "up": is_up,
         "size": head.size if head else 0,
         "head_age_seconds": round((now - head.signed_at).total_seconds(), 1) if head else None,
         "oldest_waiting_seconds": round((now - oldest).total_seconds(), 1) if oldest else None,
+        "blocked_by": blocking.pk if blocking else None,
     }

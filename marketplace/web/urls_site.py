@@ -1,6 +1,6 @@
 from django.urls import path
 
-from marketplace.web.health import health
+from marketplace.web.health import health, health_live
 from marketplace.web.views.entries import log_entry
 from marketplace.web.views.landing import landing
 from marketplace.web.views.mail import mail_list, mail_page
@@ -8,6 +8,7 @@ from marketplace.web.views.mail import mail_list, mail_page
 urlpatterns = [
     path("", landing, name="landing"),
     path("health", health, name="health"),
+    path("health/live", health_live, name="health_live"),
     path("log/entries/<int:index>/", log_entry, name="log_entry"),
     path("mail/", mail_list, name="mail_list"),
     path("mail/<str:name>/", mail_page, name="mail_page"),

@@ -1,12 +1,13 @@
-"""Terms of consents and names of measures in plain words. Pure, except that choices come from
-the models."""
+"""Terms of consents and names of measures in plain words."""
 
 import re
 from collections.abc import Iterable, Sequence
 
 from marketplace.consents.models import Audience, Consent, Resolution
 from marketplace.consents.purposes import PURPOSE_BY_CODE
-from marketplace.web.formats import duration_text
+from marketplace.listings.entries import PlanTerms
+from marketplace.listings.models import Plan
+from marketplace.web.formats import duration_text, plural
 
 RESOLUTION_NOTES = {
     Resolution.RAW: "The most detail, and the most that can be learned about you.",
@@ -52,6 +53,13 @@ def join_words(words: Sequence[str]) -> str:
 
 def fields_text(fields: Iterable[str]) -> str:
     return ", ".join(measure_label(name) for name in fields)
+
+
+def plan_name(plan: Plan | PlanTerms) -> str:
+    """What a plan is called on the pages of both sides."""
+    if plan.kind == Plan.Kind.PERIOD:
+        return f"The next {plural(plan.period_days or 0, 'day')}"
+    return "The history up to now"
 
 
 def purpose_labels(codes: Iterable[str]) -> list[str]:

@@ -7,10 +7,11 @@ from django.test.utils import CaptureQueriesContext
 
 from marketplace.access import errors
 from marketplace.access.models import AccessToken
-from marketplace.access.services import authorise, authorise_token_id, issue_token
+from marketplace.access.services import authorise, authorise_token_id, issue_token, obstacle_to
 from marketplace.accounts.models import User
 from marketplace.consents.services import withdraw_consent
 from marketplace.listings.services import withdraw_listing
+from marketplace.purchases.models import Purchase
 from tests.builders import make_consent, make_listing
 from tests.builders_delivery import FREE, buy
 
@@ -28,7 +29,6 @@ def test_names_what_the_token_opens(issued: tuple[AccessToken, str], now: dateti
     purchase = issued[0].purchase
     assert (grant.token, grant.purchase, grant.listing) == (issued[0], purchase, purchase.listing)
     assert grant.consent == purchase.listing.consent
-    assert grant.fields == ("humidity", "air_temperature")
     assert (grant.window_from, grant.window_until) == (None, now)
 
 
@@ -84,6 +84,26 @@ def test_refuses_at_once_after_the_listing_was_withdrawn(issued: tuple[AccessTok
 def test_refuses_when_the_consent_has_ended(issued: tuple[AccessToken, str], now: datetime) -> None:
     with pytest.raises(errors.ConsentEnded):
         authorise(token=issued[1], at=now + timedelta(days=100))
+
+
+def test_refuses_once_the_buyer_s_account_is_closed(issued: tuple[AccessToken, str], ben: User, now: datetime) -> None:
+    User.objects.filter(pk=ben.pk).update(is_active=False)
+    for ask in (
+        lambda: authorise(token=issued[1], at=now),
+        lambda: authorise_token_id(issued[0].public_id, now),
+        lambda: issue_token(purchase=Purchase.objects.get(), at=now),
+    ):
+        with pytest.raises(errors.AccountClosed) as refused:
+            ask()
+        assert (refused.value.http_status, refused.value.code) == (403, "account_closed")
+    assert AccessToken.objects.get().last_used_at is None
+
+
+def test_names_what_is_in_the_way(issued: tuple[AccessToken, str], now: datetime) -> None:
+    purchase = issued[0].purchase
+    assert obstacle_to(purchase, now) is None
+    assert isinstance(obstacle_to(purchase, now + timedelta(days=100)), errors.ConsentEnded)
+    assert isinstance(obstacle_to(purchase, purchase.access_until), errors.PurchaseEnded)
 
 
 def test_a_file_link_asks_by_the_public_id(issued: tuple[AccessToken, str], now: datetime) -> None:

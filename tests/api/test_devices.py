@@ -10,7 +10,8 @@ import pytest
 from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from nacl.signing import SigningKey
 
@@ -123,6 +124,20 @@ def test_guessing_codes_is_stopped(visitor: Client, device: Device) -> None:
     assert not DeviceKey.objects.exists()
 
 
+def test_one_that_guesses_codes_behind_the_proxy_stops_nobody_else(
+    visitor: Client, device: Device, settings: Any
+) -> None:
+    settings.TRUSTED_PROXIES = 1
+    code = issue_claim(device=device, at=timezone.now())
+    visitor.defaults["HTTP_X_FORWARDED_FOR"] = "203.0.113.66"
+    for _ in range(10):
+        enrolment(visitor, "0000-0000", SigningKey.generate())
+    assert_problem(enrolment(visitor, code, SigningKey.generate()), 429, "too_many_guesses")
+
+    visitor.defaults["HTTP_X_FORWARDED_FOR"] = "203.0.113.66, 198.51.100.7"
+    assert enrolment(visitor, code, SigningKey.generate()).status_code == 201
+
+
 def test_takes_a_batch_and_its_repeat(visitor: Client, station: SigningDevice) -> None:
     now = timezone.now()
     envelope = station.sign(one_reading(now), at=now)
@@ -187,6 +202,17 @@ def test_a_replay_with_other_content_is_a_conflict(visitor: Client, station: Sig
     assert Batch.objects.count() == 1
 
 
+def test_more_batches_than_a_device_may_send_are_put_off(
+    visitor: Client, station: SigningDevice, settings: Any
+) -> None:
+    settings.DEVICE_BATCHES_A_MINUTE = 0
+    now = timezone.now()
+    response = upload(visitor, station.sign(one_reading(now), at=now))
+    assert_problem(response, 429, "too_many_batches")
+    assert 1 <= int(response["Retry-After"]) <= 60
+    assert not Batch.objects.exists()
+
+
 @pytest.mark.parametrize("path", [NONCE, ENROL, BATCHES])
 def test_only_post_is_taken(visitor: Client, path: str) -> None:
     for method in (visitor.get, visitor.put, visitor.delete, visitor.patch, visitor.options):
@@ -225,7 +251,7 @@ def test_refuses_json_that_is_not_asked_for(visitor: Client, body: bytes) -> Non
         assert_problem(visitor.post(path, body, content_type="application/json"), 400, "request_malformed")
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
 @given(noise=st.binary(max_size=200), is_cbor=st.booleans(), is_signed=st.booleans())
 def test_no_bytes_cause_a_server_error(
     visitor: Client, station: SigningDevice, noise: bytes, is_cbor: bool, is_signed: bool

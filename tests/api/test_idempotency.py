@@ -1,12 +1,17 @@
 import threading
 import uuid
+from datetime import timedelta
 
 import pytest
+from django.conf import settings
 from django.db import connection
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from devices.models import Device
+from marketplace.api.idempotency import ANSWERS_KEPT, forget_answers
 from marketplace.api.models import IdempotentRequest
+from marketplace.celery import app
 
 DEVICE = {"name": "Roof", "kind": "weather_station", "country": "DE"}
 
@@ -82,3 +87,28 @@ def test_eight_at_once_make_one_device(sara, api_as):
     assert {answer.status_code for answer in answers} == {201}
     assert len({answer.json()["id"] for answer in answers}) == 1
     assert Device.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_old_answers_are_forgotten_and_their_keys_are_free_again(sara, api_as):
+    client = api_as(sara)
+    for key in ("old", "young"):
+        client.post("/api/devices", DEVICE, format="json", HTTP_IDEMPOTENCY_KEY=key)
+    now = IdempotentRequest.objects.get(key="old").created_at + ANSWERS_KEPT
+    IdempotentRequest.objects.filter(key="young").update(created_at=now - ANSWERS_KEPT)
+    IdempotentRequest.objects.filter(key="old").update(created_at=now - ANSWERS_KEPT - timedelta(microseconds=1))
+
+    assert forget_answers(at=now) == 1
+    assert forget_answers(at=now) == 0
+    assert IdempotentRequest.objects.get().key == "young"
+    assert client.post("/api/devices", DEVICE, format="json", HTTP_IDEMPOTENCY_KEY="old").status_code == 201
+    assert Device.objects.count() == 3
+
+
+@pytest.mark.django_db
+def test_the_schedule_forgets_old_answers(sara):
+    at = timezone.now() - ANSWERS_KEPT - timedelta(seconds=1)
+    IdempotentRequest.objects.create(user=sara, key="old", request_hash=b"", created_at=at)
+    app.loader.import_default_modules()
+    assert app.tasks[settings.CELERY_BEAT_SCHEDULE["api-forget-answers"]["task"]]() == 1
+    assert not IdempotentRequest.objects.exists()

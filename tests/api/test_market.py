@@ -14,6 +14,7 @@ from marketplace.consents.models import Consent
 from marketplace.delivery.services import refresh_table
 from marketplace.listings.models import Listing
 from marketplace.purchases.models import Purchase
+from marketplace.wallet.models import Transfer
 from tests.builders import EURO, make_consent, make_device, make_listing
 
 pytestmark = pytest.mark.django_db
@@ -103,6 +104,30 @@ def test_refuses_one_s_own_listing(sara, api_as, now):
     listing = make_listing(sara, now)
     response = api_as(sara).post("/api/purchases", order(listing), format="json")
     assert (response.status_code, response.json()["code"]) == (403, "own_listing")
+    assert not Purchase.objects.exists()
+    assert not Transfer.objects.exists()
+    assert not OutboxRow.objects.exists()
+
+
+def test_a_stranger_does_not_learn_of_a_listing_for_named_people(sara, ben, mallory, api_as, now):
+    consent = make_consent(sara, now, audience="named", buyer_emails=[ben.email])
+    listing = make_listing(sara, now, consent=consent)
+    unknown = api_as(mallory).post("/api/purchases", order(listing, {"listing": str(uuid4())}), format="json")
+    response = api_as(mallory).post("/api/purchases", order(listing), format="json")
+    assert (response.status_code, response.content) == (404, unknown.content)
+    assert api_as(mallory).get(f"/api/catalogue/{listing.public_id}").status_code == 404
+    assert api_as(ben).post("/api/purchases", order(listing), format="json").json()["code"] == "insufficient_funds"
+    assert not Purchase.objects.exists()
+
+
+def test_a_new_price_is_told_while_the_log_stands_still(sara, ben, api_as, now):
+    listing = make_listing(sara, now)
+    shown = order(listing)
+    address = f"/api/listings/{listing.public_id}/plans/{shown['plan']}/price"
+    assert api_as(sara).put(address, {"price_micros": 7 * EURO}, format="json").json()["price_micros"] == 7 * EURO
+    response = api_as(ben).post("/api/purchases", shown, format="json")
+    assert (response.status_code, response.json()["code"]) == (409, "price_changed")
+    assert not Purchase.objects.exists()
 
 
 def test_refuses_terms_that_no_consent_can_have(sara, api_as, now):

@@ -140,6 +140,19 @@ def test_guessing_is_braked_and_good_tokens_are_not(client: Client, bought: Boug
     assert client.get("/delta-sharing/shares", headers=bought.headers).status_code == 200
 
 
+def test_one_that_guesses_behind_the_proxy_brakes_nobody_else(client: Client, bought: Bought, settings: Any) -> None:
+    settings.TRUSTED_PROXIES = 1
+
+    def guess(address: str) -> int:
+        return client.get("/delta-sharing/shares", headers=bearer("osm_x") | {"X-Forwarded-For": address}).status_code
+
+    for _ in range(FAILURES_A_MINUTE):
+        guess("203.0.113.66")
+    assert guess("203.0.113.66") == 429
+    assert guess("198.51.100.7, 203.0.113.66") == 429
+    assert guess("203.0.113.66, 198.51.100.7") == 401
+
+
 def file_url(client: Client, bought: Bought) -> str:
     answer = client.post(f"{bought.table}/query", b"{}", content_type=QUERY_KIND, headers=bought.headers)
     parts = urlsplit(json.loads(answer.content.splitlines()[2])["file"]["url"])

@@ -75,6 +75,9 @@ def test_what_is_remembered_of_a_sender_refuses_like_the_database(station: Signi
     remember()
     assert_refused(errors.SequenceConflict, station.sign(one_reading(now, 2.0), at=now, sequence=1), now)
     remember()
+    new_measure = records_of([(now, "humidity", 50.0, "%RH")])
+    assert_refused(errors.SequenceConflict, station.sign(new_measure, at=now, sequence=1), now)
+    remember()
     other_unit = records_of([(now, "air_temperature", 280.0, "K")])
     assert_refused(errors.UnitChanged, station.sign(other_unit, at=now), now)
     remember()
@@ -83,6 +86,16 @@ def test_what_is_remembered_of_a_sender_refuses_like_the_database(station: Signi
     retire_device(device=station.device, at=now)
     assert_refused(errors.DeviceRetired, station.sign(one_reading(now), at=now), now)
     assert_refused(errors.DeviceRetired, station.sign(one_reading(now), at=now), late)
+
+
+def test_a_new_measure_from_a_remembered_sender_that_was_retired_is_not_kept(
+    station: SigningDevice, now: datetime
+) -> None:
+    for _ in range(2):
+        station.send([(now, "air_temperature", 1.0, "Cel")], at=now)
+    retire_device(device=station.device, at=now)
+    new_measure = records_of([(now, "humidity", 50.0, "%RH")])
+    assert_refused(errors.DeviceRetired, station.sign(new_measure, at=now), now)
 
 
 def test_brings_the_device_up_to_date(station: SigningDevice, now: datetime) -> None:

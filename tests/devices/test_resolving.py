@@ -10,9 +10,8 @@ from django.core.files.storage import default_storage
 from devices import readings, resolving
 from devices.frames import SCHEMA
 from devices.models import Batch, Measure, ReadingFile
-from devices.readings import batch_of_reading, measure_coverage, missing_sequences, read_readings, read_series
+from devices.readings import read_readings, read_series
 from devices.services import resolve_batches
-from devices.tasks import resolve_device_task, resolve_waiting_task
 from tests.builders_devices import Reading, SigningDevice
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -169,41 +168,3 @@ def test_a_series_has_at_most_so_many_points(station: SigningDevice, now: dateti
     assert series["time"].to_list() == [start + timedelta(minutes=10 * place) for place in range(6)]
     assert series.row(0)[1:] == (pytest.approx(4.5 / 7), 0.0, 9 / 7)
     assert read_series(station.device, "air_temperature", start, start + timedelta(minutes=59), 7).height <= 7
-
-
-def test_coverage_sees_a_gap(station: SigningDevice, now: datetime) -> None:
-    station.send([*minutes(30), *minutes(20, first=40)], at=now)
-    start = MIDNIGHT - timedelta(minutes=30)
-    row = measure_coverage(station.device, start, start + timedelta(hours=1)).row(0, named=True)
-    assert (row["name"], row["reading_count"], row["gap_count"]) == ("air_temperature", 50, 1)
-    assert row["step_seconds"] == 60.0
-    assert row["coverage"] == pytest.approx(50 / 60)
-
-
-def test_finds_the_signed_batch_of_a_reading(station: SigningDevice, now: datetime) -> None:
-    station.send(minutes(10), at=now)
-    station.send(minutes(10, first=10), at=now)
-    time = MIDNIGHT - timedelta(minutes=15)
-    for _ in range(2):
-        batch = batch_of_reading(station.device, "air_temperature", time)
-        assert batch is not None
-        assert batch.sequence == 2
-        resolve_batches(device=station.device, at=now)
-    assert batch_of_reading(station.device, "air_temperature", time + timedelta(seconds=1)) is None
-
-
-def test_gaps_of_sequences_are_visible(station: SigningDevice, now: datetime) -> None:
-    for sequence in (2, 3, 7):
-        station.send(minutes(1, first=sequence), at=now, sequence=sequence)
-    assert missing_sequences(station.device) == [range(1, 2), range(4, 7)]
-
-
-def test_the_tasks_resolve_what_waits(station: SigningDevice, now: datetime) -> None:
-    station.send(minutes(10), at=now)
-    resolve_waiting_task()
-    assert not Batch.objects.waiting().exists()
-    station.send(minutes(10, first=10), at=now)
-    resolve_device_task(station.device.pk)
-    resolve_device_task(station.device.pk)
-    resolve_device_task(-1)
-    assert not Batch.objects.waiting().exists()

@@ -4,6 +4,7 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.urls import reverse
 
+from ledger.inspection import find_blocking_row
 from ledger.models import Checkpoint, Entry, OutboxRow
 from ledger.services import sequence_batch
 from tests.builders_ledger import submit, tamper
@@ -203,3 +204,15 @@ def test_the_list_never_counts_further_than_its_cap(auditor, monkeypatch):
     monkeypatch.setattr("ledger.admin_filters.MOST_COUNTED", 3)
     response = auditor.get(reverse("admin:ledger_entry_changelist"))
     assert response.context["cl"].paginator.count == 3
+
+
+def test_what_waits_says_when_it_blocks_the_log(auditor, now):
+    good, changed = submit(now), submit(now)
+    OutboxRow.objects.filter(entry_id=changed).update(kind="device.retired")
+    text = auditor.get(reverse("admin:ledger_outboxrow_changelist")).content.decode()
+    assert text.count("Blocks the log: The record is not what its columns say.") == 1
+    assert find_blocking_row().entry_id == changed
+    OutboxRow.objects.filter(entry_id=changed).delete()
+    assert find_blocking_row() is None
+    page = reverse("admin:ledger_outboxrow_change", args=[OutboxRow.objects.get(entry_id=good).pk])
+    assert "Waits" in auditor.get(page).content.decode()

@@ -5,11 +5,11 @@ import pytest
 from django.db import connection
 
 from ledger.entries import entry_bytes
-from ledger.errors import LogDamaged, TileMissing
+from ledger.errors import EntryNotCanonical, LogDamaged, TileMissing
 from ledger.merkle import EMPTY_ROOT, consistency_proof, inclusion_proof, leaf_hash, root_hash
 from ledger.models import Checkpoint, Entry, LogHead, OutboxRow, Tile
 from ledger.notes import TreeHead, parse_note, verify_note
-from ledger.services import ensure_signed_head, find_entry, prove_consistency, prove_inclusion, sequence_batch
+from ledger.services import find_entry, prove_consistency, prove_inclusion, sequence_batch
 from ledger.signing import log_verifier_key
 from tests.builders_ledger import leaves, submit, submit_many, tamper
 
@@ -48,7 +48,7 @@ def test_an_empty_outbox_signs_the_empty_log_once_and_then_nothing(now):
     assert sequence_batch(at=now) == 0
     checkpoint = Checkpoint.objects.get()
     assert (checkpoint.size, bytes(checkpoint.root_hash)) == (0, EMPTY_ROOT)
-    assert ensure_signed_head(at=now).note == checkpoint.note
+    assert LogHead.objects.get().note == checkpoint.note
 
 
 def test_takes_no_more_than_the_limit(now):
@@ -146,6 +146,19 @@ def test_stops_when_the_edge_is_missing(now):
         sequence_batch(at=now)
     assert Entry.objects.count() == 3
     assert not Tile.objects.exists()
+
+
+def test_a_record_that_was_changed_is_named_and_nothing_is_signed(now, caplog):
+    good, changed = submit_many(2, now)
+    OutboxRow.objects.filter(entry_id=changed).update(kind="device.retired")
+    with pytest.raises(EntryNotCanonical):
+        sequence_batch(at=now)
+    (refused,) = [record for record in caplog.records if record.message == "ledger.record_refused"]
+    assert refused.entry_id == changed
+    assert (Entry.objects.count(), OutboxRow.objects.count(), LogHead.objects.get().size) == (0, 2, 0)
+    OutboxRow.objects.filter(entry_id=changed).update(kind="device.enrolled")
+    assert sequence_batch(at=now) == 2
+    assert [find_entry(one).index for one in (good, changed)] == [0, 1]
 
 
 def test_gives_the_election_back(now):

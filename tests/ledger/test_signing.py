@@ -4,13 +4,17 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
+from types import SimpleNamespace
 
 import pytest
 from django.core.checks import Tags, run_checks
+from django.core.management import call_command
 
-from ledger.errors import SeedUnusable
+from ledger.errors import KeyMalformed, SeedUnusable
 from ledger.notes import NoteSigner
-from ledger.signing import load_seed, log_signer
+from ledger.signing import load_seed, log_signer, log_verifier_key
+from ledger.tasks import QUEUE, require_key
+from marketplace.celery import app
 
 SEED = bytes(range(32))
 
@@ -20,6 +24,7 @@ def production(settings):
     settings.IS_PRODUCTION = True
     settings.IS_EMBEDDED = False
     settings.LEDGER_SEED_HEX = ""
+    settings.LEDGER_VKEY = ""
     settings.LEDGER_ORIGIN = "market.example/log"
     return settings
 
@@ -89,11 +94,56 @@ def test_an_origin_that_cannot_name_a_key_is_found(production):
     assert errors() == ["ledger.E002"]
 
 
-def test_a_worker_without_a_key_does_not_start(tmp_path):
+def test_who_never_signs_needs_the_verifier_key_alone(production, tmp_path):
+    production.LEDGER_SEED_FILE = tmp_path / "none"
+    key = NoteSigner("market.example/log", SEED).verifier_key
+    production.LEDGER_VKEY = str(key)
+    assert errors() == []
+    assert log_verifier_key() == key
+    with pytest.raises(SeedUnusable):
+        log_signer()
+
+
+@pytest.mark.parametrize("vkey", ["nonsense", str(NoteSigner("other.example/log", SEED).verifier_key)])
+def test_refuses_a_verifier_key_of_another_log(production, tmp_path, vkey):
+    production.LEDGER_SEED_FILE = tmp_path / "none"
+    production.LEDGER_VKEY = vkey
+    assert errors() == ["ledger.E003"]
+    with pytest.raises(KeyMalformed):
+        log_verifier_key()
+
+
+def test_never_signs_with_a_seed_that_is_not_of_the_published_key(production):
+    production.LEDGER_VKEY = str(NoteSigner("market.example/log", bytes(32)).verifier_key)
+    production.LEDGER_SEED_HEX = SEED.hex()
+    assert errors() == ["ledger.E001"]
+    with pytest.raises(SeedUnusable, match="LEDGER_VKEY"):
+        log_signer()
+
+
+def test_the_command_tells_the_verifier_key(production, capsys):
+    production.LEDGER_SEED_HEX = SEED.hex()
+    call_command("log_vkey")
+    assert capsys.readouterr().out == f"{NoteSigner('market.example/log', SEED).verifier_key}\n"
+
+
+def test_a_worker_that_sequences_nothing_needs_no_seed(production, tmp_path):
+    production.LEDGER_SEED_FILE = tmp_path / "none"
+    app.amqp.queues.select([QUEUE])
+    try:
+        with pytest.raises(SystemExit):
+            require_key(sender=SimpleNamespace(app=app))
+        app.amqp.queues.select(["celery"])
+        require_key(sender=SimpleNamespace(app=app))
+    finally:
+        app.amqp.queues.select(None)
+
+
+def test_a_sequencer_without_a_key_does_not_start(tmp_path):
     wide = tmp_path / "ledger.seed"
     wide.write_text(SEED.hex())
     wide.chmod(0o644)
-    command = [sys.executable, "-m", "celery", "-A", "marketplace", "worker", "--pool", "solo", "--without-mingle"]
+    command = [sys.executable, "-m", "celery", "-A", "marketplace", "worker", "-Q", "ledger", "--pool", "solo"]
     environment = {**os.environ, "LEDGER_SEED_FILE": str(wide), "LEDGER_SEED_HEX": ""}
     done = subprocess.run(
         command, env=environment, cwd=Path.cwd(), capture_output=True, text=True, timeout=60, check=False

@@ -31,8 +31,15 @@ def test_the_checkpoint_verifies_with_the_served_key(client, now):
     assert TreeHead.parse(note.text).origin == key.name
 
 
-def test_the_empty_log_has_a_checkpoint_too(client):
+def test_the_web_signs_nothing_itself(client, now):
+    response = client.get(reverse("log_checkpoint"))
+    assert (response.status_code, response["Retry-After"], response["Cache-Control"]) == (503, "2", "no-store")
     assert not Checkpoint.objects.exists()
+    assert LogHead.objects.get().note == ""
+
+
+def test_the_empty_log_has_a_checkpoint_too(client, now):
+    sequence_batch(at=now)
     first = client.get(reverse("log_checkpoint")).content
     assert TreeHead.parse(parse_note(first).text).size == 0
     assert client.get(reverse("log_checkpoint")).content == first
@@ -40,6 +47,7 @@ def test_the_empty_log_has_a_checkpoint_too(client):
 
 
 def test_an_unchanged_checkpoint_is_not_sent_again(client, now):
+    sequence_batch(at=now)
     etag = client.get(reverse("log_checkpoint"))["ETag"]
     response = client.get(reverse("log_checkpoint"), headers={"If-None-Match": etag})
     assert (response.status_code, response.content) == (304, b"")
@@ -49,7 +57,8 @@ def test_an_unchanged_checkpoint_is_not_sent_again(client, now):
 
 
 @pytest.mark.parametrize("name", ["log_checkpoint", "log_vkey"])
-def test_nothing_can_be_sent_to_it(client, name):
+def test_nothing_can_be_sent_to_it(client, now, name):
+    sequence_batch(at=now)
     assert client.post(reverse(name)).status_code == 405
     assert client.head(reverse(name)).status_code == 200
     assert reverse(name) == f"/log/{name.removeprefix('log_')}"

@@ -8,7 +8,7 @@ from marketplace.consents.errors import ConsentNotActive
 from marketplace.consents.services import withdraw_consent
 from marketplace.listings import errors
 from marketplace.listings.entries import PlanTerms
-from marketplace.listings.models import LONG_AGO, Listing, Plan
+from marketplace.listings.models import LONG_AGO, Listing, ListingState, Plan
 from marketplace.listings.services import (
     QualityFigures,
     change_price,
@@ -122,12 +122,61 @@ def test_a_new_price_is_a_new_publication(sara, now):
     listing = make_listing(sara, now)
     plan = listing.plans.get()
 
-    change_price(plan=plan, price_micros=7 * EURO, at=now)
+    later = now + timedelta(hours=1)
 
-    assert not Listing.objects.live_at(now).exists()
+    change_price(plan=plan, price_micros=7 * EURO, at=later)
+
+    changed = Listing.objects.get()
+    assert (changed.entry_id, changed.plans.get().price_micros) == (listing.entry_id, 7 * EURO)
+    first, second = changed.revisions.all()
+    assert (first.number, first.entry_id, first.published_at) == (1, listing.entry_id, now)
+    assert (second.number, second.entry_id, second.published_at) == (2, OutboxRow.objects.get().entry_id, later)
+
+
+def test_a_new_price_leaves_the_listing_live_even_when_the_log_stands_still(sara, now):
+    listing = make_listing(sara, now)
+    change_price(plan=listing.plans.get(), price_micros=7 * EURO, at=now)
+    assert OutboxRow.objects.exists()
+    assert Listing.objects.live_at(now).get() == listing
+    assert Listing.objects.get().is_recorded()
+
+
+def test_the_same_price_is_no_new_publication(sara, now):
+    listing = make_listing(sara, now)
+    change_price(plan=listing.plans.get(), price_micros=5 * EURO, at=now)
+    assert listing.revisions.count() == 1
+    assert not OutboxRow.objects.exists()
+
+
+def test_no_new_price_under_a_consent_that_is_over(sara, now):
+    listing = make_listing(sara, now)
+    withdraw_consent(consent=listing.consent, at=now)
     sequence_batch(at=now)
-    changed = Listing.objects.live_at(now).get()
-    assert (changed.revision, changed.plans.get().price_micros) == (2, 7 * EURO)
+    with pytest.raises(ConsentNotActive):
+        change_price(plan=listing.plans.get(), price_micros=7 * EURO, at=now)
+    assert Plan.objects.get().price_micros == 5 * EURO
+    assert listing.revisions.count() == 1
+    assert not OutboxRow.objects.exists()
+
+
+def test_the_row_and_the_queries_agree_on_the_state(sara, now):
+    draft = make_draft(sara, now)
+    live = make_listing(sara, now)
+    withdrawn = withdraw_listing(listing=make_listing(sara, now), at=now)
+    lost = make_listing(sara, now)
+    withdraw_consent(consent=lost.consent, at=now)
+    waiting = make_listing(sara, now, is_recorded=False)
+    states = {listing: listing.state_at(now, is_recorded=listing.is_recorded()) for listing in Listing.objects.all()}
+    assert states == {
+        draft: ListingState.DRAFT,
+        live: ListingState.LIVE,
+        withdrawn: ListingState.WITHDRAWN,
+        lost: ListingState.ENDED,
+        waiting: ListingState.WAITING,
+    }
+    assert set(Listing.objects.live_at(now)) == {live}
+    assert set(Listing.objects.held_at(now)) == {live, waiting}
+    assert {listing for listing in states if listing.is_held(now)} == {live, waiting}
 
 
 def test_the_listing_keeps_its_lowest_price(sara, now):

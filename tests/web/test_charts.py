@@ -1,5 +1,6 @@
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -9,9 +10,9 @@ from marketplace.web import charts
 START = datetime(2026, 3, 14, tzinfo=UTC)
 
 
-def chart_of(values: list[float | None], **more: object) -> charts.TimeChart:
+def chart_of(values: list[float | None], **more: Any) -> charts.TimeChart:
     points = [(START + timedelta(minutes=10 * place), value) for place, value in enumerate(values)]
-    return charts.TimeChart(title="Air <temperature>", unit="°C", points=points, gap_seconds=900, **more)  # type: ignore[arg-type]
+    return charts.TimeChart(title="Air <temperature>", unit="°C", points=points, gap_seconds=900, **more)
 
 
 def draw(chart: charts.TimeChart) -> str:

@@ -1,6 +1,7 @@
 import time
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from django.core.cache import cache
@@ -10,6 +11,7 @@ from django.utils import timezone
 from ledger.models import OutboxRow
 from marketplace.celery import app
 from marketplace.web.tasks import HEARTBEAT_KEY, heartbeat_task
+from tests.builders_ledger import submit
 
 pytestmark = pytest.mark.django_db
 
@@ -66,6 +68,14 @@ def test_a_record_that_waits_too_long_means_the_log_is_down(client: Client) -> N
     assert answer.json()["log"]["oldest_waiting_seconds"] >= 61
 
 
+def test_names_the_record_that_blocks_the_log(client: Client, now: datetime) -> None:
+    submit(now)
+    assert client.get("/health").json()["log"]["blocked_by"] is None
+    make_waiting_record(seconds=5)
+    blocking = OutboxRow.objects.get(kind="trial.waiting")
+    assert client.get("/health").json()["log"]["blocked_by"] == blocking.pk
+
+
 def test_a_record_that_just_came_does_not(client: Client) -> None:
     make_waiting_record(seconds=5)
     assert client.get("/health").status_code == 200
@@ -82,5 +92,17 @@ def test_an_unreachable_broker_is_down_and_says_nothing_of_why(client: Client, m
     assert "nowhere" not in answer.content.decode()
 
 
-def test_only_reads(client: Client) -> None:
-    assert client.post("/health").status_code == 405
+@pytest.mark.parametrize("address", ["/health", "/health/live"])
+def test_only_reads(client: Client, address: str) -> None:
+    assert client.post(address).status_code == 405
+
+
+def test_the_web_is_alive_whatever_else_is_down(client: Client, django_assert_num_queries: Any) -> None:
+    cache.delete(HEARTBEAT_KEY)
+    make_waiting_record(seconds=61)
+
+    with django_assert_num_queries(0):
+        answer = client.get("/health/live")
+
+    assert (answer.status_code, answer.content) == (200, b"live\n")
+    assert "no-store" in answer["Cache-Control"]

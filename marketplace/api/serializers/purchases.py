@@ -32,7 +32,7 @@ class PurchaseOut(serializers.Serializer[Purchase]):
         return index
 
     def get_is_ready(self, purchase: Purchase) -> bool:
-        return bool(self.context["ready_ids"].get(purchase.pk))
+        return purchase.pk in self.context["ready_pks"]
 
 
 class TokenOut(serializers.Serializer[AccessToken]):

@@ -14,7 +14,7 @@ from marketplace.api.serializers.listings import CatalogueQuery, ListingOut
 from marketplace.api.views.parts import checked
 from marketplace.delivery.preview import sample_rows
 from marketplace.delivery.projection import describe_table
-from marketplace.listings.catalogue import SORTS, CatalogueSearch, find_listings, open_to
+from marketplace.listings.catalogue import SORTS, CatalogueSearch, find_listings
 from marketplace.listings.facets import FACETS, FacetSelection
 from marketplace.listings.models import Listing
 
@@ -22,7 +22,7 @@ SAMPLE_ROWS = 10
 
 
 def live_listing(request: Request, public_id: UUID) -> Listing:
-    live = open_to(Listing.objects.live_at(timezone.now()), request.user)
+    live = Listing.objects.for_sale_to(request.user, timezone.now())
     return get_object_or_404(live.select_related("seller", "consent", "quality"), public_id=public_id)
 
 

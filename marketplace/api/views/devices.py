@@ -96,6 +96,9 @@ def device_endpoint(view: View) -> View:
             return problem(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", "Use POST here.", Allow="POST")
         try:
             return view(request)
+        except errors.TooManyBatches as error:
+            wait = str(error.retry_after_seconds)
+            return problem(HTTPStatus.TOO_MANY_REQUESTS, error.code, str(error), Retry_After=wait)
         except errors.DeviceError as error:
             logger.info("device.refused", extra={"code": error.code})
             status = STATUS_OF.get(type(error), HTTPStatus.UNPROCESSABLE_ENTITY)

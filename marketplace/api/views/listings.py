@@ -15,14 +15,13 @@ from marketplace.api.idempotency import idempotent
 from marketplace.api.serializers.listings import DraftIn, ListingOut, NewListingIn, PlanOut, PlansIn, PriceIn
 from marketplace.api.views.parts import CURSOR, IDEMPOTENCY_KEY, checked, paged, person_of
 from marketplace.consents.models import Consent
-from marketplace.delivery.services import request_refresh
+from marketplace.delivery.services import publish_and_prepare
 from marketplace.listings.entries import PlanTerms
 from marketplace.listings.models import Listing, Plan
 from marketplace.listings.services import (
     change_price,
     delete_draft,
     draft_listing,
-    publish_listing,
     set_plans,
     update_draft,
     withdraw_listing,
@@ -88,8 +87,7 @@ class PriceView(APIView):
 class PublicationView(APIView):
     @extend_schema(summary="Publish a listing", request=None, responses=ListingOut)
     def post(self, request: Request, public_id: UUID) -> Response:
-        listing = publish_listing(listing=own_listing(request, public_id), at=timezone.now())
-        request_refresh(listing)
+        publish_and_prepare(listing=own_listing(request, public_id), at=timezone.now())
         return Response(ListingOut(own_listing(request, public_id)).data)
 
 

@@ -16,10 +16,10 @@ from marketplace.api.idempotency import idempotent
 from marketplace.api.serializers.purchases import NewTokenOut, PurchaseIn, PurchaseOut, TokenOut
 from marketplace.api.views.parts import CURSOR, IDEMPOTENCY_KEY, checked, entry_indices, paged, person_of
 from marketplace.delivery.profile import share_profile
-from marketplace.delivery.services import is_ready, request_refresh
-from marketplace.listings.models import Listing, Plan
+from marketplace.delivery.services import buy_and_prepare, ready_pks
+from marketplace.listings.models import Plan
 from marketplace.purchases.models import Purchase
-from marketplace.purchases.services import buy_listing
+from marketplace.purchases.sight import listings_seen_by
 
 
 def bought_by(user: User) -> QuerySet[Purchase]:
@@ -39,7 +39,7 @@ def token_response(request: Request, token: AccessToken, text: str) -> Response:
 def _context(purchases: list[Purchase]) -> dict[str, Any]:
     return {
         "entry_indices": entry_indices(purchase.entry_id for purchase in purchases),
-        "ready_ids": {purchase.pk: is_ready(purchase) for purchase in purchases},
+        "ready_pks": ready_pks(purchases),
     }
 
 
@@ -57,17 +57,13 @@ class PurchaseListView(APIView):
     )
     @idempotent()
     def post(self, request: Request) -> Response:
+        now, buyer = timezone.now(), person_of(request)
         asked = checked(PurchaseIn, request.data)
-        listing = get_object_or_404(Listing.objects.exclude(published_at=None), public_id=asked["listing"])
+        listing = get_object_or_404(listings_seen_by(buyer, now), public_id=asked["listing"])
         plan = get_object_or_404(Plan.objects.filter(listing=listing), public_id=asked["plan"])
-        purchase = buy_listing(
-            listing=listing,
-            plan=plan,
-            buyer=person_of(request),
-            quoted_micros=asked["quoted_micros"],
-            at=timezone.now(),
+        purchase = buy_and_prepare(
+            listing=listing, plan=plan, buyer=buyer, quoted_micros=asked["quoted_micros"], at=now
         )
-        request_refresh(listing)
         return purchase_response(purchase, status=201)
 
 

@@ -52,12 +52,6 @@ class Migration(migrations.Migration):
                 ("created_at", models.DateTimeField()),
                 ("published_at", models.DateTimeField(null=True)),
                 ("withdrawn_at", models.DateTimeField(null=True)),
-                (
-                    "revision",
-                    models.PositiveIntegerField(
-                        default=0, help_text="Counts the publications: a new price is a new one."
-                    ),
-                ),
                 ("entry_id", models.UUIDField(null=True, unique=True)),
                 ("withdrawal_entry_id", models.UUIDField(null=True, unique=True)),
                 ("search_vector", django.contrib.postgres.search.SearchVectorField(editable=False, null=True)),
@@ -115,6 +109,24 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+        ),
+        migrations.CreateModel(
+            name="ListingRevision",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.PositiveIntegerField()),
+                ("entry_id", models.UUIDField(unique=True)),
+                ("published_at", models.DateTimeField()),
+                (
+                    "listing",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="revisions", to="listings.listing"
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["number"],
+            },
         ),
         migrations.CreateModel(
             name="Plan",
@@ -195,6 +207,16 @@ class Migration(migrations.Migration):
                     _connector="OR",
                 ),
                 name="listing_withdrawal_is_recorded",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="listingrevision",
+            constraint=models.UniqueConstraint(fields=("listing", "number"), name="listing_revision_once"),
+        ),
+        migrations.AddConstraint(
+            model_name="listingrevision",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("number__gt", 0)), name="listing_revision_counts_from_one"
             ),
         ),
         migrations.AddConstraint(

@@ -11,12 +11,11 @@ from django.urls import reverse
 from marketplace.consents.models import Consent
 from marketplace.countries import country_name
 from marketplace.listings.models import Listing, Plan
-from marketplace.purchases.pricing import quote
+from marketplace.purchases.pricing import ALL_BASIS_POINTS, quote
+from marketplace.purchases.services import ACCESS_AFTER_PERIOD, HISTORY_ACCESS
 from marketplace.web.formats import money_text, percent_text, plural
 from marketplace.web.records import seals_of
-from marketplace.web.wording import delay_text, fields_text, join_words, purpose_labels, resolution_label
-
-SUMMARY_LENGTH = 140
+from marketplace.web.wording import delay_text, fields_text, join_words, plan_name, purpose_labels, resolution_label
 
 FIELDS_SHOWN = 4
 
@@ -72,12 +71,6 @@ def period_note(plan: Plan) -> str:
     return "the history up to now"
 
 
-def plan_name(plan: Plan) -> str:
-    if plan.kind == Plan.Kind.PERIOD:
-        return f"The next {plural(plan.period_days or 0, 'day')}"
-    return "The history up to now"
-
-
 def buy_label(plan: Plan) -> str:
     return f"Buy for {price_text(plan)}" if plan.price_micros else "Get it for free"
 
@@ -87,7 +80,7 @@ def price_parts(plan: Plan) -> list[tuple[str, str]]:
     if not plan.price_micros:
         return [("Market fee", "none")]
     parts = quote(plan.price_micros, settings.MARKET_FEE_BASIS_POINTS)
-    rate = percent_text(settings.MARKET_FEE_BASIS_POINTS / 10_000)
+    rate = percent_text(settings.MARKET_FEE_BASIS_POINTS / ALL_BASIS_POINTS)
     return [
         ("To the seller", money_text(parts.seller_micros, plan.currency)),
         (f"Market fee, {rate}", money_text(parts.fee_micros + parts.rounding_micros, plan.currency)),
@@ -100,12 +93,12 @@ def plan_promises(plan: Plan) -> list[tuple[str, str]]:
     if plan.kind == Plan.Kind.PERIOD:
         return [
             ("clock", f"Every reading from now on, for {plural(plan.period_days or 0, 'day')}"),
-            ("download", "Load it until 30 days after the last one"),
+            ("download", f"Load it until {plural(ACCESS_AFTER_PERIOD.days, 'day')} after the last one"),
             ("ban", "Ends early if the owner withdraws"),
         ]
     return [
         ("scroll-text", "Everything that was measured up to the moment you buy"),
-        ("download", "Load it as often as you like for 365 days"),
+        ("download", f"Load it as often as you like for {plural(HISTORY_ACCESS.days, 'day')}"),
         ("ban", "Ends early if the owner withdraws"),
     ]
 

@@ -14,11 +14,13 @@ from marketplace.errors import MarketError
 from marketplace.listings.models import Listing, Plan
 from marketplace.purchases.errors import PriceChanged
 from marketplace.wallet.errors import InsufficientFunds
-from marketplace.wallet.providers import MICROS_PER_CENT, SMALLEST_TOP_UP_MICROS
+from marketplace.wallet.providers import SMALLEST_TOP_UP_MICROS
 from marketplace.wallet.services import account_of, balance_micros
-from marketplace.web.buyer.cards import buy_label, plan_name, plan_promises, price_parts, price_text, terms_of
+from marketplace.wallet.units import MICROS_PER_CENT
+from marketplace.web.buyer.cards import buy_label, plan_promises, price_parts, price_text, terms_of
 from marketplace.web.buyer.listings import refusal_to_sell
 from marketplace.web.formats import money_text
+from marketplace.web.wording import plan_name
 
 
 def checkout_context(listing: Listing, buyer: User, at: datetime, plan_id: uuid.UUID | None) -> dict[str, Any]:

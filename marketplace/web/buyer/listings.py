@@ -8,14 +8,11 @@ from itertools import pairwise
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import QueryDict
 
 from marketplace.accounts.models import User
 from marketplace.delivery.services import describe_table, listing_series, sample_rows
-from marketplace.listings.catalogue import open_to
-from marketplace.listings.models import Listing
-from marketplace.purchases.models import Purchase
+from marketplace.listings.models import Listing, ListingState
 from marketplace.web.formats import percent_text
 from marketplace.web.wording import measure_label
 
@@ -24,24 +21,20 @@ CHART_POINTS = 480
 RANGES = {"week": ("Week", timedelta(days=7)), "month": ("Month", timedelta(days=30)), "all": ("All", None)}
 
 
-def listings_seen_by(user: User | AnonymousUser, at: datetime) -> QuerySet[Listing]:
-    """What is for sale to the person, and, whatever became of it since, what the person sells or has bought."""
-    for_sale = open_to(Listing.objects.live_at(at), user)
-    if not isinstance(user, User):
-        return for_sale
-    bought = Exists(Purchase.objects.filter(listing=OuterRef("pk"), buyer=user))
-    is_seen = Q(pk__in=for_sale.order_by().values("pk")) | Q(seller=user) | bought
-    return Listing.objects.filter(is_seen, published_at__isnull=False)
+# Why nothing can be bought, in the words of the page. A draft has no such page.
+_NOT_SOLD = {
+    ListingState.DRAFT: "This listing is a draft.",
+    ListingState.WITHDRAWN: "The seller has withdrawn this listing. It is not sold and not delivered any more.",
+    ListingState.ENDED: "The owner’s consent is over. It is not sold and not delivered any more.",
+    ListingState.WAITING: "This listing goes live as soon as it is recorded in the log, usually within seconds.",
+}
 
 
 def refusal_to_sell(listing: Listing, user: User | AnonymousUser, at: datetime) -> str:
     """Why this listing can't be bought here and now; empty when it can."""
-    if listing.withdrawn_at is not None:
-        return "The seller has withdrawn this listing. It is not sold and not delivered any more."
-    if not listing.consent.is_active(at):
-        return "The owner’s consent is over. It is not sold and not delivered any more."
-    if not Listing.objects.live_at(at).filter(pk=listing.pk).exists():
-        return "This listing goes live as soon as it is recorded in the log, usually within seconds."
+    state = listing.state_at(at, is_recorded=listing.is_recorded())
+    if state != ListingState.LIVE:
+        return _NOT_SOLD[state]
     if isinstance(user, User) and listing.seller_id == user.pk:
         return "This is your own listing. Buyers see a button here."
     return ""

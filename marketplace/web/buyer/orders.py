@@ -11,15 +11,25 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
+from marketplace.access.errors import ConsentEnded, ConsentWithdrawn, ListingWithdrawn, PurchaseEnded
 from marketplace.access.models import AccessToken
+from marketplace.access.services import obstacle_to
 from marketplace.delivery.models import Read
 from marketplace.delivery.services import is_ready
 from marketplace.purchases.models import Purchase
-from marketplace.web.buyer.cards import plan_name, price_text, terms_of
+from marketplace.web.buyer.cards import price_text, terms_of
 from marketplace.web.buyer.snippets import snippets_of
 from marketplace.web.formats import money_text
 from marketplace.web.records import seal_of, seals_of
 from marketplace.web.seals import Seal
+from marketplace.web.wording import plan_name
+
+_ENDS = {
+    ConsentWithdrawn.code: "The owner has withdrawn the consent, so every token is refused.",
+    ListingWithdrawn.code: "The seller has withdrawn the listing, so every token is refused.",
+    ConsentEnded.code: "The owner’s consent has ended, so every token is refused.",
+    PurchaseEnded.code: "The time for which you bought access is over.",
+}
 
 
 def purchase_rows(purchases: Sequence[Purchase], at: datetime) -> list[dict[str, Any]]:
@@ -42,16 +52,8 @@ def paid_text(purchase: Purchase) -> str:
 
 def end_of_access(purchase: Purchase, at: datetime) -> str:
     """Why the data can't be loaded any more; empty when it can."""
-    listing, consent = purchase.listing, purchase.listing.consent
-    if consent.withdrawn_at is not None:
-        return "The owner has withdrawn the consent, so every token is refused."
-    if listing.withdrawn_at is not None:
-        return "The seller has withdrawn the listing, so every token is refused."
-    if at >= consent.valid_until:
-        return "The owner’s consent has ended, so every token is refused."
-    if at >= purchase.access_until:
-        return "The time for which you bought access is over."
-    return ""
+    obstacle = obstacle_to(purchase, at)
+    return _ENDS.get(obstacle.code, str(obstacle)) if obstacle else ""
 
 
 def purchase_steps(purchase: Purchase, seal: Seal | None, is_data_ready: bool) -> list[dict[str, Any]]:

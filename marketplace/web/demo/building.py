@@ -25,7 +25,8 @@ from marketplace.accounts.models import User
 from marketplace.accounts.ownership import enrol_owned_device
 from marketplace.wallet.models import TopUp
 from marketplace.wallet.services import settle_top_up, start_top_up
-from marketplace.web.demo.script import EURO, DemoDevice, DemoPerson
+from marketplace.wallet.units import MICROS_PER_UNIT
+from marketplace.web.demo.script import DemoDevice, DemoPerson
 
 HISTORY = timedelta(days=30)
 BATCH_SPAN = timedelta(hours=6)
@@ -48,7 +49,7 @@ def ensure_person(person: DemoPerson, password: str, at: datetime) -> User:
     if person.role in GROUP_OF:
         user.groups.add(Group.objects.get(name=GROUP_OF[person.role]))
     if person.top_up_euros and not TopUp.objects.filter(user=user).exists():
-        top_up = start_top_up(user=user, amount_micros=person.top_up_euros * EURO, at=at)
+        top_up = start_top_up(user=user, amount_micros=person.top_up_euros * MICROS_PER_UNIT, at=at)
         settle_top_up(top_up=top_up, outcome="pay", at=at + timedelta(minutes=1))
     return user
 

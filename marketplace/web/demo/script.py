@@ -5,8 +5,6 @@ The accounts are roles, not people. Every address is under .example, which RFC 2
 
 from dataclasses import dataclass, field
 
-EURO = 1_000_000
-
 LICENCE = (
     "You may store the data, analyse it, and publish results and models made with it, for the purposes listed. "
     "You may not pass the readings themselves on, and you may not try to find out whose device it is. "

@@ -19,9 +19,9 @@ from marketplace.listings.models import Listing
 from marketplace.listings.services import draft_listing, publish_listing, set_plans, withdraw_listing
 from marketplace.purchases.models import Purchase
 from marketplace.purchases.services import buy_listing
+from marketplace.wallet.units import MICROS_PER_CENT
 from marketplace.web.demo.script import LICENCE, DemoListing
 
-CENT_MICROS = 10_000
 DRAIN_SECONDS = 30.0
 
 
@@ -53,7 +53,9 @@ def ensure_listing(demo: DemoListing, seller: User, devices: Mapping[str, Device
         licence_text=LICENCE,
         at=granted_at + timedelta(minutes=20),
     )
-    set_plans(listing=listing, plans=[PlanTerms(kind, cents * CENT_MICROS, days) for kind, cents, days in demo.plans])
+    set_plans(
+        listing=listing, plans=[PlanTerms(kind, cents * MICROS_PER_CENT, days) for kind, cents, days in demo.plans]
+    )
     if demo.state != "draft":
         publish_listing(listing=listing, at=granted_at + timedelta(minutes=45))
     return listing

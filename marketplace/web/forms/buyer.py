@@ -15,11 +15,11 @@ from marketplace.listings.catalogue import FRESHNESS_BANDS, PRICE_BANDS, SORTS, 
 from marketplace.listings.facets import FACETS, FacetSelection
 from marketplace.listings.models import Category, Listing, Plan
 from marketplace.wallet.providers import OUTCOMES
+from marketplace.wallet.units import MICROS_PER_UNIT
 
 LONGEST_SEARCH = 120
 MOST_CHOICES = 20
 LONGEST_VALUE = 64
-MICROS = 1_000_000
 KNOWN_VALUES = {"category": Category.values, "price": PRICE_BANDS, "freshness": FRESHNESS_BANDS}
 
 
@@ -83,7 +83,7 @@ class TopUpForm(forms.Form):
 
     @property
     def amount_micros(self) -> int:
-        return int(self.cleaned_data["amount"] * MICROS)
+        return int(self.cleaned_data["amount"] * MICROS_PER_UNIT)
 
 
 class OutcomeForm(forms.Form):

@@ -35,7 +35,7 @@ class DeviceForm(forms.Form):
     )
 
     def __init__(self, *args: object, home_country: str = "", **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]  # Handed on unseen.
         field = self.fields["country"]
         assert isinstance(field, forms.ChoiceField)
         field.choices = [("", "Choose a country"), *country_names().items()]

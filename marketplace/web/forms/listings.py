@@ -14,9 +14,9 @@ from marketplace.accounts.models import User
 from marketplace.consents.models import Consent
 from marketplace.listings.entries import PlanTerms
 from marketplace.listings.models import Category, Listing, Plan
+from marketplace.wallet.units import MICROS_PER_UNIT
 from marketplace.web.wording import fields_text, resolution_label
 
-MICROS = 1_000_000
 PERIOD_SLOTS = (1, 2, 3)
 LICENCE = "\n\n".join(
     [
@@ -109,7 +109,7 @@ class PriceForm(forms.Form):
 
 
 def price_values(plan: Plan) -> dict[str, str]:
-    return {"price": f"{Decimal(plan.price_micros) / MICROS:.2f}"}
+    return {"price": f"{Decimal(plan.price_micros) / MICROS_PER_UNIT:.2f}"}
 
 
 class PlansForm(forms.Form):
@@ -164,7 +164,7 @@ class PlansForm(forms.Form):
 
 
 def to_micros(price: Decimal) -> int:
-    return int(price * MICROS)
+    return int(price * MICROS_PER_UNIT)
 
 
 def plan_values(plans: Sequence[Plan]) -> dict[str, Any]:
@@ -172,7 +172,7 @@ def plan_values(plans: Sequence[Plan]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     slots = iter(PERIOD_SLOTS)
     for plan in plans:
-        price = f"{Decimal(plan.price_micros) / MICROS:.2f}"
+        price = f"{Decimal(plan.price_micros) / MICROS_PER_UNIT:.2f}"
         if plan.kind == Plan.Kind.FREE:
             values["is_free"] = True
         elif plan.kind == Plan.Kind.ONE_OFF:

@@ -1,7 +1,7 @@
 """A signed batch, taken apart for people."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import zstandard
 
@@ -9,8 +9,10 @@ from devices.envelope import SENML_CBOR, Envelope, open_envelope, verify_envelop
 from devices.errors import DeviceError, SignatureInvalid
 from devices.models import Batch, Device
 from devices.senml import resolve_pack
+from ledger.entries import at_text
 
 READINGS_SHOWN = 200
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -27,14 +29,10 @@ class DecodedBatch:
     reading_count: int
 
 
-def envelope_bytes(batch: Batch) -> bytes:
-    return zstandard.ZstdDecompressor().decompress(bytes(batch.envelope), max_output_size=batch.envelope_size)
-
-
 def decode_batch(batch: Batch, device: Device) -> DecodedBatch | None:
     """Return None for bytes that are no envelope, which only a damaged database could hold."""
     try:
-        opened = open_envelope(envelope_bytes(batch))
+        opened = open_envelope(batch.original_envelope)
         is_cbor = opened.content_type == SENML_CBOR
         pack = resolve_pack(opened.payload, is_cbor=is_cbor, issued_at=opened.issued_at)
     except (DeviceError, zstandard.ZstdError):
@@ -66,6 +64,5 @@ def is_signed_by(envelope: Envelope, device: Device) -> bool:
 
 
 def exact_time(micros: int) -> str:
-    """Microseconds since 1970 as ISO 8601, with as many digits as there are."""
-    whole, rest = divmod(micros, 1_000_000)
-    return datetime.fromtimestamp(whole, UTC).replace(microsecond=rest).isoformat().replace("+00:00", "Z")
+    """Microseconds since 1970, as the log writes times."""
+    return at_text(EPOCH + timedelta(microseconds=micros))

@@ -18,6 +18,7 @@ from marketplace.purchases.pricing import quote
 from marketplace.web.formats import money_text, plural
 from marketplace.web.records import WAITING, event, newest_first, seals_of
 from marketplace.web.seals import Seal
+from marketplace.web.wording import plan_name
 
 STATE_TAGS = {
     ListingState.DRAFT: "",
@@ -54,11 +55,10 @@ def counted(rows: QuerySet[Any, Any]) -> Coalesce:
 
 def listing_rows(listings: QuerySet[Listing, Listing], *, at: datetime) -> list[ListingRow]:
     """One row for each listing, in the order given, with one query for all seals."""
-    found = list(with_sales(listings).select_related("consent").prefetch_related("plans"))
-    return rows_of(found, at=at)
+    return rows_of_listings(with_sales(listings).select_related("consent").prefetch_related("plans"), at=at)
 
 
-def rows_of(listings: Iterable[Listing], *, at: datetime) -> list[ListingRow]:
+def rows_of_listings(listings: Iterable[Listing], *, at: datetime) -> list[ListingRow]:
     """listings: from with_sales, with plans prefetched."""
     kept = list(listings)
     seals = seals_of(entry_id for listing in kept for entry_id in (listing.entry_id, listing.consent.entry_id))
@@ -72,16 +72,10 @@ def listing_row(listing: Listing, seals: dict[Any, Seal], at: datetime) -> Listi
 
 
 def listing_state(listing: Listing, seals: dict[Any, Seal], at: datetime) -> ListingState:
-    """The same rule as ListingQuerySet.live_at, read from rows and seals that are at hand."""
-    if listing.published_at is None:
-        return ListingState.DRAFT
-    if listing.withdrawn_at is not None:
-        return ListingState.WITHDRAWN
-    if not listing.consent.is_active(at):
-        return ListingState.ENDED
+    """The state, with the seals that are at hand."""
     records = (listing.entry_id, listing.consent.entry_id)
     is_recorded = all(seals.get(entry_id, WAITING).state != "waiting" for entry_id in records)
-    return ListingState.LIVE if is_recorded else ListingState.WAITING
+    return listing.state_at(at, is_recorded=is_recorded)
 
 
 def prices_text(plans: Iterable[Plan]) -> str:
@@ -93,12 +87,6 @@ def plan_price_text(plan: Plan | PlanTerms) -> str:
         return "free"
     price = money_text(plan.price_micros, settings.MARKET_CURRENCY)
     return f"{price} for {plural(plan.period_days, 'day')}" if plan.period_days else f"{price} once"
-
-
-def plan_name(plan: Plan | PlanTerms) -> str:
-    if plan.kind == Plan.Kind.PERIOD and plan.period_days:
-        return f"{plural(plan.period_days, 'day')} from now on"
-    return "The history up to now, free" if plan.kind == Plan.Kind.FREE else "The whole history up to now"
 
 
 def plan_quotes(plans: Iterable[Plan | PlanTerms]) -> list[dict[str, str]]:
@@ -129,10 +117,12 @@ def price_address(plan: Plan | PlanTerms) -> str:
 
 def listing_timeline(listing: Listing) -> list[dict[str, Any]]:
     """What happened to a listing, newest first."""
-    seals = seals_of([listing.entry_id, listing.withdrawal_entry_id])
+    revisions = list(listing.revisions.all())
+    seals = seals_of([*(revision.entry_id for revision in revisions), listing.withdrawal_entry_id])
     events = [event("Draft started", listing.created_at)]
-    if listing.published_at and listing.entry_id:
-        events.append(event("Published", listing.published_at, seal=seals[listing.entry_id]))
+    for revision in revisions:
+        title = "Published" if revision.number == 1 else "New price"
+        events.append(event(title, revision.published_at, seal=seals[revision.entry_id]))
     if listing.withdrawn_at and listing.withdrawal_entry_id:
         note = "Nobody can buy it or read under it from then on."
         events.append(event("Withdrawn", listing.withdrawn_at, note=note, seal=seals[listing.withdrawal_entry_id]))

@@ -49,10 +49,10 @@ def with_results(consents: QuerySet[Consent, Consent]) -> QuerySet[Consent, Cons
 def permission_rows(consents: QuerySet[Consent, Consent], *, at: datetime) -> list[dict[str, Any]]:
     """Return the rows of the Permission component in the order given, with one query for all seals."""
     found = list(with_results(consents).prefetch_related("named_buyers", "devices"))
-    return rows_of(found, at=at)
+    return rows_of_consents(found, at=at)
 
 
-def rows_of(consents: Sequence[Consent], *, at: datetime) -> list[dict[str, Any]]:
+def rows_of_consents(consents: Sequence[Consent], *, at: datetime) -> list[dict[str, Any]]:
     """consents: from with_results."""
     seals = seals_of(consent.entry_id for consent in consents)
     return [permission_row(consent, seals.get(consent.entry_id, WAITING), at=at) for consent in consents]

@@ -9,9 +9,9 @@ from marketplace.accounts.models import User
 from marketplace.delivery.models import Read
 from marketplace.listings.models import Listing
 from marketplace.purchases.models import MonthlySales, Purchase, PurchaseQuerySet
-from marketplace.web.owner.listing_facts import plan_name
 from marketplace.web.records import WAITING, seals_of
 from marketplace.web.seals import Seal
+from marketplace.web.wording import plan_name
 
 LATEST = 8
 

@@ -71,7 +71,7 @@ def icon_body(name: str) -> str:
 @register.simple_tag
 def icon(name: str) -> SafeString:
     """An icon from static/icons, drawn in the text's colour. It is decoration: put a word beside it."""
-    return mark_safe(  # noqa: S308
+    return mark_safe(
         '<svg class="icon" viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="1.75" '
         f'stroke-linecap="round" stroke-linejoin="round" aria-hidden="true">{icon_body(name)}</svg>'
     )
@@ -114,7 +114,7 @@ def figure(label: str, value: Any, unit: str = "", note: str = "", points: Seque
 
 @register.simple_tag
 def sparkline(points: Sequence[float | None] | None, title: str = "") -> SafeString:
-    return mark_safe(charts.sparkline_svg(points or (), title))  # noqa: S308
+    return mark_safe(charts.sparkline_svg(points or (), title))
 
 
 @register.inclusion_tag("components/_series.html")
@@ -130,7 +130,7 @@ def series(chart: charts.TimeChart | Mapping[str, Any], ranges: Sequence[Mapping
         "rows": chart.known[::stride],
         "is_thinned": stride > 1,
         "has_gaps": bool(chart.known and charts.find_gaps(chart)),
-        "drawing": mark_safe(charts.series_svg(chart, timezone.get_current_timezone())),  # noqa: S308
+        "drawing": mark_safe(charts.series_svg(chart, timezone.get_current_timezone())),
     }
 
 
@@ -164,4 +164,4 @@ def current(context: Context, prefix: str) -> SafeString:
     path = request.path if request else ""
     if not prefix or not path.startswith(prefix):
         return SafeString("")
-    return mark_safe('aria-current="page"' if path == prefix else 'aria-current="true"')  # noqa: S308
+    return mark_safe('aria-current="page"' if path == prefix else 'aria-current="true"')

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_safe
 
 from devices.models import Batch, Device
 from marketplace.web.owner.batches import batch_rows, sequence_before
-from marketplace.web.owner.envelopes import decode_batch, envelope_bytes
+from marketplace.web.owner.envelopes import decode_batch
 from marketplace.web.requests import OwnerRequest
 
 
@@ -43,4 +43,4 @@ def reading_batch(request: OwnerRequest, public_id: UUID, sequence: int) -> Http
     batch = get_object_or_404(Batch, device=device, sequence=sequence)
     file_name = f"batch-{device.public_id.hex[:8]}-{sequence}.cose"
     headers = {"Content-Disposition": f'attachment; filename="{file_name}"', "X-Content-Type-Options": "nosniff"}
-    return HttpResponse(envelope_bytes(batch), content_type="application/cose", headers=headers)
+    return HttpResponse(batch.original_envelope, content_type="application/cose", headers=headers)

@@ -20,7 +20,7 @@ from marketplace.web.owner.listing_facts import listing_rows
 from marketplace.web.owner.permissions import (
     consent_terms,
     consent_timeline,
-    rows_of,
+    rows_of_consents,
     with_results,
     withdrawal_effects,
 )
@@ -44,7 +44,7 @@ def consent_list(request: OwnerRequest) -> HttpResponse:
     page = page_by_time(own_consents(request), column="granted_at", mark=mark, size=CONSENTS_A_PAGE)
     context = {
         "page": page,
-        "permissions": rows_of(page.rows, at=now),
+        "permissions": rows_of_consents(page.rows, at=now),
         "can_grant": Measure.objects.filter(device__in=Device.objects.owned_by(request.user).enrolled()).exists(),
     }
     return render(request, "owner/consents/list.html", context)

@@ -7,7 +7,6 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from ledger.models import Checkpoint
-from marketplace.listings.catalogue import open_to
 from marketplace.listings.models import Listing
 from marketplace.web.buyer.cards import listing_cards
 from marketplace.web.figures import market_figures
@@ -31,5 +30,5 @@ def landing(request: HttpRequest) -> HttpResponse:
 
 
 def newest_listings(request: HttpRequest, at: datetime) -> list[Listing]:
-    live = open_to(Listing.objects.live_at(at), request.user).select_related("seller", "quality")
+    live = Listing.objects.for_sale_to(request.user, at).select_related("seller", "quality")
     return list(live.prefetch_related("plans").order_by("-published_at", "-pk")[:CARDS])

@@ -10,14 +10,15 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
 from marketplace.access.models import AccessToken
+from marketplace.delivery.services import publish_and_prepare
 from marketplace.errors import MarketError
 from marketplace.listings.models import Listing, Plan
-from marketplace.listings.services import change_price, delete_draft, publish_listing, withdraw_listing
+from marketplace.listings.services import change_price, delete_draft, withdraw_listing
 from marketplace.web.forms.listings import PriceForm, price_values, to_micros
-from marketplace.web.owner.listing_facts import plan_name
 from marketplace.web.owner.permissions import usable_count
 from marketplace.web.requests import OwnerRequest
 from marketplace.web.views.listing_drafts import preview_context
+from marketplace.web.wording import plan_name
 
 
 @require_POST
@@ -25,7 +26,7 @@ from marketplace.web.views.listing_drafts import preview_context
 def listing_publication(request: OwnerRequest, public_id: UUID) -> HttpResponse:
     listing = get_object_or_404(Listing, seller=request.user, public_id=public_id)
     try:
-        publish_listing(listing=listing, at=timezone.now())
+        publish_and_prepare(listing=listing, at=timezone.now())
     except MarketError as error:
         context = {**preview_context(listing), "refusal": error}
         return render(request, "owner/listings/preview.html", context, status=422)
@@ -45,7 +46,7 @@ def plan_price(request: OwnerRequest, public_id: UUID, plan_id: UUID) -> HttpRes
         except MarketError as error:
             form.add_error(None, str(error))
         else:
-            messages.success(request, "The new price holds as soon as it is recorded in the log.")
+            messages.success(request, "The new price holds from now on. Earlier sales keep theirs.")
             return redirect("own_listing", public_id=public_id)
     context = {"form": form, "plan": plan, "plan_name": plan_name(plan), "listing": plan.listing}
     return render(request, "owner/listings/price.html", context, status=422 if form.errors else 200)

@@ -8,10 +8,10 @@ from django.views.decorators.http import require_safe
 
 from marketplace.countries import country_name
 from marketplace.purchases.models import Purchase
+from marketplace.purchases.sight import listings_seen_by
 from marketplace.web.buyer.cards import plan_cards, terms_of
 from marketplace.web.buyer.listings import (
     listing_chart,
-    listings_seen_by,
     quality_context,
     refusal_to_sell,
     sample_table,

@@ -16,7 +16,7 @@ from marketplace.web.owner.listing_facts import (
     listing_timeline,
     plan_quotes,
     publication_steps,
-    rows_of,
+    rows_of_listings,
     with_sales,
 )
 from marketplace.web.owner.sale_rows import latest_reads, latest_sales
@@ -32,7 +32,7 @@ LISTINGS_A_PAGE = 25
 def listing_list(request: OwnerRequest) -> HttpResponse:
     own = with_sales(Listing.objects.filter(seller=request.user)).select_related("consent").prefetch_related("plans")
     page = page_by_time(own, column="created_at", mark=request.GET.get("from", ""), size=LISTINGS_A_PAGE)
-    rows = rows_of(page.rows, at=timezone.now())
+    rows = rows_of_listings(page.rows, at=timezone.now())
     return render(request, "owner/listings/list.html", {"rows": rows, "page": page})
 
 

@@ -9,12 +9,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from marketplace.accounts.models import User
-from marketplace.delivery.services import request_refresh
+from marketplace.delivery.services import buy_and_prepare
 from marketplace.errors import MarketError
 from marketplace.purchases.models import Purchase
-from marketplace.purchases.services import buy_listing
+from marketplace.purchases.sight import listings_seen_by
 from marketplace.web.buyer.checkout import checkout_context, refusal_of
-from marketplace.web.buyer.listings import listings_seen_by
 from marketplace.web.buyer.orders import purchase_context, purchase_rows
 from marketplace.web.forms.buyer import PurchaseForm, read_uuid
 from marketplace.web.paging import page_by_time
@@ -38,11 +37,10 @@ def purchase_create(request: HttpRequest, public_id: UUID) -> HttpResponse:
     context: dict[str, Any] = {}
     if form.is_valid():
         try:
-            purchase = buy_listing(listing=listing, buyer=buyer, at=now, **form.cleaned_data)
+            purchase = buy_and_prepare(listing=listing, buyer=buyer, at=now, **form.cleaned_data)
         except MarketError as error:
             context["refusal"] = refusal_of(error)
         else:
-            request_refresh(listing)
             return redirect("purchase_page", purchase.public_id)
     context = checkout_context(listing, buyer, now, read_uuid(request.POST.get("plan"))) | {"form": form} | context
     return reply_invalid(request, page=CHECKOUT, fragment=CHECKOUT_PANEL, context=context)
