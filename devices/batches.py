@@ -10,7 +10,6 @@ from typing import Any
 from uuid import UUID
 
 import zstandard
-from django.conf import settings
 from django.db import connection, transaction
 
 from devices.braking import count_batch
@@ -25,6 +24,7 @@ from devices.errors import (
     TooManyMeasures,
     UnitChanged,
 )
+from devices.limits import CLOCK_SKEW_MINUTES
 from devices.models import Device, Measure
 from devices.nudging import nudge_resolver
 from devices.senml import Pack, resolve_pack
@@ -126,7 +126,7 @@ def _accept(envelope: bytes, opened: Envelope, sender: _Sender, at: datetime) ->
     content_hash = sha256(opened.content_type.encode() + b"\0" + opened.payload).digest()
     if sender.stored_hash is not None:
         return _repeat(opened, sender, content_hash)
-    if abs(at.timestamp() - opened.issued_at) > settings.DEVICE_CLOCK_SKEW_SECONDS:
+    if abs(at.timestamp() - opened.issued_at) > CLOCK_SKEW_MINUTES * 60:
         raise ClockSkew
     is_cbor = opened.content_type == SENML_CBOR
     pack = resolve_pack(opened.payload, is_cbor=is_cbor, issued_at=opened.issued_at)

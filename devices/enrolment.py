@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
-from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils.crypto import constant_time_compare, salted_hmac
 from nacl.exceptions import BadSignatureError
@@ -23,6 +22,7 @@ from devices.errors import (
     NonceInvalid,
     ProofInvalid,
 )
+from devices.limits import CLAIM_MINUTES
 from devices.models import ClaimCode, Device, DeviceKey
 from devices.proof import ALPHABET, CODE_LENGTH, normal_code, proof_message
 
@@ -53,7 +53,7 @@ def issue_claim(*, device: Device, at: datetime) -> str:
         device=device,
         code_hash=_code_hash(letters),
         created_at=at,
-        expires_at=at + timedelta(seconds=settings.DEVICE_CLAIM_SECONDS),
+        expires_at=at + timedelta(minutes=CLAIM_MINUTES),
     )
     return f"{letters[:4]}-{letters[4:]}"
 

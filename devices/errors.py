@@ -2,6 +2,8 @@
 
 from typing import ClassVar
 
+from devices.limits import CLAIM_MINUTES, CLOCK_SKEW_MINUTES
+
 
 class DeviceError(Exception):
     """A refusal that the caller can act on. Nothing was written."""
@@ -47,7 +49,10 @@ class SequenceConflict(BatchError):
 
 class ClockSkew(BatchError):
     code = "clock_skew"
-    sentence = "The batch was issued more than 5 minutes from the server's time. Set the clock and sign anew."
+    sentence = (
+        f"The batch was issued more than {CLOCK_SKEW_MINUTES} minutes from the server's time. "
+        "Set the clock and sign anew."
+    )
 
 
 class BatchTooLarge(BatchError):
@@ -124,7 +129,9 @@ class ClaimUsed(EnrolmentError):
 
 class ClaimExpired(EnrolmentError):
     code = "claim_expired"
-    sentence = "This claim code is too old: it is good for 10 minutes. Ask for a new one on the device's page."
+    sentence = (
+        f"This claim code is too old: it is good for {CLAIM_MINUTES} minutes. Ask for a new one on the device's page."
+    )
 
 
 class NonceInvalid(EnrolmentError):

@@ -61,7 +61,7 @@ def read_seed_file(seed_file: Path) -> bytes:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not text"
         raise SeedUnusable(
-            f"The log's key file {seed_file} cannot be read: {reason}. Set LEDGER_VKEY where nothing is signed."
+            f"The log's key file {seed_file} cannot be read: {reason}. Where nothing is signed, LEDGER_VKEY is enough."
         ) from error
     if mode & 0o077:
         raise SeedUnusable(f"Others may read the log's key file {seed_file} (mode {mode:04o}): chmod 600 it.")

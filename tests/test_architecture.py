@@ -1,7 +1,6 @@
 """Rules about the source itself: what imports what, how long things are, what the lock files hold."""
 
 import ast
-import importlib.util
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,28 +14,6 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("marketplace", "ledger", "devices", "tests", "bench")
 LONGEST_FUNCTION = 70
 LONGEST_FILE = 400
-# Pure files take and give bytes, ints and dataclasses, so that others can reuse or port them.
-PURE_MODULES = (
-    "ledger.merkle",
-    "ledger.notes",
-    "ledger.canonical",
-    "devices.envelope",
-    "devices.senml",
-    "devices.units",
-    "devices.agent",
-    "marketplace.purchases.pricing",
-)
-_IMPORT_WITHOUT_DJANGO = """
-import importlib, pkgutil, sys
-module = importlib.import_module(sys.argv[1])
-for found in pkgutil.walk_packages(getattr(module, "__path__", []), module.__name__ + "."):
-    if not found.name.endswith(".__main__"):
-        importlib.import_module(found.name)
-# The project's package makes the Celery app, which holds Django's unread settings: no use of it by the module itself.
-allowed = {"django.conf", "django.core", "django.utils"} if "marketplace" in sys.modules else set()
-used = {".".join(name.split(".")[:2]) for name in sys.modules if name.split(".")[0] == "django"} - {"django"} - allowed
-sys.exit(f"Django came in: {used}" if used else 0)
-"""
 
 
 def sources() -> Iterator[Path]:
@@ -48,14 +25,6 @@ def test_imports_point_down_only() -> None:
     program = Path(sys.executable).with_name("lint-imports")
     done = subprocess.run([program, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-@pytest.mark.parametrize("module", PURE_MODULES)
-def test_pure_modules_need_no_django(module: str) -> None:
-    assert importlib.util.find_spec(module), f"{module} has moved; move this rule with it"
-    command = [sys.executable, "-c", _IMPORT_WITHOUT_DJANGO, module]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
 
 
 def test_no_file_is_too_long() -> None:

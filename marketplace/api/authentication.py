@@ -8,8 +8,8 @@ from rest_framework.authentication import BaseAuthentication, get_authorization_
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
-from marketplace.accounts.api_keys import hash_api_key
 from marketplace.accounts.models import ApiKey, User
+from marketplace.accounts.services import hash_api_key
 
 USE_NOTED_EVERY = timedelta(minutes=1)
 

@@ -7,10 +7,11 @@ none of them: no cookie counts here, and the sender is known by the signature of
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 
 from marketplace.api.views.devices import device_batches
 
-HOT_VIEWS = {"/api/devices/batches": device_batches}
+HOT_VIEWS = {"device_batches_upload": device_batches}
 
 
 class HotPathMiddleware:
@@ -18,9 +19,10 @@ class HotPathMiddleware:
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
+        self.view_of_path = {reverse(name): view for name, view in HOT_VIEWS.items()}
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        view = HOT_VIEWS.get(request.path_info)
+        view = self.view_of_path.get(request.path_info)
         if view is None:
             return self.get_response(request)
         response = view(request)

@@ -7,12 +7,18 @@ from django.db import models
 from django.db.models import Q
 
 from marketplace.access.models import AccessToken
+from marketplace.delivery.sharing_protocol import TABLE
 from marketplace.listings.models import Listing
 from marketplace.purchases.models import Purchase
 
 
+class DeliveryTableQuerySet(models.QuerySet["DeliveryTable"]):
+    def readings_of(self, listing: Listing | int) -> Self:
+        return self.filter(listing=listing, name=DeliveryTable.Name.READINGS)
+
+
 class DeliveryTable(models.Model):
-    """The table that a listing delivers. version grows by one with every change of its files.
+    """A table that a listing delivers. version grows by one with every change of its files.
 
     refreshed_at: everything that the devices had sent by then, and that was due by then, is in the table.
     source_stamp: names the reading files that the table was made of.
@@ -20,8 +26,14 @@ class DeliveryTable(models.Model):
     oldest_version: versions before it cannot be read any more, for their files are gone.
     """
 
+    class Name(models.TextChoices):
+        """What buyers call the table in their queries."""
+
+        READINGS = TABLE, "Readings"
+
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
-    listing = models.OneToOneField(Listing, models.PROTECT, related_name="delivery_table")
+    listing = models.ForeignKey(Listing, models.PROTECT, related_name="delivery_tables")
+    name = models.CharField(max_length=40, choices=Name, default=Name.READINGS)
     version = models.BigIntegerField(default=0)
     oldest_version = models.BigIntegerField(default=0)
     source_stamp = models.CharField(max_length=64, blank=True)
@@ -30,11 +42,21 @@ class DeliveryTable(models.Model):
     refreshed_at = models.DateTimeField(null=True)
     next_due_at = models.DateTimeField(null=True)
 
+    objects = DeliveryTableQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["listing", "name"], name="delivery_table_once_per_listing"),
+        ]
+
     def __str__(self) -> str:
-        return f"Table of {self.listing_id} at version {self.version}"
+        return f"Table {self.name} of {self.listing_id} at version {self.version}"
 
 
 class SegmentQuerySet(models.QuerySet["Segment"]):
+    def of_readings(self, listing: Listing) -> Self:
+        return self.filter(table__listing=listing, table__name=DeliveryTable.Name.READINGS)
+
     def current(self) -> Self:
         return self.filter(removed_version=None)
 

@@ -11,12 +11,9 @@ from marketplace.consents.models import Consent, ConsentDevice
 from marketplace.delivery import projection
 from marketplace.delivery.files import read_rows
 from marketplace.delivery.models import Segment
-from marketplace.delivery.quality import series_points
+from marketplace.delivery.quality import ROWS_PER_POINT, series_points
 from marketplace.listings.models import Listing
 
-# A chart point stands for at least so many rows, so that the chart does not give away what is sold.
-_ROWS_PER_POINT = 8
-_LEAST_POINTS = 24
 _PREVIEW_DAYS = timedelta(days=2)
 
 
@@ -36,18 +33,23 @@ def preview_rows(*, consent: Consent, limit: int, at: datetime) -> list[dict[str
 
 
 def sample_rows(*, listing: Listing, limit: int) -> list[dict[str, Any]]:
-    """Return rows spread over the first day of the table.
+    """Return rows spread over the first day of the table, at most one for every eight that are sold.
 
     Anybody may see them, so they are always the same ones: a sample that moved on would be the product for free.
     """
-    segment = _segments(listing).first()
-    if segment is None:
+    segments = list(_segments(listing))
+    if not segments:
         return []
-    return [dict(row) for row in _spread(segment.path, segment.first_at + timedelta(days=1), limit)]
+    rows = _spread(segments[0].path, segments[0].first_at + timedelta(days=1), limit)
+    # A growing table shows more of the same rows, never others.
+    return [dict(row) for row in rows[: sum(segment.row_count for segment in segments) // ROWS_PER_POINT]]
 
 
 def listing_series(*, listing: Listing, field: str, points: int) -> list[tuple[datetime, float]]:
-    """Return (time, mean over all devices) of at most `points` equal slices of the table's time, for a chart."""
+    """Return (time, mean over all devices) of at most `points` equal slices of the table's time, for a chart.
+
+    Anybody may see it: see series_points for how little it gives away.
+    """
     column = projection.column_names(listing.consent.fields).get(field)
     segments = list(_segments(listing))
     if column is None or not segments:
@@ -65,7 +67,7 @@ def _spread(path: str, until: datetime, limit: int) -> tuple[dict[str, Any], ...
 @lru_cache(maxsize=256)
 def _series(paths: tuple[str, ...], column: str, points: int) -> tuple[tuple[datetime, float], ...]:
     rows = polars.concat([read_rows(path, [projection.TIME, column]) for path in paths])
-    return tuple(series_points(rows, column, min(points, max(_LEAST_POINTS, rows.height // _ROWS_PER_POINT))))
+    return tuple(series_points(rows, column, points))
 
 
 def _newest_reading_at(members: list[ConsentDevice]) -> datetime | None:
@@ -77,4 +79,4 @@ def _newest_reading_at(members: list[ConsentDevice]) -> datetime | None:
 
 
 def _segments(listing: Listing) -> Any:
-    return Segment.objects.current().filter(table__listing=listing).order_by("day")
+    return Segment.objects.of_readings(listing).current().order_by("day")

@@ -1,5 +1,6 @@
 """What a listing's data are really like, measured on the files that buyers get."""
 
+import math
 from datetime import datetime, timedelta
 from typing import cast
 
@@ -13,6 +14,10 @@ from marketplace.delivery.projection import DEVICE, TIME, WIDTH_SECONDS, column_
 from marketplace.listings.services import QualityFigures
 
 SPARKLINE_POINTS = 24
+# What everybody may see of the table: one value for so many rows, and no chart of fewer points.
+ROWS_PER_POINT = 8
+LEAST_POINTS = 3
+_DIGITS = 3
 # Measuring reads the whole table, so a table that changes all the time is not measured at every change.
 QUALITY_REST = timedelta(minutes=1)
 _MICROSECOND = timedelta(microseconds=1)
@@ -40,23 +45,39 @@ def measure_quality(table: DeliveryTable, consent: Consent) -> QualityFigures:
         coverage=min(1.0, present / expected),
         gap_count=gap_count,
         signed_share=totals["signed"] / totals["readings"],
-        sparkline=series_means(rows, first_column, SPARKLINE_POINTS),
+        sparkline=[mean for _, mean in series_points(rows, first_column, SPARKLINE_POINTS)],
     )
 
 
-def series_means(rows: polars.DataFrame, column: str, points: int) -> list[float]:
-    return [mean for _, mean in series_points(rows, column, points)]
-
-
 def series_points(rows: polars.DataFrame, column: str, points: int) -> list[tuple[datetime, float]]:
-    """Return (start, mean) of at most `points` equal slices of the time from the first to the last row."""
-    if rows.is_empty():
+    """Return (start, mean) of at most `points` equal slices of the time from the first to the last row.
+
+    Everybody may see these means, and they must not be what is sold: one stands for about ROWS_PER_POINT values, a
+    slice with less than half of that is left out, and too few slices are none at all.
+    """
+    valued = rows.select(TIME, column).drop_nulls(column)
+    points = min(points, valued.height // ROWS_PER_POINT)
+    if points < LEAST_POINTS:
         return []
-    first, last = cast("datetime", rows[TIME].min()), cast("datetime", rows[TIME].max())
+    first, last = cast("datetime", valued[TIME].min()), cast("datetime", valued[TIME].max())
     width = max((last - first) / points, timedelta(microseconds=1))
     place = (_passed(first) / (width / _MICROSECOND)).floor().clip(0, points - 1).cast(polars.Int64)
-    means = rows.group_by(place.alias("place")).agg(polars.col(column).mean().alias("mean")).drop_nulls("mean")
-    return [(first + width * int(place), mean) for place, mean in means.sort("place").iter_rows()]
+    slices = valued.group_by(place.alias("place")).agg(polars.col(column).mean().alias("mean"), polars.len())
+    means = slices.filter(polars.col("len") >= ROWS_PER_POINT // 2).sort("place")
+    if means.height < LEAST_POINTS:
+        return []
+    return [
+        (first + width * int(place), mean) for place, mean in zip(means["place"], _coarse(means["mean"]), strict=True)
+    ]
+
+
+def _coarse(means: polars.Series) -> list[float]:
+    """Round to three digits of what tells the values apart: air pressure, which barely moves, would else be stairs."""
+    spread = cast("float", means.max()) - cast("float", means.min())
+    if not spread:
+        return means.round_sig_figs(_DIGITS).to_list()
+    places = _DIGITS - 1 - math.floor(math.log10(spread))
+    return [round(mean, places) for mean in means]
 
 
 def _passed(first: datetime) -> polars.Expr:

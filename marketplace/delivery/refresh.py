@@ -98,7 +98,9 @@ def _measure(listing: Listing, table: DeliveryTable, at: datetime) -> None:
 
 
 def _table_of(listing: Listing, at: datetime) -> DeliveryTable:
-    table, _ = DeliveryTable.objects.get_or_create(listing=listing, defaults={"created_at": at, "updated_at": at})
+    table, _ = DeliveryTable.objects.get_or_create(
+        listing=listing, name=DeliveryTable.Name.READINGS, defaults={"created_at": at, "updated_at": at}
+    )
     return table
 
 

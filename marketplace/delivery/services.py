@@ -58,9 +58,12 @@ def is_ready(purchase: Purchase) -> bool:
 
 def ready_pks(purchases: Iterable[Purchase]) -> set[int]:
     """Return the pks of those that are ready, with one query for all."""
-    tables = DeliveryTable.objects.filter(listing__purchases__in=[purchase.pk for purchase in purchases])
-    is_refreshed = tables.filter(refreshed_at__gte=F("listing__purchases__purchased_at"))
-    return set(is_refreshed.values_list("listing__purchases", flat=True))
+    ready = Purchase.objects.filter(
+        pk__in=[purchase.pk for purchase in purchases],
+        listing__delivery_tables__name=DeliveryTable.Name.READINGS,
+        listing__delivery_tables__refreshed_at__gte=F("purchased_at"),
+    )
+    return set(ready.values_list("pk", flat=True))
 
 
 def record_read(*, grant: Grant, door: Read.Door, files: Sequence[TableFile], at: datetime) -> Read:

@@ -11,12 +11,12 @@ from marketplace.listings.models import Listing
 
 def current_version(listing: Listing) -> int:
     """Version 0 is the empty table that a listing has before the first refresh."""
-    return DeliveryTable.objects.filter(listing=listing).values_list("version", flat=True).first() or 0
+    return DeliveryTable.objects.readings_of(listing).values_list("version", flat=True).first() or 0
 
 
 def check_version(listing: Listing, version: int) -> int:
     """Return the version when it can be read. Raises: VersionUnknown, VersionGone."""
-    table = DeliveryTable.objects.filter(listing=listing).first()
+    table = DeliveryTable.objects.readings_of(listing).first()
     if version < 0 or version > (table.version if table else 0):
         raise VersionUnknown
     if table and version < table.oldest_version:
@@ -26,7 +26,7 @@ def check_version(listing: Listing, version: int) -> int:
 
 def version_at(listing: Listing, moment: datetime) -> int:
     """Return the version that a reader at that moment was given. Raises: TimestampUnknown, VersionGone."""
-    table = DeliveryTable.objects.filter(listing=listing).first()
+    table = DeliveryTable.objects.readings_of(listing).first()
     if table is None or moment < table.created_at:
         raise TimestampUnknown
     if moment >= table.updated_at:
@@ -38,7 +38,7 @@ def version_at(listing: Listing, moment: datetime) -> int:
 
 def version_since(listing: Listing, moment: datetime) -> int:
     """Return the earliest version made at that moment or later. Raises: TimestampUnknown."""
-    table = DeliveryTable.objects.filter(listing=listing).first()
+    table = DeliveryTable.objects.readings_of(listing).first()
     if table is None or moment > table.updated_at:
         raise TimestampUnknown
     if moment <= table.created_at:

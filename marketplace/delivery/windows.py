@@ -35,7 +35,7 @@ class TableFile:
 
 def files_for(grant: Grant, *, version: int) -> list[TableFile]:
     """Return the files of one version of the table that lie in the grant's window, oldest day first."""
-    segments = Segment.objects.at_version(version).filter(table__listing=grant.listing, first_at__lt=grant.window_until)
+    segments = Segment.objects.of_readings(grant.listing).at_version(version).filter(first_at__lt=grant.window_until)
     if grant.window_from is not None:
         segments = segments.filter(last_at__gte=grant.window_from)
     files = []

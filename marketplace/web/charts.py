@@ -162,16 +162,28 @@ def grid_marks(scale: Scale, zone: tzinfo) -> str:
         place = PLOT_TOP + scale.down(tick)
         kind = "series-axis" if tick == scale.ticks[0] else "series-grid"
         marks.append(f'<line class="{kind}" x1="0" x2="100%" y1="{place:.1f}" y2="{place:.1f}"/>')
-        marks.append(f'<text class="series-text" x="0" y="{place - 4:.1f}">{number_text(tick)}</text>')
-    for at, label in time_ticks(scale.start, scale.until, zone):
+    for at, _ in time_ticks(scale.start, scale.until, zone):
         share = scale.across(at)
         marks.append(
             f'<line class="series-axis" x1="{share:.2%}" x2="{share:.2%}" '
             f'y1="{PLOT_TOP + PLOT_HEIGHT}" y2="{PLOT_TOP + PLOT_HEIGHT + 5}"/>'
+        )
+    return "".join(marks)
+
+
+def grid_texts(scale: Scale, zone: tzinfo) -> str:
+    """The axes' numbers and times, to be drawn above the line, which runs under them at the left edge."""
+    texts = [
+        f'<text class="series-text" x="0" y="{PLOT_TOP + scale.down(tick) - 4:.1f}">{number_text(tick)}</text>'
+        for tick in scale.ticks
+    ]
+    for at, label in time_ticks(scale.start, scale.until, zone):
+        share = scale.across(at)
+        texts.append(
             f'<text class="series-text" x="{share:.2%}" y="{CHART_HEIGHT - 4}" '
             f'text-anchor="{anchor(share)}">{label}</text>'
         )
-    return "".join(marks)
+    return "".join(texts)
 
 
 def anchor(share: float) -> str:
@@ -228,7 +240,7 @@ def series_svg(chart: TimeChart, zone: tzinfo) -> str:
         f'<svg x="0" y="{PLOT_TOP}" width="100%" height="{PLOT_HEIGHT}" viewBox="0 0 {PLOT_WIDTH} {PLOT_HEIGHT}" '
         f'preserveAspectRatio="none" overflow="visible" aria-hidden="true">'
         f'<path class="series-line" stroke-linecap="round" d="{line_path(split_runs(chart), scale)}"/></svg>'
-        f"{extreme_marks(chart, scale)}</svg>"
+        f"{grid_texts(scale, zone)}{extreme_marks(chart, scale)}</svg>"
     )
 
 

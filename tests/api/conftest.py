@@ -4,8 +4,8 @@ from datetime import datetime
 import pytest
 from rest_framework.test import APIClient
 
-from marketplace.accounts.api_keys import create_api_key
 from marketplace.accounts.models import User
+from marketplace.accounts.services import create_api_key
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 import pytest
 from rest_framework.test import APIClient
 
-from marketplace.accounts.api_keys import create_api_key, revoke_api_key
 from marketplace.accounts.models import ApiKey
+from marketplace.accounts.services import create_api_key, revoke_api_key
 
 pytestmark = pytest.mark.django_db
 

@@ -1,17 +1,19 @@
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import polars
 import pytest
 from django.conf import settings
+from django.db import IntegrityError
 
 from marketplace.accounts.models import User
 from marketplace.consents.services import withdraw_consent
 from marketplace.delivery import refresh
 from marketplace.delivery.files import read_rows
 from marketplace.delivery.models import DeliveryTable, Segment
-from marketplace.delivery.services import is_ready, refresh_table, sweep_files
+from marketplace.delivery.services import current_version, is_ready, refresh_table, sample_rows, sweep_files
 from marketplace.delivery.waiting import tables_to_refresh
 from marketplace.listings.models import Listing
 from marketplace.listings.services import withdraw_listing
@@ -217,7 +219,8 @@ def test_measures_what_is_there(sara: User, now: datetime) -> None:
     assert quality.coverage == pytest.approx(50 / 60)
     assert quality.signed_share == 1.0
     assert (quality.first_reading_at, quality.last_reading_at) == (sent[0][0], sent[-1][0])
-    assert 18 <= len(quality.sparkline) <= 24
+    # Fifty rows make six slices, and the one in the gap has no row.
+    assert len(quality.sparkline) == 5
     assert quality.sparkline == sorted(quality.sparkline)
 
 
@@ -241,3 +244,31 @@ def test_refreshes_at_once_write_each_day_once(sara: User, now: datetime) -> Non
     assert [getattr(table, "version", table) for table in tables] == [1, 1, 1, 1]
     segment = Segment.objects.get()
     assert segment.row_count == 60
+
+
+def test_another_table_of_the_listing_changes_nothing_of_its_readings(sara: User, ben: User, now: datetime) -> None:
+    sender, listing = make_stocked_listing(sara, now, readings=minutes(now - HOUR, 10))
+    purchase = buy(listing, ben, now)
+    other = DeliveryTable.objects.create(
+        listing=listing, name="evidence", version=7, created_at=now, updated_at=now, refreshed_at=now + HOUR
+    )
+    assert tables_to_refresh(now) == [listing.pk]
+    assert not is_ready(purchase)
+    assert (current_version(listing), sample_rows(listing=listing, limit=5)) == (0, [])
+    table = refresh_table(listing=listing, at=now)
+    assert (table.name, table.version, current_version(listing)) == ("readings", 1, 1)
+    assert is_ready(purchase)
+    assert tables_to_refresh(now) == []
+    segment = table.segments.get()
+    segment.pk, segment.public_id, segment.table, segment.path = None, uuid4(), other, "tables/elsewhere.parquet"
+    segment.added_version = 1
+    segment.save()
+    assert len(sample_rows(listing=listing, limit=5)) == 5
+    assert [one.table_id for one in Segment.objects.of_readings(listing).at_version(1)] == [table.pk]
+
+
+def test_a_listing_has_one_table_of_a_name(sara: User, now: datetime) -> None:
+    _, listing = make_stocked_listing(sara, now)
+    refresh_table(listing=listing, at=now)
+    with pytest.raises(IntegrityError, match="delivery_table_once_per_listing"):
+        DeliveryTable.objects.create(listing=listing, created_at=now, updated_at=now)

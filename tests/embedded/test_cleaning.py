@@ -18,7 +18,7 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def clean(checkout: Path) -> None:
-    command = ["make", "-f", MAKEFILE, "clean", f"SHARED={checkout.parent / 'shared'}"]
+    command = ["make", "-f", str(MAKEFILE), "clean", f"SHARED={checkout.parent / 'shared'}"]
     done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 

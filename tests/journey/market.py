@@ -19,10 +19,9 @@ from ledger.models import Checkpoint, Entry, OutboxRow
 from ledger.services import sequence_batch
 from marketplace.access.models import AccessToken
 from marketplace.access.services import authorise, issue_token
-from marketplace.accounts.api_keys import create_api_key
 from marketplace.accounts.groups import AUDITOR, OPERATOR
 from marketplace.accounts.models import ApiKey, User
-from marketplace.accounts.ownership import retire_owned_device
+from marketplace.accounts.services import create_api_key, retire_owned_device
 from marketplace.consents.models import Consent
 from marketplace.consents.services import withdraw_consent
 from marketplace.delivery.models import Read

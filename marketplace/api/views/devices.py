@@ -20,7 +20,7 @@ from devices import errors
 from devices.didkey import did_key, key_id
 from devices.envelope import MAX_ENVELOPE_BYTES
 from devices.services import accept_batch, issue_nonce
-from marketplace.accounts.ownership import enrol_owned_device
+from marketplace.accounts.services import enrol_owned_device
 from marketplace.addresses import client_address
 from marketplace.api.problems import problem_http_response
 

@@ -1,7 +1,6 @@
 from datetime import timedelta
 from uuid import UUID
 
-from django.conf import settings
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
@@ -11,11 +10,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from devices.limits import CLAIM_MINUTES
 from devices.models import Batch, Device
 from devices.readings import read_readings
 from devices.services import add_device, issue_claim
 from marketplace.accounts.models import User
-from marketplace.accounts.ownership import retire_owned_device
+from marketplace.accounts.services import retire_owned_device
 from marketplace.api.idempotency import idempotent
 from marketplace.api.serializers.owned_devices import (
     BatchOut,
@@ -61,7 +61,7 @@ class ClaimListView(APIView):
         now = timezone.now()
         device = get_object_or_404(owned(person_of(request)), public_id=public_id)
         code = issue_claim(device=device, at=now)
-        expires_at = now + timedelta(seconds=settings.DEVICE_CLAIM_SECONDS)
+        expires_at = now + timedelta(minutes=CLAIM_MINUTES)
         return Response(ClaimOut({"code": code, "expires_at": expires_at}).data, status=201)
 
 

@@ -14,7 +14,7 @@ from marketplace.accounts.models import User
 from marketplace.delivery.services import describe_table, listing_series, sample_rows
 from marketplace.listings.models import Listing, ListingState
 from marketplace.web.formats import percent_text
-from marketplace.web.wording import measure_label
+from marketplace.web.wording import measure_label, unit_label
 
 SAMPLE_ROWS = 8
 CHART_POINTS = 480
@@ -40,6 +40,11 @@ def refusal_to_sell(listing: Listing, user: User | AnonymousUser, at: datetime) 
     return ""
 
 
+def shows_data(listing: Listing, user: User | AnonymousUser, at: datetime) -> bool:
+    """Who withdrew does not want his data shown; only he still sees what it was, and no former buyer does."""
+    return listing.is_held(at) or (isinstance(user, User) and listing.seller_id == user.pk)
+
+
 def quality_context(listing: Listing) -> dict[str, Any]:
     quality = getattr(listing, "quality", None)
     if quality is None:
@@ -49,6 +54,11 @@ def quality_context(listing: Listing) -> dict[str, Any]:
         "coverage_text": percent_text(quality.coverage),
         "signed_text": percent_text(quality.signed_share),
     }
+
+
+def columns_table(listing: Listing) -> dict[str, Any]:
+    """Columns with their units, without a row."""
+    return {"columns": describe_table(listing.consent), "rows": []}
 
 
 def sample_table(listing: Listing) -> dict[str, Any]:
@@ -70,7 +80,7 @@ def listing_chart(listing: Listing, query: QueryDict) -> dict[str, Any]:
     units = {column.field: column.unit for column in describe_table(listing.consent)}
     chart = {
         "title": measure_label(field),
-        "unit": units.get(field, ""),
+        "unit": unit_label(units.get(field, "")),
         "points": points,
         "gap_seconds": _gap_seconds(everything),
     }

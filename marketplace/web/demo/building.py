@@ -22,7 +22,7 @@ from devices.proof import proof_message
 from devices.services import accept_batch, add_device, issue_claim, issue_nonce, resolve_batches
 from marketplace.accounts.groups import AUDITOR, OPERATOR
 from marketplace.accounts.models import User
-from marketplace.accounts.ownership import enrol_owned_device
+from marketplace.accounts.services import enrol_owned_device
 from marketplace.wallet.models import TopUp
 from marketplace.wallet.services import settle_top_up, start_top_up
 from marketplace.wallet.units import MICROS_PER_UNIT

@@ -9,9 +9,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import segno
-from django.conf import settings
 from django.http import HttpRequest
 
+from devices.limits import CLAIM_MINUTES
 from devices.models import Device
 from devices.services import issue_claim
 
@@ -29,7 +29,7 @@ class ShownClaim:
 def make_claim(request: HttpRequest, *, device: Device, at: datetime) -> None:
     """Issue a code and keep it for the device's page; codes of other devices that are too old are dropped."""
     code = issue_claim(device=device, at=at)
-    expires_at = at + timedelta(seconds=settings.DEVICE_CLAIM_SECONDS)
+    expires_at = at + timedelta(minutes=CLAIM_MINUTES)
     kept: dict[str, Any] = {
         public_id: claim
         for public_id, claim in request.session.get(SESSION_KEY, {}).items()

@@ -106,6 +106,13 @@ def seal(state: SealState, number: int | None = None, href: str = "", large: boo
     return {"seal": Seal(state, number, href, large)}
 
 
+@register.inclusion_tag("components/_breadcrumb.html")
+def breadcrumb(*parts: str) -> dict[str, list[tuple[str, str]]]:
+    """The way to this page: label and address of each page above it, then the label of the page itself."""
+    labels, addresses = parts[0::2], (*parts[1::2], "")
+    return {"crumbs": list(zip(labels, addresses, strict=True))}
+
+
 @register.inclusion_tag("components/_figure.html")
 def figure(label: str, value: Any, unit: str = "", note: str = "", points: Sequence[float] = ()) -> dict[str, Any]:
     shown = value if isinstance(value, str) else formats.number_text(value)

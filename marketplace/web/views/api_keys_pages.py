@@ -9,8 +9,8 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from marketplace.accounts.api_keys import create_api_key, revoke_api_key
 from marketplace.accounts.models import ApiKey, User
+from marketplace.accounts.services import create_api_key, revoke_api_key
 from marketplace.errors import MarketError
 from marketplace.web.forms.buyer import ApiKeyForm
 from marketplace.web.replies import is_htmx, reply_invalid

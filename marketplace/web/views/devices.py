@@ -8,8 +8,9 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
 from devices.errors import DeviceError
+from devices.limits import CLAIM_MINUTES
 from devices.models import Device
-from marketplace.accounts.ownership import retire_owned_device
+from marketplace.accounts.services import retire_owned_device
 from marketplace.consents.models import Consent
 from marketplace.web.owner.batches import batch_rows
 from marketplace.web.owner.claims import shown_claim
@@ -47,7 +48,7 @@ def device_page(request: OwnerRequest, public_id: UUID) -> HttpResponse:
     device = get_object_or_404(Device.objects.owned_by(request.user), public_id=public_id)
     context = {"device": device, "row": device_row(device, now), "events": device_timeline(device)}
     if device.state == Device.State.WAITING:
-        context["claim"] = shown_claim(request, device=device, at=now)
+        context |= {"claim": shown_claim(request, device=device, at=now), "claim_minutes": CLAIM_MINUTES}
         return render(request, "owner/devices/waiting.html", context)
     consents = Consent.objects.filter(devices=device)
     context |= {

@@ -10,6 +10,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from devices.errors import DeviceError
+from devices.limits import CLAIM_MINUTES
 from devices.models import Device
 from devices.services import add_device
 from marketplace.web.forms.devices import DeviceForm
@@ -59,5 +60,5 @@ def device_status(request: OwnerRequest, public_id: UUID) -> HttpResponse:
     is_unchanged = device.state == Device.State.WAITING and (claim is not None) == (request.GET.get("code") == "shown")
     if is_unchanged:
         return HttpResponse(status=204)
-    context = {"device": device, "row": device_row(device, now), "claim": claim}
+    context = {"device": device, "row": device_row(device, now), "claim": claim, "claim_minutes": CLAIM_MINUTES}
     return render(request, "owner/devices/_status.html", context)

@@ -1,3 +1,4 @@
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -7,14 +8,17 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from marketplace.countries import country_name
+from marketplace.listings.models import Listing
 from marketplace.purchases.models import Purchase
 from marketplace.purchases.sight import listings_seen_by
 from marketplace.web.buyer.cards import plan_cards, terms_of
 from marketplace.web.buyer.listings import (
+    columns_table,
     listing_chart,
     quality_context,
     refusal_to_sell,
     sample_table,
+    shows_data,
 )
 from marketplace.web.records import seal_of
 
@@ -28,15 +32,24 @@ def listing_page(request: HttpRequest, public_id: UUID) -> HttpResponse:
     mine = Purchase.objects.for_buyer(request.user) if request.user.is_authenticated else Purchase.objects.none()
     context: dict[str, Any] = {
         "listing": listing,
-        **quality_context(listing),
         "country": country_name(listing.country),
         "refusal": refusal,
         "plans": plan_cards(listing, refusal),
         "terms": terms_of(listing.consent),
-        "sample": sample_table(listing),
         "seal": seal_of(listing.entry_id),
         "sales_count": Purchase.objects.filter(listing__seller=listing.seller).count(),
         "purchases": mine.filter(listing=listing),
-        **listing_chart(listing, request.GET),
+        **data_context(request, listing, now),
     }
     return render(request, "buyer/listing.html", context)
+
+
+def data_context(request: HttpRequest, listing: Listing, at: datetime) -> dict[str, Any]:
+    if not shows_data(listing, request.user, at):
+        return {"shows_data": False, "sample": columns_table(listing)}
+    return {
+        "shows_data": True,
+        **quality_context(listing),
+        "sample": sample_table(listing),
+        **listing_chart(listing, request.GET),
+    }

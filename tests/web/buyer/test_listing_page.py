@@ -1,10 +1,15 @@
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 from django.urls import reverse
 
+from marketplace.consents.models import Consent
+from marketplace.consents.services import withdraw_consent
+from marketplace.delivery.services import refresh_table
 from marketplace.listings.services import withdraw_listing
 from tests.builders import make_consent, make_draft, make_listing
+from tests.builders_delivery import buy, day_start, make_stocked_listing
 
 pytestmark = pytest.mark.django_db
 
@@ -46,6 +51,41 @@ def test_a_withdrawn_listing_is_gone_for_strangers_but_not_for_its_buyers(client
     page = as_ben.get(address(purchase.listing))
     assert "The seller has withdrawn this listing" in page.text
     assert "Buy for" not in page.text
+
+
+def end_by(kind, listing, at):
+    if kind == "listing":
+        withdraw_listing(listing=listing, at=at)
+    elif kind == "consent":
+        withdraw_consent(consent=listing.consent, at=at)
+    else:
+        Consent.objects.filter(pk=listing.consent_id).update(valid_until=at)
+
+
+@pytest.mark.parametrize("kind", ["listing", "consent", "expiry"])
+def test_when_it_is_over_only_the_seller_still_sees_what_the_data_was(as_sara, as_ben, sara, ben, at, kind):
+    _, listing = make_stocked_listing(sara, at)
+    buy(listing, ben, at)
+    refresh_table(listing=listing, at=at)
+    marks = ("data-series=", "Sample rows", "Measured quality", "20.0")
+    page = as_ben.get(address(listing)).text
+    assert [mark for mark in marks if mark not in page] == []
+    end_by(kind, listing, at + timedelta(seconds=1))
+    page = as_ben.get(address(listing)).text
+    assert "not sold and not delivered any more" in page
+    assert [mark for mark in marks if mark in page] == []
+    page = as_sara.get(address(listing)).text
+    assert [mark for mark in marks if mark not in page] == []
+
+
+def test_the_page_of_a_small_daily_table_does_not_hold_the_table(client, sara, at):
+    """Twenty days at one row a day: the chart used to carry each of them with all its digits."""
+    sent = [(day_start(at, 20 - number), "air_temperature", 10.123456 + number / 7) for number in range(20)]
+    _, listing = make_stocked_listing(sara, at, readings=sent, resolution="1d")
+    refresh_table(listing=listing, at=at)
+    page = client.get(address(listing)).text
+    assert "data-series=" not in page
+    assert "A chart appears here when enough data is prepared" in page
 
 
 def test_drafts_and_unknown_ones_are_not_found(client, as_sara, sara, at):

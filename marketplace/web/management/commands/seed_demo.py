@@ -70,7 +70,8 @@ class Command(BaseCommand):
         self, people: dict[str, User], listings: dict[str, Listing], start: datetime
     ) -> dict[tuple[str, str], Purchase]:
         purchases = {}
-        for place, demo in enumerate(LISTINGS):
+        # The last listing was bought first, so that statements read in the order of time.
+        for place, demo in reversed(list(enumerate(LISTINGS))):
             for buyer in demo.buyers:
                 at = start + timedelta(days=27 - 2 * place, hours=9 + place, minutes=13 * len(buyer))
                 purchases[buyer, demo.key] = trading.ensure_purchase(listings[demo.key], people[buyer], at)

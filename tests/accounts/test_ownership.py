@@ -11,7 +11,7 @@ from ledger.models import OutboxRow
 from ledger.services import commit_subject
 from marketplace.accounts import ownership
 from marketplace.accounts.models import User
-from marketplace.accounts.ownership import retire_owned_device
+from marketplace.accounts.services import retire_owned_device
 from tests.builders_devices import make_signing_device
 
 pytestmark = pytest.mark.django_db
