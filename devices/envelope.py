@@ -111,7 +111,7 @@ def _envelope(header: Any, protected: bytes, payload: bytes, signature: bytes) -
     claims = header[CWT_CLAIMS]
     if not isinstance(claims, dict) or set(claims) != {ISSUER, ISSUED_AT}:
         raise EnvelopeMalformed("The CWT claims (15) must be exactly issuer (1) and issued at (6).")
-    if header[ALG] != EDDSA:
+    if type(header[ALG]) is not int or header[ALG] != EDDSA:
         raise EnvelopeMalformed("The algorithm (1) must be -8, EdDSA with Ed25519.")
     if header[CONTENT_TYPE] not in (SENML_JSON, SENML_CBOR):
         raise EnvelopeMalformed(f"The content type (3) must be {SENML_JSON} or {SENML_CBOR}.")

@@ -9,6 +9,8 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from devices.limits import LONGEST_MEASURE_NAME
+
 
 class DeviceQuerySet(models.QuerySet["Device"]):
     def owned_by(self, user: Any) -> Self:
@@ -144,7 +146,7 @@ class Measure(models.Model):
     """One thing that a device measures. Its unit never changes."""
 
     device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="measures")
-    name = models.CharField(max_length=100)
+    name = models.CharField(max_length=LONGEST_MEASURE_NAME)
     unit = models.CharField("UCUM unit", max_length=40)
     first_at = models.DateTimeField(null=True)
     last_at = models.DateTimeField(null=True)

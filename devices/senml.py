@@ -18,6 +18,7 @@ from devices.errors import (
     UnitChanged,
     UnitUnknown,
 )
+from devices.limits import LONGEST_MEASURE_NAME
 from devices.senml_columns import Columns, read_cbor, read_json
 from devices.units import ucum_unit
 
@@ -27,7 +28,7 @@ MAX_FUTURE_SECONDS = 300
 MICROS = 1_000_000
 _RELATIVE_BELOW = 2.0**28
 _DAY_MICROS = 86_400 * MICROS
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9\-:./_]{0,99}")
+_NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9\-:./_]{{0,{LONGEST_MEASURE_NAME - 1}}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,9 @@ def _ucum_units(names: list[str], units: list[str | None]) -> dict[str, str]:
     unit_of: dict[str, str] = {}
     for name, unit in set(zip(names, units, strict=True)):
         if not _NAME.fullmatch(name):
-            raise SenmlMalformed(f"{name[:100]!a} is not a SenML name of at most 100 characters.")
+            raise SenmlMalformed(
+                f"{name[:LONGEST_MEASURE_NAME]!a} is not a SenML name of at most {LONGEST_MEASURE_NAME} characters."
+            )
         if unit is None:
             raise UnitUnknown(f"{name} has no unit. A plain number has the unit / in SenML.")
         ucum = ucum_unit(unit)

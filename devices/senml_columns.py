@@ -7,6 +7,7 @@ the quick one is not certain. Absent fields are None.
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, NamedTuple, NoReturn
 
 import cbor2
@@ -17,6 +18,8 @@ from devices.strict_cbor import CborRefused, decode_strictly
 
 _HIGHEST_VERSION = 10
 _NUMBERS = {int, float}
+# Up to here every integer is a double.
+_LARGEST_INTEGER = 2**53
 _CBOR_LABELS = {
     -1: "bver", -2: "bn", -3: "bt", -4: "bu", -5: "bv", -6: "bs",
     0: "n", 1: "u", 2: "v", 3: "vs", 4: "vb", 5: "s", 6: "t", 7: "ut", 8: "vd",
@@ -99,10 +102,12 @@ def _base_rows(payload: bytes, records: list[_Record]) -> list[int]:
 
 
 def _has_surprises(payload: bytes, size: int, columns: tuple[list[Any], ...], bases: list[_Record]) -> bool:
-    """Tell whether the text can hold more than was decoded: a key twice, a null, an escape.
+    """Tell whether the text can hold more than was decoded: a key twice, a null, an escape, a rounded integer.
 
     Without escapes each text has two quotes, so their number follows from the fields that were found.
     """
+    if _reaches_far([*columns[2:], [base.bt for base in bases], [base.bv for base in bases]]):
+        return True
     set_counts = [size - column.count(None) for column in columns]
     texts = set_counts[0] + set_counts[1]
     keys = sum(set_counts)
@@ -112,11 +117,20 @@ def _has_surprises(payload: bytes, size: int, columns: tuple[list[Any], ...], ba
     return b"\\" in payload or payload.count(b'"') != 2 * (keys + texts)
 
 
+def _reaches_far(columns: list[list[float | None]]) -> bool:
+    """Tell whether a number is as large as those that an integer may have been rounded to on its way to a float."""
+    for column in columns:
+        numbers: list[Any] = [number for number in column if number is not None] if None in column else column
+        if numbers and not -_LARGEST_INTEGER < min(numbers) <= max(numbers) < _LARGEST_INTEGER:
+            return True
+    return False
+
+
 def read_cbor(payload: bytes) -> Columns:
     """Raises: SenmlMalformed, ValueUnsupported."""
     try:
         pack = cbor2.loads(payload)
-        is_unambiguous = cbor2.dumps(pack) == payload
+        is_unambiguous = cbor2.dumps(pack) == payload and _has_plain_labels(pack)
     except Exception:  # noqa: BLE001 - cbor2's tags raise whatever the types behind them raise.
         is_unambiguous = False
     if not is_unambiguous:
@@ -127,6 +141,12 @@ def read_cbor(payload: bytes) -> Columns:
     if type(pack) is not list or not all(type(record) is dict for record in pack):
         raise SenmlMalformed("A SenML pack is a list of records.")
     return _columns(pack, lambda name: _LABELS[name])
+
+
+def _has_plain_labels(pack: Any) -> bool:
+    """Tell whether all labels are SenML's own: cbor2 takes True for the label 1, and any tag behind unknown labels."""
+    labels = list(chain.from_iterable(pack))
+    return set(map(type, labels)) <= {int} and set(labels) <= _CBOR_LABELS.keys()
 
 
 _LABELS = {name: label for label, name in _CBOR_LABELS.items()}
@@ -159,10 +179,10 @@ def _check_column(name: str, column: list[Any], pack: list[dict[Any, Any]], labe
     if kinds - wanted - {type(None)} or column.count(None) != sum(label not in record for record in pack):
         raise SenmlMalformed(f"A field {name} is not {'a text' if name in _TEXTS else 'a number'}.")
     if name in _FLOATS:
-        try:
-            column[:] = [None if number is None else float(number) for number in column]
-        except OverflowError as error:
-            raise SenmlMalformed(f"A field {name} is too large a number.") from error
+        # A tagged bignum of CBOR is such an integer too: cbor2 writes smaller ones without the tag.
+        if any(type(number) is int and abs(number) > _LARGEST_INTEGER for number in column):
+            raise SenmlMalformed(f"A field {name} is an integer beyond 2^53, which would be rounded.")
+        column[:] = [None if number is None else float(number) for number in column]
     if name == "bver":
         for version in set(column):
             _check_version(version)

@@ -6,7 +6,7 @@ from urllib.parse import unquote, urlsplit
 from django.core.exceptions import ImproperlyConfigured
 
 SHORTEST_KEY = 50
-FEWEST_KEY_LETTERS = 10
+FEWEST_KEY_LETTERS = 5
 LARGEST_NUMBER = 2**31 - 1
 DATABASE_PARTS = ("DATABASE_HOST", "DATABASE_PORT", "DATABASE_NAME", "DATABASE_USER", "DATABASE_PASSWORD")
 

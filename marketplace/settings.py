@@ -83,6 +83,7 @@ MIDDLEWARE = [
     "marketplace.api.hot_paths.HotPathMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    "marketplace.web.middleware.NullCharacterMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -305,8 +306,8 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_PARSER_CLASSES": ["marketplace.api.parsers.BoundedJSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "marketplace.api.schema.ProblemSchema",
     "EXCEPTION_HANDLER": "marketplace.api.errors.problem_response",
 }
 SPECTACULAR_SETTINGS = {
@@ -314,6 +315,10 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Sell and buy the data of connected devices. The same acts as the web pages, as JSON.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "marketplace.api.device_acts.add_device_acts",
+    ],
 }
 
 LOGGING = {

@@ -11,3 +11,8 @@ urlpatterns = [
     path("oauth/", include("marketplace.delivery.urls_oauth")),
     path("log/", include("ledger.urls")),
 ]
+
+handler400 = "marketplace.api.refusals.bad_request"
+handler403 = "marketplace.api.refusals.permission_denied"
+handler404 = "marketplace.api.refusals.page_not_found"
+handler500 = "marketplace.api.refusals.server_error"

@@ -1,6 +1,7 @@
 """Rules about the source itself: what imports what, how long things are, what the lock files hold."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -41,6 +42,18 @@ def test_no_function_is_too_long() -> None:
                 if lines > LONGEST_FUNCTION:
                     too_long[f"{path.relative_to(ROOT)}:{node.name}"] = lines
     assert too_long == {}
+
+
+def test_every_exception_from_a_check_gives_its_reason() -> None:
+    bare = re.compile(r"# (?:noqa(?!: [A-Z0-9, ]+ - \S)|type: ignore(?!\[[a-z, -]+\]  # \S))")
+    found = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in sources()
+        if path != Path(__file__)
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if bare.search(line)
+    ]
+    assert found == []
 
 
 def test_every_test_folder_is_a_package() -> None:

@@ -1,6 +1,7 @@
 """An unsafe setting is an error at start. Each try is a process of its own, as a real start is."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -43,6 +44,15 @@ def test_good_production_settings_start() -> None:
 
     assert started.returncode == 0, started.stderr
     assert started.stdout == "1 1\n"
+
+
+def test_the_image_is_built_with_settings_that_start() -> None:
+    command = (ROOT / "Dockerfile").read_text().partition("# Collecting reads no secret")[2]
+    values = dict(re.findall(r"\b([A-Z_]+)=(\S+)", command.partition("python manage.py")[0]))
+    assert {"SECRET_KEY", "PUBLIC_URL"} <= values.keys()
+
+    started = start(**values | {"PRODUCTION": "1"})
+    assert started.returncode == 0, started.stderr
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 from django.http import HttpRequest
 
+from marketplace.accounts import device_admin  # noqa: F401 - registers the pages of devices.
 from marketplace.accounts.models import User
 
 

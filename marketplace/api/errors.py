@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -32,12 +32,28 @@ class IdempotencyKeyInvalid(exceptions.APIException):
     default_detail = "An Idempotency-Key has 1 to 128 printable ASCII characters."
 
 
+class CursorInvalid(exceptions.APIException):
+    status_code = 400
+    default_code = "cursor_invalid"
+    default_detail = "This cursor was not made here for this list. Take it from next or previous of a page."
+
+
+class BodyTooLarge(exceptions.APIException):
+    status_code = 413
+    default_code = "body_too_large"
+    default_detail = "The body has more bytes than are taken here."
+
+
 def problem_response(error: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's exception handler. None for what is not a refusal, which then crashes as it should."""
     if isinstance(error, Http404):
         error = exceptions.NotFound("There is nothing at this address, or it is not yours to see.")
     elif isinstance(error, PermissionDenied):
         error = exceptions.PermissionDenied()
+    elif isinstance(error, RequestDataTooBig):
+        error = BodyTooLarge()
+    elif isinstance(error, SuspiciousOperation | BadRequest):
+        error = exceptions.ParseError("The request could not be read.")
     if isinstance(error, MarketError | DeviceError | LedgerError):
         set_rollback()
         status = STATUS_BY_CODE.get(error.code, 409)

@@ -24,6 +24,7 @@ class Operation:
     text: str
     parameters: list[Parameter] = field(default_factory=list)
     body_example: str = ""
+    takes_bytes: bool = False
 
     @property
     def anchor(self) -> str:
@@ -63,6 +64,7 @@ def _read(document: Mapping[str, Any], path: str, method: str, operation: Mappin
             for one in operation.get("parameters", [])
         ],
         body_example=_body_example(document, operation),
+        takes_bytes="application/octet-stream" in operation.get("requestBody", {}).get("content", {}),
     )
 
 

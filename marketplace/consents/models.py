@@ -9,6 +9,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
+from devices.limits import LONGEST_MEASURE_NAME
 from ledger.models import Entry
 
 
@@ -49,7 +50,7 @@ class Consent(models.Model):
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="consents")
     devices = models.ManyToManyField("devices.Device", through="ConsentDevice", related_name="consents")
-    fields = ArrayField(models.CharField(max_length=64))
+    fields = ArrayField(models.CharField(max_length=LONGEST_MEASURE_NAME))
     resolution = models.CharField(max_length=8, choices=Resolution)
     delay_seconds = models.PositiveIntegerField(default=0)
     purposes = ArrayField(models.CharField(max_length=64))

@@ -50,11 +50,11 @@ def files_for(grant: Grant, *, version: int) -> list[TableFile]:
 
 def find_file(grant: Grant, public_id: UUID) -> TableFile:
     """Return a file of the grant's table: a whole segment, or a cut for the grant's own window. Raises: NameUnknown."""
-    segment = Segment.objects.filter(public_id=public_id, table__listing=grant.listing).first()
+    segment = Segment.objects.of_readings(grant.listing).filter(public_id=public_id).first()
     if segment is not None and not _is_cut(segment, grant):
         return _table_file(segment, segment)
     cuts = SegmentCut.objects.select_related("segment").filter(_is_window(grant.window_from, grant.window_until))
-    cut = cuts.filter(public_id=public_id, segment__table__listing=grant.listing).first()
+    cut = cuts.filter(public_id=public_id, segment__in=Segment.objects.of_readings(grant.listing)).first()
     if cut is None:
         raise NameUnknown
     return _table_file(cut.segment, cut)

@@ -11,6 +11,7 @@ from django.contrib.postgres.search import SearchVectorField
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
 
+from devices.limits import LONGEST_MEASURE_NAME
 from ledger.models import Entry
 from marketplace.consents.models import Audience, Consent, ConsentBuyer, consent_is_active
 
@@ -76,7 +77,7 @@ class Listing(models.Model):
     category = models.CharField(max_length=16, choices=Category)
     licence_text = models.TextField(max_length=8000)
     country = models.CharField(max_length=2, blank=True)
-    measures = ArrayField(models.CharField(max_length=64), default=list)
+    measures = ArrayField(models.CharField(max_length=LONGEST_MEASURE_NAME), default=list)
     share_name = models.SlugField(max_length=80, unique=True)
     created_at = models.DateTimeField()
     published_at = models.DateTimeField(null=True)

@@ -46,7 +46,7 @@ def health(request: HttpRequest) -> JsonResponse:
 @require_safe
 @never_cache
 def health_live(request: HttpRequest) -> HttpResponse:
-    """Answer 200 whenever this web process answers at all: another part that is down is no reason to restart this one."""
+    """Answer 200 whenever this process answers: another part that is down is no reason to restart this one."""
     return HttpResponse("live\n", content_type="text/plain")
 
 

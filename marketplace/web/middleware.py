@@ -3,6 +3,7 @@ from urllib.parse import urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
+from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import resolve_url
 from django.utils import timezone
@@ -10,6 +11,21 @@ from django.utils import timezone
 from marketplace.web.replies import is_htmx
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
+
+
+class NullCharacterMiddleware:
+    """Refuse a NUL in what no form checks. PostgreSQL's texts hold none, so a query with it would crash."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        query = request.META.get("QUERY_STRING", "")
+        if "\0" in request.path_info or "%00" in query or "\0" in query:
+            raise BadRequest("The address holds a NUL.")
+        if any("\0" in value for value in request.COOKIES.values()):
+            raise BadRequest("A cookie holds a NUL.")
+        return self.get_response(request)
 
 
 class TimeZoneMiddleware:

@@ -59,7 +59,12 @@ def test_processes_count_together(most: int) -> None:
 
 def test_most_batches_ask_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
-    monkeypatch.setattr(braking, "_shared", lambda device_id, _: asked.append(device_id) or 0)
+
+    def shared(device_id: int, _: int) -> int:
+        asked.append(device_id)
+        return 0
+
+    monkeypatch.setattr(braking, "_shared", shared)
     for _ in range(2 * SHARED_EVERY):
         count_batch(DEVICE, NOW)
     assert asked == [DEVICE, DEVICE]

@@ -75,6 +75,7 @@ def test_another_key_does_not_verify() -> None:
     "changes",
     [
         {"alg": -7},
+        {"alg": -8.0},
         {"alg": None},
         {"kind": "application/json"},
         {"kind": 50},

@@ -227,3 +227,36 @@ def test_nothing_crashes_it(value: Any, noise: bytes) -> None:
             resolve_pack(payload, is_cbor=is_cbor, issued_at=NOW)
         except BatchError:
             continue
+
+
+@pytest.mark.parametrize("number", [2**53 + 1, -(2**53) - 1, 2**63, 2**64, -(2**64) - 1, 10**30])
+@pytest.mark.parametrize("field", ["v", "t", "bv", "bt"])
+def test_refuses_integers_that_would_be_rounded(field: str, number: int) -> None:
+    """From 2**64 on cbor2 writes and reads a tagged bignum."""
+    assert_refused(SenmlMalformed, [{"n": "a", "u": "Cel", "v": 1, "t": NOW} | {field: number}])
+
+
+@pytest.mark.parametrize("number", [2**53, -(2**53), 2.0**60, -1e300])
+def test_takes_integers_and_floats_that_stay_what_they_are(number: float) -> None:
+    pack = resolve_both([{"n": "a", "u": "Cel", "v": 1.5, "t": NOW}, {"n": "a", "u": "Cel", "v": number, "t": NOW + 1}])
+    assert pack.values.tolist() == [1.5, number]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"\x81\xa3\x00\x61a\x01\x63Cel\x02\xc2\x41\x05",  # a bignum that would fit into one byte
+        b"\x81\xa3\x00\x61a\x01\x63Cel\x02\xc2\x49\x01" + bytes(8),  # the bignum 2**64
+        b"\x81\xa4\x00\x61a\x01\x63Cel\x02\x05\x18\x64\xc2\x49\x01" + bytes(8),  # behind a label that nobody reads
+        b"\x81\xa3\x00\x61a\xf5\x63Cel\x02\x05",  # the label true, which equals 1
+        b"\x81\xa3\x00\x61a\x01\x63Cel\xf9\x40\x00\x05",  # the label 2.0
+    ],
+)
+def test_refuses_tags_and_labels_that_only_look_like_ours(payload: bytes) -> None:
+    with pytest.raises(SenmlMalformed):
+        resolve_pack(payload, is_cbor=True, issued_at=NOW)
+
+
+def test_an_unknown_label_without_a_tag_may_stay() -> None:
+    payload = cbor2.dumps([{0: "a", 1: "Cel", 2: 5, 100: "extra"}])
+    assert resolve_pack(payload, is_cbor=True, issued_at=NOW).values.tolist() == [5]

@@ -2,6 +2,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from devices.limits import LONGEST_MEASURE_NAME
 from marketplace.consents.models import Audience, Consent, Resolution
 from marketplace.consents.purposes import PURPOSES
 
@@ -22,7 +23,9 @@ class WithFields(serializers.Serializer[Any]):
 
 class ConsentIn(WithFields):
     devices = serializers.ListField(child=serializers.UUIDField(), min_length=1, max_length=100)
-    fields_ = serializers.ListField(child=serializers.CharField(max_length=64), min_length=1, max_length=100)
+    fields_ = serializers.ListField(
+        child=serializers.CharField(max_length=LONGEST_MEASURE_NAME), min_length=1, max_length=100
+    )
     resolution = serializers.ChoiceField(choices=Resolution.choices)
     delay_seconds = serializers.IntegerField(min_value=0, default=0)
     purposes = serializers.ListField(

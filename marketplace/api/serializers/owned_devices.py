@@ -2,6 +2,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from devices.limits import LONGEST_MEASURE_NAME
 from devices.models import Batch, Device, Measure
 
 
@@ -55,7 +56,7 @@ class BatchOut(serializers.Serializer[Batch]):
 
 
 class ReadingsQuery(serializers.Serializer[Any]):
-    measure = serializers.CharField(max_length=100)
+    measure = serializers.CharField(max_length=LONGEST_MEASURE_NAME)
     start = serializers.DateTimeField()
     until = serializers.DateTimeField()
 

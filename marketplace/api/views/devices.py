@@ -46,6 +46,7 @@ STATUS_OF: dict[type[errors.DeviceError], HTTPStatus] = {
     errors.SequenceConflict: HTTPStatus.CONFLICT,
     errors.ClockSkew: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.BatchTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.TooManyBatches: HTTPStatus.TOO_MANY_REQUESTS,
     errors.TooManyReadings: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.SenmlMalformed: HTTPStatus.BAD_REQUEST,
     errors.UnitChanged: HTTPStatus.CONFLICT,
@@ -96,18 +97,19 @@ def device_endpoint(view: View) -> View:
             return problem(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", "Use POST here.", Allow="POST")
         try:
             return view(request)
-        except errors.TooManyBatches as error:
-            wait = str(error.retry_after_seconds)
-            return problem(HTTPStatus.TOO_MANY_REQUESTS, error.code, str(error), Retry_After=wait)
         except errors.DeviceError as error:
             logger.info("device.refused", extra={"code": error.code})
             status = STATUS_OF.get(type(error), HTTPStatus.UNPROCESSABLE_ENTITY)
-            return problem(status, error.code, str(error))
+            return problem(status, error.code, str(error), **retry_header(error))
         except RequestRefused as refusal:
             return problem(refusal.status, refusal.code, str(refusal), **refusal.headers)
 
     endpoint.__name__ = view.__name__
     return endpoint
+
+
+def retry_header(error: errors.DeviceError) -> dict[str, str]:
+    return {"Retry_After": str(error.retry_after_seconds)} if isinstance(error, errors.TooManyBatches) else {}
 
 
 @device_endpoint

@@ -4,16 +4,21 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
+from django.core.exceptions import ValidationError
+from django.db import DataError, transaction
 from django.db.models import QuerySet
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
+from rest_framework.exceptions import NotFound
 from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
+from rest_framework.views import APIView
 
 from ledger.models import Entry
 from marketplace.accounts.models import User
+from marketplace.api.errors import CursorInvalid
 
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
@@ -48,9 +53,10 @@ def paged(
     """Answer with {next, previous, results}: keyset pages of 50 in the given order.
 
     context_of: what the serializer needs to know about the rows of the page.
+    Raises: CursorInvalid.
     """
     page = _Page(ordering)
-    found = page.paginate_queryset(rows, request) or []
+    found = page.paginate_queryset(rows, request)
     return page.get_paginated_response(serializer_class(found, many=True, context=context_of(found)).data)
 
 
@@ -63,3 +69,14 @@ class _Page(CursorPagination):
 
     def __init__(self, ordering: str) -> None:
         self.ordering = (ordering, "-pk" if ordering.startswith("-") else "pk")
+
+    def paginate_queryset(self, queryset: QuerySet[Any], request: Request, view: APIView | None = None) -> list[Any]:
+        """A cursor is only base64: what is in it meets the column first in the query. Raises: CursorInvalid."""
+        if self.cursor_query_param not in request.query_params:
+            return super().paginate_queryset(queryset, request, view) or []
+        try:
+            # The database may be what refuses the value, which breaks a transaction around it.
+            with transaction.atomic():
+                return super().paginate_queryset(queryset, request, view) or []
+        except (NotFound, ValueError, OverflowError, ValidationError, DataError) as error:
+            raise CursorInvalid from error

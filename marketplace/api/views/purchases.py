@@ -1,3 +1,4 @@
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from marketplace.access.models import AccessToken
+from marketplace.access.models import ROTATION_GRACE, AccessToken
 from marketplace.access.services import issue_token, revoke_token, rotate_token
 from marketplace.accounts.models import User
 from marketplace.api.idempotency import idempotent
@@ -94,7 +95,7 @@ def own_token(request: Request, public_id: UUID) -> AccessToken:
 
 class TokenRotationView(APIView):
     @extend_schema(
-        summary="Replace a token; the old one works ten minutes more",
+        summary=f"Replace a token; the old one works {ROTATION_GRACE // timedelta(minutes=1)} minutes more",
         parameters=[IDEMPOTENCY_KEY],
         request=None,
         responses={201: NewTokenOut},

@@ -24,7 +24,7 @@ class Migration(migrations.Migration):
                 ("public_id", models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
                 (
                     "fields",
-                    django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=64), size=None),
+                    django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=100), size=None),
                 ),
                 (
                     "resolution",

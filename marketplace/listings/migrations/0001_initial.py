@@ -45,7 +45,7 @@ class Migration(migrations.Migration):
                 (
                     "measures",
                     django.contrib.postgres.fields.ArrayField(
-                        base_field=models.CharField(max_length=64), default=list, size=None
+                        base_field=models.CharField(max_length=100), default=list, size=None
                     ),
                 ),
                 ("share_name", models.SlugField(max_length=80, unique=True)),

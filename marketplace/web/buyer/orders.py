@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Count, Max, Sum
@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from marketplace.access.errors import ConsentEnded, ConsentWithdrawn, ListingWithdrawn, PurchaseEnded
-from marketplace.access.models import AccessToken
+from marketplace.access.models import ROTATION_GRACE, AccessToken
 from marketplace.access.services import obstacle_to
 from marketplace.delivery.models import Read
 from marketplace.delivery.services import is_ready
@@ -105,6 +105,7 @@ def access_context(request: HttpRequest, purchase: Purchase, at: datetime, secre
     seals = seals_of(token.entry_id for token in tokens)
     return {
         "secret": secret,
+        "grace_minutes": ROTATION_GRACE // timedelta(minutes=1),
         "tokens": [
             {
                 "token": token,

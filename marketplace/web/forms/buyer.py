@@ -9,6 +9,7 @@ from typing import Any
 from django import forms
 from django.http import QueryDict
 
+from devices.limits import LONGEST_MEASURE_NAME
 from marketplace.accounts.models import ApiKey, User
 from marketplace.accounts.places import country_choices, time_zone_choices
 from marketplace.listings.catalogue import FRESHNESS_BANDS, PRICE_BANDS, SORTS, CatalogueSearch
@@ -19,7 +20,7 @@ from marketplace.wallet.units import MICROS_PER_UNIT
 
 LONGEST_SEARCH = 120
 MOST_CHOICES = 20
-LONGEST_VALUE = 64
+LONGEST_VALUE = LONGEST_MEASURE_NAME
 KNOWN_VALUES = {"category": Category.values, "price": PRICE_BANDS, "freshness": FRESHNESS_BANDS}
 
 

@@ -67,7 +67,7 @@ def test_when_it_is_over_only_the_seller_still_sees_what_the_data_was(as_sara, a
     _, listing = make_stocked_listing(sara, at)
     buy(listing, ben, at)
     refresh_table(listing=listing, at=at)
-    marks = ("data-series=", "Sample rows", "Measured quality", "20.0")
+    marks = ("data-series=", "Sample rows", "Measured quality", "Signed by the device")
     page = as_ben.get(address(listing)).text
     assert [mark for mark in marks if mark not in page] == []
     end_by(kind, listing, at + timedelta(seconds=1))

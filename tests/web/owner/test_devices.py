@@ -160,7 +160,12 @@ def test_a_batch_is_shown_down_to_its_signature(sara_client: Client, sara: User,
     response = sara_client.get(reverse("batch_page", args=[device.public_id, 1]))
     assert response.context["decoded"].is_verified
     assert "did:key:z" in response.content.decode()
-    assert response.context["decoded"].readings[0] == ("2026-03-14T06:26:53Z", "air_temperature", 20.0, "Cel")
+    assert response.context["decoded"].readings[0] == (
+        "2026-03-14T06:26:53.000000Z",
+        "air_temperature",
+        20.0,
+        "Cel",
+    )
 
 
 def test_times_keep_their_microseconds():

@@ -7,6 +7,7 @@ from datetime import datetime
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from ledger.models import OutboxRow
 from ledger.services import sequence_batch
@@ -28,7 +29,14 @@ def test_a_new_price_is_recorded_and_shown(sara_client: Client, sara: User, now:
     assert address(plan) in sara_client.get(own_page).content.decode()
     assert "5.00" in sara_client.get(address(plan)).content.decode()
     assert sara_client.post(address(plan), {"price": "7.50"})["Location"] == own_page
-    sequence_batch(at=now)
+    assert Listing.objects.live_at(now).get() == listing
+    page = sara_client.get(own_page)
+    assert "The new price holds from now on." in page.content.decode()
+    newest = page.context["events"][0]
+    assert (newest["title"], newest["seal_state"]) == ("New price", "waiting")
+    sequence_batch(at=timezone.now())
+    newest = sara_client.get(own_page).context["events"][0]
+    assert (newest["title"], newest["seal_state"]) == ("New price", "signed")
     assert Listing.objects.live_at(now).get().plans.get().price_micros == 7_500_000
 
 

@@ -1,20 +1,9 @@
-"""What staff may look at. Nothing here can be changed: a device's rows change through the services alone."""
+"""What staff may look at of devices. It stands here because the devices package knows no page of this site."""
 
 from django.contrib import admin
-from django.http import HttpRequest
 
 from devices.models import Batch, Device, ReadingFile
-
-
-class ReadOnlyAdmin(admin.ModelAdmin):
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
+from marketplace.readonly import ReadOnlyAdmin
 
 
 @admin.register(Device)
@@ -30,7 +19,6 @@ class BatchAdmin(ReadOnlyAdmin):
     list_select_related = ["device"]
     search_fields = ["=device__public_id"]
     exclude = ["envelope", "content_hash"]
-    show_full_result_count = False
 
 
 @admin.register(ReadingFile)
