@@ -6,7 +6,8 @@ from celery.schedules import crontab
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from marketplace.embedded.addresses import browser_address, find_services
+from marketplace.embedded.addresses import browser_address, find_services, own_hosts
+from marketplace.embedded.secret_key import own_secret_key
 from marketplace.environment import (
     check_public_url,
     check_secret_key,
@@ -36,13 +37,15 @@ def required(name: str, embedded_value: str) -> str:
     return value or embedded_value
 
 
-EMBEDDED_KEY = "embedded-only-key-never-used-in-production-0123456789abcdefghij"
-SECRET_KEY = required("SECRET_KEY", EMBEDDED_KEY)
 if IS_PRODUCTION:
-    check_secret_key(SECRET_KEY, EMBEDDED_KEY)
+    SECRET_KEY = required("SECRET_KEY", "")
+    check_secret_key(SECRET_KEY)
+else:
+    SECRET_KEY = env_text("SECRET_KEY") or own_secret_key(VAR_DIR)
 PUBLIC_URL = required("PUBLIC_URL", browser_address(env_text("HOST"), env_text("PORT"))).rstrip("/")
 check_public_url(PUBLIC_URL, is_production=IS_PRODUCTION)
-ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", "" if IS_PRODUCTION else "*")
+# Mails and profile files name the host that was asked for, so nobody may ask for one that is not ours.
+ALLOWED_HOSTS = env_list("ALLOWED_HOSTS") or ([] if IS_PRODUCTION else own_hosts(env_text("HOST"), PUBLIC_URL))
 if IS_PRODUCTION and (not ALLOWED_HOSTS or "*" in ALLOWED_HOSTS):
     raise ImproperlyConfigured("ALLOWED_HOSTS must name the hosts in production; * is refused.")
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
@@ -188,8 +191,15 @@ ACCOUNT_FORMS = {
     "reset_password": "marketplace.accounts.login_forms.ResetPasswordForm",
     "reset_password_from_key": "marketplace.accounts.login_forms.ResetPasswordKeyForm",
     "reauthenticate": "marketplace.accounts.login_forms.ConfirmPasswordForm",
+    "confirm_email_verification_code": "marketplace.accounts.login_forms.AddressCodeForm",
 }
-ACCOUNT_EMAIL_VERIFICATION = "optional"
+# Nobody acts before the address is proven: who signs up with another's address gets in never, and leaves nothing
+# behind for when the other one comes. By a code that only the browser that asked takes: a link could be pressed by
+# the owner of the address, who would so confirm an account with a stranger's password.
+ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = True
+ACCOUNT_EMAIL_VERIFICATION_BY_CODE_MAX_ATTEMPTS = 5
+ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_RESEND = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = "Ownstream: "
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_CHANGE_EMAIL = True
@@ -243,6 +253,8 @@ STORAGES = {
         )
     },
 }
+# On a machine that others use too, what people sold and bought is not theirs to read.
+FILE_UPLOAD_PERMISSIONS = 0o600 if IS_EMBEDDED else 0o644
 WHITENOISE_USE_FINDERS = IS_EMBEDDED
 WHITENOISE_AUTOREFRESH = False
 
@@ -328,5 +340,9 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env_text("LOG_LEVEL", "INFO")},
     # One line or two for each task that comes and goes, each second: the events of the features say more.
-    "loggers": {name: {"level": "WARNING"} for name in ("celery.app.trace", "celery.worker.strategy", "celery.beat")},
+    "loggers": {
+        **{name: {"level": "WARNING"} for name in ("celery.app.trace", "celery.worker.strategy", "celery.beat")},
+        # Django gives it a format of its own, which would show the signatures of file links.
+        "django.server": {"handlers": ["stderr"], "propagate": False},
+    },
 }

@@ -2,11 +2,14 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
-from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
+from django.contrib.auth.forms import AdminPasswordChangeForm, AdminUserCreationForm, UserChangeForm
+from django.db import transaction
 from django.http import HttpRequest
+from django.utils import timezone
 
 from marketplace.accounts import device_admin  # noqa: F401 - registers the pages of devices.
 from marketplace.accounts.models import User
+from marketplace.accounts.services import revoke_api_keys
 
 
 class _LowerCaseAddress:
@@ -30,12 +33,24 @@ class PersonForm(_LowerCaseAddress, UserChangeForm):
         fields = "__all__"
 
 
+class PersonPasswordForm(AdminPasswordChangeForm):
+    @transaction.atomic
+    def save(self, commit: bool = True) -> User:
+        """End the person's keys, as every other way to a new password does."""
+        user = super().save(commit)
+        assert isinstance(user, User)
+        if commit:
+            revoke_api_keys(user=user, at=timezone.now())
+        return user
+
+
 @admin.register(User)
 class PersonAdmin(UserAdmin):
     """People, known by their e-mail address. An account is switched off, never deleted: its sales stay."""
 
     form = PersonForm
     add_form = NewPersonForm
+    change_password_form = PersonPasswordForm
     list_display = ("email", "display_name", "country", "is_active", "is_staff", "date_joined")
     list_filter = ("is_active", "is_staff", "groups")
     search_fields = ("email", "display_name", "public_id")

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from django.db import transaction
 
-from marketplace.accounts.errors import ApiKeyNameMissing, TooManyApiKeys
+from marketplace.accounts.errors import AddressNotConfirmed, ApiKeyNameMissing, TooManyApiKeys
 from marketplace.accounts.models import ApiKey, User
 
 logger = logging.getLogger(__name__)
@@ -25,12 +25,14 @@ def hash_api_key(key: str) -> bytes:
 def create_api_key(*, user: User, name: str, at: datetime) -> tuple[ApiKey, str]:
     """Make a key and return its row with the key itself, which is kept nowhere and can't be shown again.
 
-    Raises: ApiKeyNameMissing, TooManyApiKeys.
+    Raises: ApiKeyNameMissing, AddressNotConfirmed, TooManyApiKeys.
     """
     name = name.strip()
     if not name:
         raise ApiKeyNameMissing
     User.objects.select_for_update().get(pk=user.pk)
+    if not user.has_proven_address():
+        raise AddressNotConfirmed
     if ApiKey.objects.usable().filter(user=user).count() >= KEYS_PER_PERSON:
         raise TooManyApiKeys
     key = KEY_PREFIX + secrets.token_urlsafe(32)
@@ -50,3 +52,16 @@ def revoke_api_key(*, api_key: ApiKey, at: datetime) -> ApiKey:
         api_key.save(update_fields=["revoked_at"])
         logger.info("api_key.revoked", extra={"api_key_id": str(api_key.public_id)})
     return api_key
+
+
+@transaction.atomic
+def revoke_api_keys(*, user: User, at: datetime) -> int:
+    """Refuse every key of a person from now on, and return how many that ended.
+
+    Who sets a new password takes the account back from whoever knew the old one, and may have made keys with it.
+    """
+    User.objects.select_for_update().get(pk=user.pk)
+    count = ApiKey.objects.filter(user=user, revoked_at=None).update(revoked_at=at)
+    if count:
+        logger.info("api_keys.revoked", extra={"user_id": str(user.public_id), "count": count})
+    return count

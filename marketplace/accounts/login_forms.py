@@ -55,7 +55,7 @@ class SignUpForm(_OurWords, account.SignupForm):
 
 
 class AddressForm(_OurWords, account.AddEmailForm):
-    words = {"email": ("New e-mail address", "You confirm it with a link that we send there.")}
+    words = {"email": ("New e-mail address", "You confirm it with a code that we send there.")}
 
 
 class ChangePasswordForm(_OurWords, account.ChangePasswordForm):
@@ -92,6 +92,14 @@ class ActivateAppForm(_OurWords, totp.ActivateTOTPForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["code"].widget.attrs |= {"inputmode": "numeric", "class": "input-code"}
+
+
+class AddressCodeForm(_OurWords, account.ConfirmEmailVerificationCodeForm):
+    words = {"code": ("Code from the letter", "Eight letters, with or without the hyphen.")}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["code"].widget.attrs |= {"class": "input-code", "autocapitalize": "characters", "autofocus": True}
 
 
 class _RefusesGarbage(BaseForm):

@@ -1,9 +1,13 @@
-"""What django-allauth says when it refuses, in our words."""
+"""What django-allauth says when it refuses, in our words, and what it does besides when a password is set."""
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import transaction
+from django.utils import timezone
 
+from marketplace.accounts.api_keys import revoke_api_keys
 from marketplace.accounts.models import User
 
 RATE_LIMITED = "That was too often in a short time. Wait some minutes, then try again."
@@ -25,6 +29,13 @@ class AccountWords(DefaultAccountAdapter):
         "rate_limited": RATE_LIMITED,
         "unverified_primary_email": "Confirm your main address first.",
     }
+
+    @transaction.atomic
+    def set_password(self, user: AbstractBaseUser, password: str) -> None:
+        """Called by every change and reset. Django ends the person's other sessions with it; keys end here."""
+        assert isinstance(user, User)
+        super().set_password(user, password)
+        revoke_api_keys(user=user, at=timezone.now())
 
 
 class FactorWords(DefaultMFAAdapter):

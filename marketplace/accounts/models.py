@@ -53,6 +53,10 @@ class User(AbstractBaseUser, PermissionsMixin):
         """What strangers see: the chosen name, else a short handle that says nothing about the person."""
         return self.display_name or f"Member {str(self.public_id)[:6]}"
 
+    def has_proven_address(self) -> bool:
+        """Say whether the main address is proven to be the person's."""
+        return EmailAddress.objects.filter(user=self, primary=True, verified=True).exists()
+
     def verified_addresses(self) -> list[str]:
         """The addresses that are proven to be the person's, in lower case, as consents name people."""
         verified = EmailAddress.objects.filter(user=self, verified=True)

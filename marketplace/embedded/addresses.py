@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,13 @@ def browser_address(host: str, port: str | int) -> str:
     if ":" in reached and not reached.startswith("["):
         reached = f"[{reached}]"
     return f"http://{reached}:{port or 8000}"
+
+
+def own_hosts(host: str, public_url: str) -> list[str]:
+    """Return the names that a run on this machine answers to: this machine's, and that of its public address."""
+    named = {host.strip("[]"), urlsplit(public_url).hostname or ""} - {"", "0.0.0.0", "::"}
+    listed = ["localhost", "127.0.0.1", "[::1]", *(f"[{name}]" if ":" in name else name for name in sorted(named))]
+    return list(dict.fromkeys(listed))
 
 
 def find_services(var_dir: Path) -> Services:

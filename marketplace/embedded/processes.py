@@ -65,8 +65,12 @@ def start_child(
     output: IO[bytes] | int | None = None,
     folder: Path | None = None,
     on_parent_death: int = signal.SIGTERM,
+    umask: int = -1,
 ) -> subprocess.Popen[bytes]:
-    """Start a process in a session of its own, so that Ctrl-C reaches only us and we decide the order of stopping."""
+    """Start a process in a session of its own, so that Ctrl-C reaches only us and we decide the order of stopping.
+
+    umask: which rights its new files never have; -1 leaves ours.
+    """
     # A negative id would mean "leave as it is"; None is the documented way to say so.
     return subprocess.Popen(
         [str(part) for part in arguments],
@@ -79,6 +83,7 @@ def start_child(
         user=account.uid if account else None,
         group=account.gid if account else None,
         extra_groups=[] if account else None,
+        umask=umask,
         preexec_fn=death_signal(on_parent_death),  # noqa: PLW1509 - one prctl call; nothing there takes a lock
     )
 

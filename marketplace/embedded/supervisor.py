@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -26,6 +27,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 WEB_WORKERS = 2
 WEB_THREADS = 32
 JOB_THREADS = 4
+# Letters, delivered files and logs are for the account that runs the market alone.
+NOBODY_ELSE = 0o077
 
 
 class StopRequestedError(Exception):
@@ -69,6 +72,7 @@ class Supervisor:
         """One run per VAR_DIR. The kernel drops the lock with the process, however that ends."""
         for folder in (self.logs, self.var_dir / "static"):
             folder.mkdir(parents=True, exist_ok=True)
+        self.close_folder()
         lock = (self.var_dir / "run.lock").open("a+")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -81,6 +85,12 @@ class Supervisor:
         lock.write(f"{self.address}, process {os.getpid()}\n")
         lock.flush()
         self.lock = lock
+
+    def close_folder(self) -> None:
+        """Keep other accounts out. A sticky folder, such as /tmp, is everybody's: leave it, and close ours in it."""
+        is_shared = bool(self.var_dir.stat().st_mode & stat.S_ISVTX)
+        for folder in [self.logs] if is_shared else [self.var_dir, self.logs]:
+            folder.chmod(0o700)
 
     def check_port(self) -> None:
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
@@ -129,7 +139,13 @@ class Supervisor:
 
     def start(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
         with self.log(name).open("wb") as output:
-            child = start_child([sys.executable, *arguments], environment=self.environment, output=output, folder=ROOT)
+            child = start_child(
+                [sys.executable, *arguments],
+                environment=self.environment,
+                output=output,
+                folder=ROOT,
+                umask=NOBODY_ELSE,
+            )
         self.children.append((name, child))
         return child
 
@@ -170,6 +186,8 @@ class Supervisor:
             people = json.loads((self.var_dir / "demo.json").read_text())["people"]
         except (OSError, ValueError, KeyError):
             people = []
+        if self.host in {"0.0.0.0", "::"} and not os.environ.get("ALLOWED_HOSTS"):
+            say("  Others reach it under the host name in PUBLIC_URL only, or those in ALLOWED_HOSTS: set one of them.")
         lines = [f"  {person['email']:<32} {person['password']:<24} {person.get('role', '')}" for person in people]
         say(
             "\n".join(

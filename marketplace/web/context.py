@@ -55,5 +55,7 @@ def page_context(request: HttpRequest) -> dict[str, Any]:
         "theme": theme if theme in THEMES else "",
         "nav_links": links(MEMBER_LINKS if is_member else VISITOR_LINKS),
         "account_links": links((*ACCOUNT_LINKS, *(STAFF_LINKS if is_staff else ()))) if is_member else [],
+        # Where a letter is to be read in the embedded run.
+        "mail_address": reverse("mail_list") if settings.IS_EMBEDDED else "",
         "footer_links": links((*FOOTER_LINKS, *(EMBEDDED_LINKS if settings.IS_EMBEDDED else ()))),
     }

@@ -67,3 +67,31 @@ def test_times_are_shown_in_the_zone_of_who_is_logged_in(client: Client, zone: s
     person = User(time_zone=zone)
     assert str(zone_seen(client, person, ownstream_session="any")) == str(ZoneInfo(used))
     assert str(timezone.get_current_timezone()) == "UTC"
+
+
+@pytest.mark.django_db
+def test_trace_is_no_method_here(client: Client) -> None:
+    client.raise_request_exception = False
+    for path in ("/", "/catalogue/", reverse("health"), "/api/me"):
+        assert client.trace(path).status_code in {401, 405}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("table", ["ledger/entry", "wallet/account", "wallet/transfer"])
+@pytest.mark.parametrize("query", ["?kind=%00", "?kind__exact=a%00b", "?q=%00", "?%00=1"])
+def test_a_nul_in_an_address_of_the_admin_panel_is_a_bad_request(admin_client: Client, table: str, query: str) -> None:
+    admin_client.raise_request_exception = False
+    assert admin_client.get(f"/admin/{table}/").status_code == 200
+    assert admin_client.get(f"/admin/{table}/{query}").status_code == 400
+
+
+@pytest.mark.django_db
+def test_a_nul_in_a_cookie_is_a_bad_request(client: Client) -> None:
+    client.raise_request_exception = False
+    answer = client.get(reverse("home"), headers={"cookie": r'ownstream_session="abc\000def"'})
+    assert answer.status_code == 400
+
+
+@pytest.mark.django_db
+def test_an_escaped_percent_sign_is_no_nul(client: Client) -> None:
+    assert client.get(reverse("catalogue"), {"q": "100%00"}).status_code == 200

@@ -1,5 +1,7 @@
+from datetime import UTC, datetime
 from typing import Any
 
+from django.core.validators import MaxValueValidator, MinValueValidator
 from rest_framework import serializers
 
 from devices.limits import LONGEST_MEASURE_NAME
@@ -55,10 +57,17 @@ class BatchOut(serializers.Serializer[Batch]):
         return bytes(batch.content_hash).hex()
 
 
+# No batch has a reading from before 1978, and at the very ends of the calendar a zone's offset overflows.
+WITHIN_REASON = [
+    MinValueValidator(datetime(1970, 1, 1, tzinfo=UTC)),
+    MaxValueValidator(datetime(9000, 1, 1, tzinfo=UTC)),
+]
+
+
 class ReadingsQuery(serializers.Serializer[Any]):
     measure = serializers.CharField(max_length=LONGEST_MEASURE_NAME)
-    start = serializers.DateTimeField()
-    until = serializers.DateTimeField()
+    start = serializers.DateTimeField(validators=WITHIN_REASON)
+    until = serializers.DateTimeField(validators=WITHIN_REASON)
 
 
 class ReadingOut(serializers.Serializer[Any]):

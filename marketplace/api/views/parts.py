@@ -70,7 +70,7 @@ class _Page(CursorPagination):
     def __init__(self, ordering: str) -> None:
         self.ordering = (ordering, "-pk" if ordering.startswith("-") else "pk")
 
-    def paginate_queryset(self, queryset: QuerySet[Any], request: Request, view: APIView | None = None) -> list[Any]:
+    def paginate_queryset(self, queryset: Any, request: Request, view: APIView | None = None) -> list[Any]:
         """A cursor is only base64: what is in it meets the column first in the query. Raises: CursorInvalid."""
         if self.cursor_query_param not in request.query_params:
             return super().paginate_queryset(queryset, request, view) or []

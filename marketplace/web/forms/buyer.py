@@ -17,6 +17,7 @@ from marketplace.listings.facets import FACETS, FacetSelection
 from marketplace.listings.models import Category, Listing, Plan
 from marketplace.wallet.providers import OUTCOMES
 from marketplace.wallet.units import MICROS_PER_UNIT
+from marketplace.web.forms.money import MoneyField
 
 LONGEST_SEARCH = 120
 MOST_CHOICES = 20
@@ -61,11 +62,10 @@ class PurchaseForm(forms.Form):
 
 
 class TopUpForm(forms.Form):
-    amount = forms.DecimalField(
+    amount = MoneyField(
         label="Amount in EUR",
         min_value=Decimal(1),
         max_value=Decimal(5000),
-        decimal_places=2,
         max_digits=6,
         help_text="Between 1 and 5,000, in whole cents.",
         error_messages={
@@ -77,7 +77,6 @@ class TopUpForm(forms.Form):
             "max_whole_digits": "A top-up is at most EUR 5,000.",
             "max_decimal_places": "Enter whole cents, such as 12.40.",
         },
-        widget=forms.NumberInput(attrs={"class": "input-short", "inputmode": "decimal", "step": "0.01"}),
     )
     idempotency_key = forms.UUIDField(widget=forms.HiddenInput)
     next = forms.CharField(required=False, max_length=500, widget=forms.HiddenInput)

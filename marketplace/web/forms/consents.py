@@ -7,7 +7,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
+from django.core.validators import MaxValueValidator, MinValueValidator, validate_email
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -111,6 +111,11 @@ class ConsentForm(forms.Form):
         label="Until the end of",
         widget=forms.DateInput(attrs={"type": "date", "class": "input-short"}, format="%Y-%m-%d"),
         help_text="At most five years ahead. You can withdraw at any time before.",
+        # The service says how far ahead; at the very ends of the calendar a day more, or a zone's offset, overflows.
+        validators=[
+            MinValueValidator(date(1970, 1, 1), "Choose a day to come."),
+            MaxValueValidator(date(9000, 1, 1), "Choose a day at most five years ahead."),
+        ],
         error_messages={
             "required": "Choose the last day on which the data may be read.",
             "invalid": "Write the day as 2027-05-31.",

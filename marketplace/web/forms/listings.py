@@ -15,6 +15,7 @@ from marketplace.consents.models import Consent
 from marketplace.listings.entries import PlanTerms
 from marketplace.listings.models import Category, Listing, Plan
 from marketplace.wallet.units import MICROS_PER_UNIT
+from marketplace.web.forms.money import MoneyField
 from marketplace.web.wording import fields_text, resolution_label
 
 PERIOD_SLOTS = (1, 2, 3)
@@ -79,14 +80,12 @@ class NewListingForm(ListingTextForm):
         field.queryset = Consent.objects.filter(owner=seller).active_at(at)
 
 
-def price_field(label: str) -> forms.DecimalField:
-    return forms.DecimalField(
+def price_field(label: str) -> MoneyField:
+    return MoneyField(
         label=label,
         required=False,
         min_value=Decimal("0.01"),
         max_value=Decimal(1_000_000),
-        decimal_places=2,
-        widget=forms.NumberInput(attrs={"class": "input-short", "step": "0.01", "inputmode": "decimal"}),
         error_messages={
             "min_value": "A price is at least EUR 0.01. Offer the free plan to give the data away.",
             "max_value": "A price is at most EUR 1,000,000.",
@@ -115,7 +114,14 @@ def price_values(plan: Plan) -> dict[str, str]:
 class PlansForm(forms.Form):
     """What it costs: the second step. Each plan is offered when its price is there."""
 
-    is_free = forms.BooleanField(label="Give the history up to now away for free", required=False)
+    is_free = forms.BooleanField(
+        label="Give the history up to now away for free",
+        required=False,
+        help_text=(
+            "Up to the day on which somebody takes it, whenever that is. Beside a period plan this undercuts you: "
+            "whoever waits gets for free what the period sells."
+        ),
+    )
     one_off_price = price_field("The whole history up to now, once (EUR)")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

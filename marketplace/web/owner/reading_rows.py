@@ -34,7 +34,11 @@ def reading_rows(device: Device, measure: Measure, *, before: datetime | None) -
     if totals.first_at is None or totals.last_at is None:
         return ReadingPage([], "")
     oldest = totals.first_at
-    until = before or totals.last_at + timedelta(seconds=1)
+    until = totals.last_at + timedelta(seconds=1)
+    if before is not None:
+        until = min(until, before)
+    if until <= oldest:
+        return ReadingPage([], "")
     reach = FIRST_REACH
     while True:
         start = max(oldest, until - reach)
@@ -54,6 +58,6 @@ def parse_before(text: str) -> datetime | None:
     """Read the place from an address; None for anything that is no time with its offset."""
     try:
         at = datetime.fromisoformat(text)
-    except ValueError:
+        return at.astimezone(UTC) if at.tzinfo else None
+    except (ValueError, OverflowError):
         return None
-    return at if at.tzinfo else None

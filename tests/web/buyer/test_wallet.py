@@ -86,7 +86,12 @@ def test_htmx_is_sent_to_the_provider(as_ben):
     assert answer["HX-Redirect"].startswith(TOP_UPS)
 
 
-@pytest.mark.parametrize("amount", ["", "0.99", "5000.01", "1.001", "-3", "x", "NaN", "1e9"])
+WRONG_AMOUNTS = ["", "0.99", "5000.01", "1.001", "-3", "x", "NaN", "1e9"]
+# What Python's Decimal reads as an amount, or might.
+NOT_WRITTEN_AS_MONEY = ["1e3", "1_000", "١٢", "１２", "5.", ".5", "+5", "1,5", "0x10"]
+
+
+@pytest.mark.parametrize("amount", [*WRONG_AMOUNTS, *NOT_WRITTEN_AS_MONEY])
 @pytest.mark.parametrize("headers", [{}, HTMX])
 def test_a_wrong_amount_is_refused(as_ben, amount, headers):
     answer = as_ben.post(TOP_UPS, ask(amount), **headers)

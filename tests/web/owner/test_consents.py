@@ -65,6 +65,8 @@ def test_no_purpose_is_ticked_beforehand(sara_client: Client, form: dict[str, ob
         ({"fields_allowed": ["wind"]}, "Select a valid choice"),
         ({"valid_until": "2026-03-01"}, "term_out_of_range"),
         ({"valid_until": "2040-01-01"}, "term_out_of_range"),
+        ({"valid_until": "9999-12-31"}, "Choose a day at most five years ahead."),
+        ({"valid_until": "0001-01-01"}, "Choose a day to come."),
         ({"valid_until": "soon"}, "Write the day as"),
         ({"audience": "named"}, "Name at least one person"),
         ({"audience": "named", "buyer_emails": "ben"}, "is not an e-mail address"),

@@ -4,6 +4,7 @@ import re
 from datetime import datetime, timedelta
 from uuid import uuid4
 
+import pytest
 from django.test import Client
 from django.urls import reverse
 from nacl.signing import SigningKey
@@ -186,10 +187,29 @@ def test_every_reading_leads_to_its_batch(sara_client: Client, sara: User, now: 
     assert rest.next_before == ""
 
 
-def test_readings_take_any_address(sara_client: Client, sara: User, now: datetime):
+@pytest.mark.parametrize(
+    ("before", "shown"),
+    [
+        ("yesterday", 100),
+        ("0001-01-01T00:00:00+00:00", 0),
+        ("0001-01-01T00:00:00+14:00", 100),
+        ("9999-12-31T23:59:59-14:00", 100),
+        ("9999-12-31T23:59:59+00:00", 100),
+        ("2999-12-31T23:59:59+05:30", 100),
+    ],
+)
+def test_readings_take_any_address(sara_client: Client, sara: User, now: datetime, before: str, shown: int):
     device = sent_device(sara, now).device
     address = reverse("device_readings", args=[device.public_id])
-    assert sara_client.get(address, {"before": "yesterday", "measure": "nonsense"}).status_code == 200
+    response = sara_client.get(address, {"before": before, "measure": "nonsense"})
+    assert response.status_code == 200
+    assert len(response.context["page"].rows) == shown
+
+
+@pytest.mark.parametrize("before", ["9" * 30, "-1", "0", "x", "٣"])
+def test_batches_take_any_address(sara_client: Client, sara: User, now: datetime, before: str):
+    device = sent_device(sara, now).device
+    assert sara_client.get(reverse("device_batches", args=[device.public_id]), {"before": before}).status_code == 200
 
 
 def test_retiring_asks_first_and_is_recorded(sara_client: Client, sara: User, now: datetime):

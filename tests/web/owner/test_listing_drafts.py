@@ -77,6 +77,9 @@ def test_prices_become_plans(sara_client: Client, sara: User, now: datetime):
         ({"one_off_price": "0"}, "A price is at least EUR 0.01."),
         ({"one_off_price": "1.234"}, "at most two decimals"),
         ({"one_off_price": "much"}, "Write the price as a number"),
+        ({"one_off_price": "1e3"}, "Write the price as a number"),
+        ({"one_off_price": "1_000"}, "Write the price as a number"),
+        ({"days_1": "30", "price_1": "١٢"}, "Write the price as a number"),
         ({"days_1": "30"}, "Add the price of this period"),
         ({"price_1": "30"}, "Add how many days"),
         ({"days_1": "400", "price_1": "1"}, "A period lasts 1 to 366 days."),
@@ -90,6 +93,11 @@ def test_refuses_prices_that_make_no_plan(
     assert response.status_code == 422
     assert sentence in response.content.decode()
     assert not draft.plans.exists()
+
+
+def test_says_what_a_free_history_does_to_a_period_plan(sara_client: Client, sara: User, now: datetime):
+    page = sara_client.get(reverse("listing_terms", args=[make_draft(sara, now).public_id]))
+    assert "whoever waits gets for free what the period sells" in page.content.decode()
 
 
 def test_shows_what_the_seller_receives_and_saves_nothing(sara_client: Client, sara: User, now: datetime):
