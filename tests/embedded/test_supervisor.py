@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from marketplace.embedded.programs import SHARED_FOLDER
+from marketplace.embedded.supervisor import Supervisor
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 COMMAND = [sys.executable, "-m", "marketplace.embedded.supervisor"]
@@ -90,6 +91,32 @@ def test_serves_and_stops_cleanly(environment: dict[str, str], running: subproce
     assert running.wait(60) == 0
     assert [child for child in children if Path(f"/proc/{child}").exists()] == []
     assert not (Path(environment["VAR_DIR"]) / "services.json").exists()
+
+
+def test_other_accounts_read_nothing_that_a_run_writes(
+    environment: dict[str, str], running: subprocess.Popen[str]
+) -> None:
+    var_dir = Path(environment["VAR_DIR"])
+    program = "from django.core.mail import send_mail; send_mail('Hello', 'A letter.', None, ['ben@example.test'])"
+    subprocess.run([sys.executable, "manage.py", "shell", "-c", program], cwd=ROOT, env=environment, check=True)
+
+    assert list((var_dir / "mail").iterdir())
+    closed = [var_dir, var_dir / "logs", var_dir / "keys", var_dir / "keys" / "secret.key"]
+    assert [path for path in closed if path.stat().st_mode & 0o077] == []
+    for child in children_of(running.pid):
+        status = Path(f"/proc/{child}/status").read_text()
+        # PostgreSQL and Valkey have folders of their own, which only their account may enter.
+        assert "Umask:\t0077" in status or "postgres" in status or "valkey" in status
+
+
+def test_a_folder_that_everybody_writes_to_stays_open(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    var_dir = Path(environment["VAR_DIR"])
+    var_dir.chmod(0o1777)
+    monkeypatch.setenv("VAR_DIR", str(var_dir))
+    Supervisor().hold_lock()
+    assert [path.stat().st_mode & 0o7777 for path in (var_dir, var_dir / "logs")] == [0o1777, 0o700]
 
 
 def test_a_second_run_says_that_one_is_running(environment: dict[str, str]) -> None:
