@@ -48,8 +48,7 @@ def issue_token(*, purchase: Purchase, at: datetime) -> tuple[AccessToken, str]:
     """
     locked = _locked_purchase(purchase)
     _check_purchase(locked, at)
-    if sum(token.is_usable(at) for token in locked.tokens.all()) >= MOST_TOKENS:
-        raise errors.TooManyTokens
+    _check_room(locked, at)
     return _make_token(locked, at, replaces=None)
 
 
@@ -65,6 +64,7 @@ def rotate_token(*, token: AccessToken, at: datetime) -> tuple[AccessToken, str]
     if locked.replaced_at is not None:
         raise errors.TokenExpired("This access token was replaced already.")
     _check_purchase(purchase, at)
+    _check_room(purchase, at)
     locked.replaced_at = at
     locked.save(update_fields=["replaced_at"])
     return _make_token(purchase, at, replaces=locked)
@@ -160,6 +160,12 @@ def _check_purchase(purchase: Purchase, at: datetime) -> None:
     if find_entry(purchase.entry_id) is None:
         raise errors.PurchaseNotRecorded
     _check_terms(purchase, at)
+
+
+def _check_room(purchase: Purchase, at: datetime) -> None:
+    """A replaced token counts while it still works, or a chain of rotations would make any number of them."""
+    if sum(token.is_usable(at) for token in purchase.tokens.all()) >= MOST_TOKENS:
+        raise errors.TooManyTokens
 
 
 def _locked_purchase(purchase: Purchase) -> Purchase:

@@ -34,6 +34,13 @@ class BuyerNotAllowed(PurchaseError):
     sentence = "The owner allows this data only to people named by e-mail address, and no verified address of yours is."
 
 
+class AlreadyPurchased(PurchaseError):
+    """details: purchase, the public id of the one that still gives access."""
+
+    code = "already_purchased"
+    sentence = "You have this free plan already, and its access lasts. Use that purchase."
+
+
 class RequestRepeated(PurchaseError):
     code = "idempotency_conflict"
     sentence = "This request was made before with other content. Start again with a new key."

@@ -46,6 +46,10 @@ class PurchaseQuerySet(models.QuerySet["Purchase"]):
     def active_at(self, at: datetime) -> Self:
         return self.filter(purchased_at__lte=at, access_until__gt=at)
 
+    def taken_free(self, plan: Plan, at: datetime) -> Self:
+        """Those of a free plan whose access lasts; a buyer has one at most, for each is an entry in the log."""
+        return self.filter(plan=plan, price_micros=0, access_until__gt=at)
+
     def totals(self) -> dict[str, int]:
         """Sum up: sale_count, paid_micros, charged_fee_micros, earned_micros. All zero where nothing was sold."""
         sums: dict[str, int | None] = self.aggregate(

@@ -14,6 +14,7 @@ from marketplace.listings.models import Listing, Plan
 from marketplace.listings.services import share_terms
 from marketplace.purchases import entries
 from marketplace.purchases.errors import (
+    AlreadyPurchased,
     BuyerNotAllowed,
     ListingNotForSale,
     OwnListing,
@@ -56,12 +57,12 @@ def buy_listing(
     quoted_micros: that price, all fees included, in millionths of the plan's currency unit.
     at: the moment of the click, UTC.
     idempotency_key: a repeat with the buyer's same key returns the purchase that was made then and moves no money.
-    Raises: ListingNotForSale, OwnListing, BuyerNotAllowed, PlanNotOffered, PriceChanged, RequestRepeated,
-    wallet.errors.InsufficientFunds. Nothing is written when it raises.
+    Raises: ListingNotForSale, OwnListing, BuyerNotAllowed, PlanNotOffered, PriceChanged, AlreadyPurchased,
+    RequestRepeated, wallet.errors.InsufficientFunds. Nothing is written when it raises.
 
-    Locks, in this order: the request's key; the listing and its consent, shared, so that buyers do not wait for each
-    other while a withdrawal waits for them or they for it; the two commitment secrets; the buyer's wallet, last because
-    it is held until the commit.
+    Locks, in this order: the request's key; the buyer's taking of a free plan; the listing and its consent, shared, so
+    that buyers do not wait for each other while a withdrawal waits for them or they for it; the two commitment secrets;
+    the buyer's wallet, last because it is held until the commit.
     """
     if idempotency_key is not None:
         earlier = _find_earlier(buyer, idempotency_key)
@@ -69,16 +70,25 @@ def buy_listing(
             if (earlier.listing_id, earlier.plan_id, earlier.price_micros) != (listing.pk, plan.pk, quoted_micros):
                 raise RequestRepeated
             return earlier
+    if plan.kind == Plan.Kind.FREE:
+        _wait_for(f"free {buyer.pk} {plan.pk}")
     listing = _lock_for_sale(listing, at)
     plan = _check_offer(listing, plan, buyer, quoted_micros)
+    if plan.kind == Plan.Kind.FREE:
+        _check_not_taken(plan, buyer, at)
     return _record_purchase(listing, plan, buyer, at, idempotency_key)
 
 
 def _find_earlier(buyer: User, key: UUID) -> Purchase | None:
     """Wait for a request with the same key that is under way, then look for what it made."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"purchase {buyer.pk} {key}"])
+    _wait_for(f"purchase {buyer.pk} {key}")
     return Purchase.objects.for_buyer(buyer).filter(idempotency_key=key).first()
+
+
+def _wait_for(name: str) -> None:
+    """Let transactions that wait for the same name go one after another."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
 
 
 def _lock_for_sale(listing: Listing, at: datetime) -> Listing:
@@ -102,6 +112,13 @@ def _check_offer(listing: Listing, plan: Plan, buyer: User, quoted_micros: int) 
     if offered.price_micros != quoted_micros:
         raise PriceChanged(quoted_micros=quoted_micros, price_micros=offered.price_micros, currency=offered.currency)
     return offered
+
+
+def _check_not_taken(plan: Plan, buyer: User, at: datetime) -> None:
+    """What costs nothing could else be repeated without end, and each purchase is an entry in the log."""
+    earlier = Purchase.objects.for_buyer(buyer).taken_free(plan, at).first()
+    if earlier is not None:
+        raise AlreadyPurchased(purchase=str(earlier.public_id))
 
 
 def window_of(plan: Plan, at: datetime) -> Window:

@@ -7,8 +7,8 @@ import pytest
 from ledger.models import Entry, OutboxRow
 from ledger.services import sequence_batch
 from marketplace.access import errors
-from marketplace.access.models import AccessToken
-from marketplace.access.services import MOST_TOKENS, issue_token
+from marketplace.access.models import ROTATION_GRACE, AccessToken
+from marketplace.access.services import MOST_TOKENS, issue_token, rotate_token
 from marketplace.accounts.models import User
 from marketplace.consents.services import withdraw_consent
 from marketplace.listings.services import withdraw_listing
@@ -92,6 +92,19 @@ def test_refuses_more_working_tokens_than_a_purchase_may_have(sara: User, ben: U
     with pytest.raises(errors.TooManyTokens):
         issue_token(purchase=purchase, at=now)
     assert AccessToken.objects.count() == MOST_TOKENS
+
+
+def test_a_chain_of_rotations_makes_no_more_working_tokens_than_that(sara: User, ben: User, now: datetime) -> None:
+    token, _ = issue_token(purchase=buy(make_listing(sara, now, plans=[FREE]), ben, now), at=now)
+    for _ in range(MOST_TOKENS - 1):
+        token, _ = rotate_token(token=token, at=now)
+    with pytest.raises(errors.TooManyTokens):
+        rotate_token(token=token, at=now)
+    assert AccessToken.objects.count() == MOST_TOKENS
+    token.refresh_from_db()
+    assert token.replaced_at is None
+    token, _ = rotate_token(token=token, at=now + ROTATION_GRACE)
+    assert sum(one.is_usable(now + ROTATION_GRACE) for one in AccessToken.objects.all()) == 2
 
 
 def assert_nothing_written() -> None:

@@ -5,7 +5,8 @@ from django.contrib.auth.models import Group
 from django.urls import reverse
 
 from marketplace.accounts.groups import AUDITOR, OPERATOR
-from marketplace.accounts.models import User
+from marketplace.accounts.models import ApiKey, User
+from marketplace.accounts.services import create_api_key
 from marketplace.wallet.models import Transfer
 from marketplace.wallet.services import account_of
 from tests.builders import make_listing
@@ -105,3 +106,16 @@ def test_an_address_in_other_letters_is_not_added_twice(admin_client, ben):
     answer = admin_client.post(reverse("admin:accounts_user_add"), {"email": "BEN@example.test", **password})
     assert answer.status_code == 200
     assert User.objects.filter(email__iexact="ben@example.test").count() == 1
+
+
+def test_a_password_that_a_superuser_sets_ends_the_person_s_keys(admin_client, ben, sara, now):
+    create_api_key(user=ben, name="Script", at=now)
+    kept, _ = create_api_key(user=sara, name="Script", at=now)
+    address = reverse("admin:auth_user_password_change", args=[ben.pk])
+    password = {"usable_password": "true", "password1": "other-horse-battery", "password2": "other-horse"}
+    assert admin_client.post(address, password).status_code == 200
+    assert ApiKey.objects.usable().count() == 2
+    assert admin_client.post(address, password | {"password2": "other-horse-battery"}).status_code == 302
+    assert list(ApiKey.objects.usable()) == [kept]
+    ben.refresh_from_db()
+    assert ben.check_password("other-horse-battery")

@@ -12,6 +12,7 @@ from ledger.models import OutboxRow
 from ledger.services import sequence_batch
 from marketplace.consents.models import Consent
 from marketplace.delivery.services import refresh_table
+from marketplace.listings.entries import PlanTerms
 from marketplace.listings.models import Listing
 from marketplace.purchases.models import Purchase
 from marketplace.wallet.models import Transfer
@@ -205,3 +206,12 @@ def test_lists_come_in_pages(sara, api_as, now):
     first = client.get("/api/devices").json()
     second = client.get(first["next"]).json()
     assert (len(first["results"]), len(second["results"]), second["next"]) == (50, 1, None)
+
+
+def test_a_free_plan_is_sold_once_and_the_refusal_names_the_purchase(ben, api_as, sara):
+    listing = make_listing(sara, timezone.now() - timedelta(minutes=5), plans=[PlanTerms("free", 0)])
+    body = {"listing": listing.public_id, "plan": listing.plans.get().public_id, "quoted_micros": 0}
+    first = api_as(ben).post("/api/purchases", body, format="json")
+    second = api_as(ben).post("/api/purchases", body, format="json")
+    assert (first.status_code, second.status_code) == (201, 409)
+    assert (second.json()["code"], second.json()["purchase"]) == ("already_purchased", first.json()["id"])

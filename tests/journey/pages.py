@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from allauth.account.forms import default_token_generator
-from allauth.account.models import EmailAddress, EmailConfirmationHMAC
 from allauth.account.utils import user_pk_to_url_str
 from django.apps import apps
 from django.urls import URLResolver, get_resolver, reverse
@@ -46,7 +45,7 @@ NOT_PAGES = {
     "takes only POST": "device_claim listing_publication token_create token_rotation profile_download top_up_create "
     "top_up_outcome api_key_create",
     "a fragment of a page": "device_status listing_status listing_quotes purchase_status",
-    "a file or JSON": "health reading_batch log_checkpoint log_vkey api_schema mfa_download_recovery_codes "
+    "a file or JSON": "health(_live)? reading_batch log_checkpoint log_vkey api_schema mfa_download_recovery_codes "
     "mfa_login_webauthn admin:jsi18n admin:autocomplete",
     "for machines": "sharing_.* device_nonce device_enrolment device_batches_upload oauth_.* None .*:None",
     "switched off or a redirect": "account_set_password account_confirm_login_code admin:login admin:logout "
@@ -234,20 +233,35 @@ def account_pages(market: Market) -> Iterator[Visit]:
 
 def letter_pages(market: Market) -> Iterator[Visit]:
     """The pages that links in letters open, and those that follow on sending one."""
-    second = EmailAddress.objects.get(email="sara.second@example.test")
     ben = market.people["ben"]
-    yield visit("visitor", "account_confirm_email", EmailConfirmationHMAC.create(second).key)
-    yield visit("visitor", "account_confirm_email", "stale", state="stale")
+    yield Visit("visitor", "account_email_verification_sent", reverse("account_signup"), act=sign_up_anew)
+    yield visit("visitor", "account_email_verification_sent", state="refused", act=send_wrong_code)
+    # While the code is waited for, logging in and signing up lead there.
+    yield visit("visitor", "account_email_verification_sent", state="left", act=take_another_address)
     link = (user_pk_to_url_str(ben), default_token_generator.make_token(ben))
     yield visit("visitor", "account_reset_password_from_key", *link, moves_on=True)
     yield visit("visitor", "account_reset_password_from_key", link[0], "stale", state="stale")
     for url in (
         "account_reset_password_done",
         "account_reset_password_from_key_done",
-        "account_email_verification_sent",
         "account_inactive",
     ):
         yield visit("visitor", url)
+
+
+def sign_up_anew(page: Page) -> None:
+    send_form(fill_in(page, {"email": "new@example.test", "password1": PASSWORD}))
+    page.wait_for_url("**/confirm-email/")
+
+
+def send_wrong_code(page: Page) -> None:
+    send_form(fill_in(page, {"code": "BBBB-BBBB"}))
+    page.locator(".error-summary").wait_for()
+
+
+def take_another_address(page: Page) -> None:
+    page.get_by_role("button", name="Use another address").click()
+    page.wait_for_url(f"**{reverse('account_signup')}")
 
 
 def second_factor_pages() -> Iterator[Visit]:

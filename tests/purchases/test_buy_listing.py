@@ -8,6 +8,7 @@ from allauth.account.models import EmailAddress
 from ledger.models import OutboxRow
 from ledger.services import commit_subject, sequence_batch
 from marketplace.consents.services import withdraw_consent
+from marketplace.listings.entries import PlanTerms
 from marketplace.listings.services import change_price, withdraw_listing
 from marketplace.purchases import errors
 from marketplace.purchases.models import Purchase
@@ -102,6 +103,29 @@ def test_a_free_plan_moves_no_money_and_is_recorded(buy, ben):
     assert (purchase.price_micros, purchase.transfer) == (0, None)
     assert OutboxRow.objects.get(kind="purchase.recorded").entry_id == purchase.entry_id
     assert not Transfer.objects.exists()
+
+
+def test_a_free_plan_is_taken_once_while_its_access_lasts(buy, refuses, listing, mallory, now):
+    first = buy(kind="free")
+    again = now + timedelta(days=1)
+    refusal = refuses(errors.AlreadyPurchased, kind="free", at=again, idempotency_key=uuid4())
+    assert (refusal.code, refusal.details) == ("already_purchased", {"purchase": str(first.public_id)})
+    assert buy(kind="free", buyer=mallory, at=again).buyer == mallory
+    assert buy(kind="one_off", at=again).plan.kind == "one_off"
+
+
+def test_a_free_plan_may_be_taken_anew_when_its_access_is_over(buy, ben, sara, now):
+    listing = make_listing(
+        sara, now, consent=make_consent(sara, now, valid_until=now + timedelta(days=700)), plans=[PlanTerms("free", 0)]
+    )
+    first = buy(listing=listing, plan=listing.plans.get())
+    second = buy(listing=listing, plan=listing.plans.get(), at=first.access_until)
+    assert second != first
+
+
+def test_a_repeat_of_taking_a_free_plan_returns_the_same_purchase(buy, ben):
+    key = uuid4()
+    assert buy(kind="free", idempotency_key=key) == buy(kind="free", idempotency_key=key)
 
 
 def test_a_repeat_returns_the_same_purchase(buy, rich_ben, listing, now):

@@ -2,6 +2,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.core import mail
 from django.http import HttpRequest, HttpResponse
 from django.test import Client
 from django.urls import reverse
@@ -41,6 +42,18 @@ def test_a_person_without_the_staff_flag_is_refused_by_the_admin_panel(client: C
     assert client.get(reverse("admin:login"))["Location"].startswith(reverse("account_login"))
     client.force_login(mallory)
     assert client.get(reverse("admin:login")).status_code == 403
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/", "/accounts/password/reset/", "/delta-sharing/shares", "/api/wallet"])
+def test_a_host_that_is_not_ours_is_refused_and_gets_into_no_letter(client: Client, ben: User, path: str) -> None:
+    """Letters and profile files name the host that was asked for."""
+    for host in ("evil.example", "localhost.evil.example", "testserver@evil.example"):
+        assert client.get(path, headers={"host": host}).status_code == 400
+        answer = client.post("/accounts/password/reset/", {"email": ben.email}, headers={"host": host})
+        assert answer.status_code == 400
+    assert mail.outbox == []
+    assert client.get("/", headers={"host": "127.0.0.1:8123"}).status_code == 200
 
 
 def zone_seen(client: Client, user: User | None, **cookies: str) -> Any:

@@ -219,4 +219,4 @@ def test_no_letter_to_an_unproven_address_says_what_the_stranger_calls_himself(c
     client.post(RESET, {"email": ADDRESS})
     assert len(mail.outbox) == 4
     for letter in mail.outbox:
-        assert NAME not in letter.subject + letter.body
+        assert NAME not in f"{letter.subject} {letter.body}"

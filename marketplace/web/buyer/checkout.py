@@ -13,6 +13,7 @@ from marketplace.accounts.models import User
 from marketplace.errors import MarketError
 from marketplace.listings.models import Listing, Plan
 from marketplace.purchases.errors import PriceChanged
+from marketplace.purchases.models import Purchase
 from marketplace.wallet.errors import InsufficientFunds
 from marketplace.wallet.providers import SMALLEST_TOP_UP_MICROS
 from marketplace.wallet.services import account_of, balance_micros
@@ -44,6 +45,7 @@ def checkout_context(listing: Listing, buyer: User, at: datetime, plan_id: uuid.
         "missing_micros": missing,
         "top_up_address": top_up_address(listing, plan, missing) if missing else "",
         "obstacle": refusal_to_sell(listing, buyer, at),
+        "taken": None if plan.price_micros else Purchase.objects.for_buyer(buyer).taken_free(plan, at).first(),
     }
 
 

@@ -4,6 +4,7 @@ import pytest
 from django.urls import reverse
 
 from ledger.models import OutboxRow
+from marketplace.listings.entries import PlanTerms
 from marketplace.listings.services import change_price, withdraw_listing
 from marketplace.purchases.models import Purchase
 from marketplace.wallet.services import account_of, balance_micros
@@ -133,3 +134,16 @@ def test_a_stranger_cannot_buy_what_is_for_named_people(as_mallory, mallory, sar
     assert as_mallory.get(address(named)).status_code == 404
     assert as_mallory.post(address(named), offer(named)).status_code == 404
     assert_nothing_was_bought()
+
+
+def test_a_free_plan_that_one_has_leads_to_its_purchase(as_ben, sara, ben, at):
+    free = make_listing(sara, at, plans=[PlanTerms("free", 0)])
+    assert as_ben.post(address(free), offer(free)).status_code == 302
+    taken = Purchase.objects.get(buyer=ben)
+    again = as_ben.post(address(free), offer(free))
+    assert again.status_code == 422
+    for page in (as_ben.get(address(free)), again):
+        assert reverse("purchase_page", args=[taken.public_id]) in page.text
+        assert 'name="idempotency_key"' not in page.text
+    assert "already_purchased" in again.text
+    assert Purchase.objects.count() == 1

@@ -100,7 +100,8 @@ def test_revocation_asks_first_and_may_be_repeated(as_ben, ready, at):
     assert OutboxRow.objects.filter(kind="access.revoked").count() == 1
 
 
-def test_the_profile_file_is_made_of_the_token_on_the_page(as_ben, ready, at):
+def test_the_profile_file_is_made_of_the_token_on_the_page(as_ben, ready, at, settings):
+    settings.ALLOWED_HOSTS = ["market.test"]
     token, secret = issue_token(purchase=ready, at=at)
     address = reverse("profile_download", args=[ready.public_id])
     answer = as_ben.post(address, {"token": secret}, HTTP_HOST="market.test:8123")

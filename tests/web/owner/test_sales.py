@@ -19,6 +19,7 @@ from tests.builders import EURO, make_consent, make_draft
 from tests.builders_delivery import buy, buy_token, make_stocked_listing
 from tests.builders_devices import add_waiting_device, make_signing_device
 from tests.builders_money import fill_wallet
+from tests.conftest import make_person
 
 from .conftest import logged_in
 
@@ -74,11 +75,12 @@ def test_sales_carry_the_entry_of_their_record(sara_client: Client, sold: Listin
 
 
 def test_sales_come_in_pages(
-    sara_client: Client, sara: User, ben: User, now: datetime, monkeypatch: pytest.MonkeyPatch
+    sara_client: Client, sara: User, ben: User, mallory: User, now: datetime, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("marketplace.web.views.sales.ROWS_A_PAGE", 2)
     _, listing = make_stocked_listing(sara, now)
-    bought = [buy(listing, ben, now + timedelta(hours=hour), is_recorded=False) for hour in range(3)]
+    buyers = [ben, mallory, make_person("carla")]
+    bought = [buy(listing, buyer, now + timedelta(hours=hour), is_recorded=False) for hour, buyer in enumerate(buyers)]
     first = sara_client.get(reverse("sale_list"))
     assert [row.purchase for row in first.context["rows"]] == [bought[2], bought[1]]
     second = sara_client.get(reverse("sale_list"), {"from": first.context["page"].next_mark})
