@@ -153,7 +153,7 @@ def session_of(user):
     ("path", "members"),
     [
         ("/api/nothing", {"code"}),
-        (f"/api/devices/{uuid.uuid4()}/nothing", {"code"}),
+        ("/api/devices/00000000-0000-4000-8000-000000000000/nothing", {"code"}),
         ("/oauth/nothing", {"code", "error", "error_description"}),
     ],
 )
