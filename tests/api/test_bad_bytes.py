@@ -1,6 +1,5 @@
 """Whatever bytes come in, the answer is a refusal in the API's shape, and nothing is written."""
 
-import uuid
 from base64 import b64encode
 from datetime import timedelta
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
 
 from marketplace.embedded.secret_key import own_secret_key
 
@@ -65,3 +67,12 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     with pytest.raises(ImproperlyConfigured, match="Set SECRET_KEY, or VAR_DIR") as refused:
         own_secret_key(tmp_path / "file")
     assert os.fspath(tmp_path) in str(refused.value)
+
+
+def test_delivered_files_are_for_the_market_s_own_account() -> None:
+    """Django's storage sets the rights itself, whatever the umask is."""
+    name = default_storage.save("rights/rows.parquet", ContentFile(b"rows"))
+    try:
+        assert mode_of(Path(default_storage.path(name))) == 0o600
+    finally:
+        default_storage.delete(name)
