@@ -57,7 +57,7 @@ def ensure_listing(demo: DemoListing, seller: User, devices: Mapping[str, Device
         listing=listing, plans=[PlanTerms(kind, cents * MICROS_PER_CENT, days) for kind, cents, days in demo.plans]
     )
     if demo.state != "draft":
-        publish_listing(listing=listing, at=granted_at + timedelta(minutes=45))
+        listing = publish_listing(listing=listing, at=granted_at + timedelta(minutes=45))
     return listing
 
 

@@ -59,6 +59,7 @@ def assert_every_state_is_there() -> None:
 
 def assert_nobody_read_after_a_withdrawal() -> None:
     for read in Read.objects.select_related("purchase__listing__consent"):
+        assert read.row_count > 0
         assert read.at >= read.purchase.purchased_at
         assert read.at < (read.purchase.listing.consent.withdrawn_at or timezone.now())
 
