@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from uuid import UUID
+from uuid import UUID, uuid4
 
+from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
@@ -154,3 +155,170 @@ class CommitmentSecret(models.Model):
             models.UniqueConstraint(fields=["subject_kind", "subject_id"], name="commitment_secret_once"),
             models.CheckConstraint(condition=_is_hash("secret"), name="commitment_secret_size"),
         ]
+
+
+class Cosignature(models.Model):
+    """A witness's word that it saw one checkpoint, kept as it arrived; of one size newer ones come when idle."""
+
+    size = models.BigIntegerField()
+    witness_name = models.TextField()
+    key_id = models.BinaryField()
+    line = models.TextField()
+    cosigned_at = models.DateTimeField()
+    received_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["size", "witness_name", "key_id", "cosigned_at"], name="cosignature_once"),
+            models.CheckConstraint(condition=Exact(ByteLength(F("key_id")), Value(4)), name="cosignature_key_id_size"),
+        ]
+
+    def __str__(self) -> str:
+        return f"cosignature of {self.witness_name} for size {self.size}"
+
+
+class FinalCheckpoint(models.Model):
+    """A checkpoint that reached the quorum, with the lines that made it: what receipts are built on."""
+
+    size = models.BigIntegerField(unique=True)
+    note = models.TextField()
+    final_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(size__gte=0), name="final_checkpoint_size_not_negative")]
+
+    def __str__(self) -> str:
+        return f"final checkpoint of size {self.size}"
+
+
+class WitnessMemory(models.Model):
+    """What the log knows of one witness: the size that it last cosigned, and how it last answered."""
+
+    class State(models.TextChoices):
+        NEW = "new", "not asked yet"
+        GOOD = "good", "cosigns"
+        SILENT = "silent", "does not answer"
+        REFUSING = "refusing", "refuses"
+        ALARM = "alarm", "contradicts this log"
+
+    name = models.TextField(unique=True)
+    key = models.TextField()
+    url = models.TextField()
+    size = models.BigIntegerField(default=0)
+    state = models.CharField(max_length=16, choices=State.choices, default=State.NEW)
+    sentence = models.TextField(blank=True, default="")
+    asked_at = models.DateTimeField(null=True)
+    answered_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name = "witness"
+        verbose_name_plural = "witnesses"
+        constraints = [models.CheckConstraint(condition=Q(size__gte=0), name="witness_memory_size_not_negative")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Alarm(models.Model):
+    """Something that must not happen to a log, with the bytes that show it."""
+
+    code = models.CharField(max_length=64)
+    witness_name = models.TextField(blank=True, default="")
+    sentence = models.TextField()
+    evidence = models.JSONField(default=dict)
+    raised_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return self.sentence
+
+
+class LogFreeze(models.Model):
+    """While one is not lifted nothing is signed. It is never deleted."""
+
+    code = models.CharField(max_length=64)
+    sentence = models.TextField()
+    evidence = models.JSONField(default=dict)
+    frozen_at = models.DateTimeField()
+    lifted_at = models.DateTimeField(null=True, blank=True)
+    lifted_by = models.TextField(blank=True, default="")
+    lifted_reason = models.TextField(blank=True, default="")
+
+    class Meta:
+        verbose_name = "freeze"
+        constraints = [
+            models.UniqueConstraint(Value(1), condition=Q(lifted_at=None), name="log_freeze_one_at_a_time"),
+            models.CheckConstraint(
+                condition=Q(lifted_at=None) | ~(Q(lifted_by="") | Q(lifted_reason="")),
+                name="log_freeze_lifted_with_reason",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.sentence
+
+
+class StoredReceipt(models.Model):
+    """The receipt of one entry, as it was when it became final: from then on it never changes."""
+
+    index = models.BigIntegerField(primary_key=True)
+    text = models.TextField()
+    frozen_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"receipt of entry {self.index}"
+
+
+class AuditRun(models.Model):
+    """One walk over the log by a worker: how far it came, what it found, and where to go on."""
+
+    class Scope(models.TextChoices):
+        FULL = "full", "everything"
+        INCREMENTAL = "incremental", "what is new since the last good one"
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "waits for a worker"
+        RUNNING = "running", "at work"
+        GOOD = "good", "good"
+        BAD = "bad", "damaged"
+        FAILED = "failed", "broke off"
+
+    public_id = models.UUIDField(unique=True, default=uuid4, editable=False)
+    scope = models.CharField(max_length=16, choices=Scope.choices)
+    state = models.CharField(max_length=16, choices=State.choices, default=State.WAITING)
+    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    # The head that is audited; entries that come meanwhile are the next run's.
+    size = models.BigIntegerField(default=0)
+    root_hash = models.BinaryField(default=bytes)
+    position = models.BigIntegerField(default=0)
+    resume = models.JSONField(default=dict)
+    entry_count = models.BigIntegerField(default=0)
+    tile_count = models.BigIntegerField(default=0)
+    checkpoint_count = models.BigIntegerField(default=0)
+    finding_count = models.BigIntegerField(default=0)
+    findings = models.JSONField(default=list)
+    requested_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True)
+    updated_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name = "audit"
+
+    def __str__(self) -> str:
+        return f"audit of {self.get_scope_display()}"
+
+
+class AuditVisit(models.Model):
+    """What a member of staff opened in the ledger's admin, and when."""
+
+    # The public id of an account, not a reference: this table only grows, whoever leaves.
+    visitor = models.UUIDField()
+    at = models.DateTimeField(db_index=True)
+    subject = models.TextField()
+    address = models.TextField()
+
+    class Meta:
+        verbose_name = "visit"
+
+    def __str__(self) -> str:
+        return self.subject

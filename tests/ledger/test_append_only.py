@@ -1,7 +1,7 @@
 import pytest
 from django.db import DatabaseError, connection, transaction
 
-from ledger.models import Checkpoint, Entry, LogHead, Tile
+from ledger.models import Checkpoint, Entry, LogFreeze, LogHead, Tile
 from ledger.services import sequence_batch
 from tests.builders_ledger import submit_many
 
@@ -21,10 +21,22 @@ def refused(sql: str) -> None:
     assert [list(model.objects.order_by("pk").values()) for model in (Entry, Tile, Checkpoint, LogHead)] == before
 
 
-@pytest.mark.parametrize("table", ["ledger_entry", "ledger_tile", "ledger_checkpoint"])
+COLUMN = {
+    "ledger_entry": "committed_at",
+    "ledger_tile": "hashes",
+    "ledger_checkpoint": "note",
+    "ledger_cosignature": "line",
+    "ledger_finalcheckpoint": "note",
+    "ledger_alarm": "sentence",
+    "ledger_storedreceipt": "text",
+    "ledger_auditvisit": "subject",
+}
+
+
+@pytest.mark.parametrize("table", list(COLUMN))
 @pytest.mark.parametrize("role", ["origin", "replica"])
 def test_refuses_update_delete_and_truncate(table, role):
-    column = {"ledger_entry": "committed_at", "ledger_tile": "hashes", "ledger_checkpoint": "note"}[table]
+    column = COLUMN[table]
     with connection.cursor() as cursor:
         cursor.execute(f"SET LOCAL session_replication_role = {role}")
     for sql in (
@@ -67,3 +79,24 @@ def test_refuses_a_hash_or_a_body_of_another_size():
 )
 def test_refuses_a_second_or_a_smaller_truth(sql):
     refused(sql)
+
+
+def test_a_freeze_can_be_lifted_once_and_never_rewritten(now):
+    freeze = LogFreeze.objects.create(code="log_rolled_back", sentence="The head is too small.", frozen_at=now)
+    freeze.lifted_at, freeze.lifted_by, freeze.lifted_reason = now, "operator", "The database was brought back whole."
+    freeze.save()
+    for sql in (
+        "UPDATE ledger_logfreeze SET lifted_at = NULL, lifted_by = '', lifted_reason = ''",
+        "UPDATE ledger_logfreeze SET sentence = 'Nothing happened.'",
+        "DELETE FROM ledger_logfreeze",
+        "TRUNCATE ledger_logfreeze",
+    ):
+        with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(sql)
+    assert LogFreeze.objects.get().sentence == "The head is too small."
+
+
+def test_the_log_is_frozen_once_at_a_time(now):
+    LogFreeze.objects.create(code="log_rolled_back", sentence="The head is too small.", frozen_at=now)
+    with pytest.raises(DatabaseError), transaction.atomic():
+        LogFreeze.objects.create(code="log_forked", sentence="Another root.", frozen_at=now)
