@@ -50,9 +50,29 @@ class KeyMalformed(LedgerError):
     sentence = "This is not a verifier key."
 
 
+class PolicyMalformed(LedgerError):
+    code = "policy_malformed"
+    sentence = "This is not a policy file."
+
+
 class ProofInvalid(LedgerError):
     code = "proof_invalid"
     sentence = "The proof does not lead to the root hash."
+
+
+class ReceiptMalformed(LedgerError):
+    code = "receipt_malformed"
+    sentence = "This is not a receipt (.tlog-proof)."
+
+
+class DisclosureInvalid(LedgerError):
+    code = "disclosure_invalid"
+    sentence = "The disclosed person or device does not occur in this entry."
+
+
+class PackInvalid(LedgerError):
+    code = "pack_invalid"
+    sentence = "This is not an evidence pack."
 
 
 class TileMissing(LedgerError):
@@ -68,3 +88,13 @@ class SeedUnusable(LedgerError):
 class LogDamaged(LedgerError):
     code = "log_damaged"
     sentence = "The stored tree does not fit what was signed. Nothing more is signed."
+
+
+class LogRolledBack(LedgerError):
+    code = "log_rolled_back"
+    sentence = "The log is smaller than it was. Nothing more is signed."
+
+
+class LogForked(LedgerError):
+    code = "log_forked"
+    sentence = "The log has another history than the one that was signed. Nothing more is signed."

@@ -1,4 +1,6 @@
-"""Signed notes (C2SP signed-note), their keys, and checkpoints (C2SP tlog-checkpoint). Pure."""
+"""Signed notes (C2SP signed-note), their keys, checkpoints (C2SP tlog-checkpoint), and how signatures and
+cosignatures (C2SP tlog-cosignature) are checked. Pure.
+"""
 
 import base64
 import binascii
@@ -13,9 +15,12 @@ from nacl.signing import SigningKey, VerifyKey
 from ledger.errors import KeyMalformed, NoteMalformed, NoteUnverified
 
 ED25519 = 0x01
+COSIGNATURE = 0x04
+LATEST_SECONDS = 2**63 - 1
 LARGEST_NOTE = 1_000_000
 MOST_SIGNATURES = 100
 _KEY_ID_SIZE = 4
+_TIME_SIZE = 8
 _ROOT_SIZE = 32
 _KEY_NAME = re.compile(r"[^\s+]+")
 _SIGNATURE_LINE = re.compile(r"\u2014 ([^\s+]+) ([A-Za-z0-9+/]+={0,2})")
@@ -34,8 +39,32 @@ def _verify_ed25519(public_key: bytes, message: bytes, signature: bytes) -> bool
     return True
 
 
+def cosigned_message(at_seconds: int, text: bytes) -> bytes:
+    """What a witness signs: the second at which it saw this checkpoint, then the checkpoint's whole text."""
+    return f"cosignature/v1\ntime {at_seconds}\n".encode() + text
+
+
+def split_cosignature(payload: bytes) -> tuple[int, bytes]:
+    """Return the unix second and the Ed25519 signature. Raises NoteMalformed."""
+    at_seconds = int.from_bytes(payload[:_TIME_SIZE], "big")
+    if len(payload) != _TIME_SIZE + 64 or at_seconds > LATEST_SECONDS:
+        raise NoteMalformed("A cosignature is a time below 2^63 seconds in 8 bytes, and a signature of 64 bytes.")
+    return at_seconds, payload[_TIME_SIZE:]
+
+
+def _verify_cosignature(public_key: bytes, message: bytes, payload: bytes) -> bool:
+    try:
+        at_seconds, signature = split_cosignature(payload)
+    except NoteMalformed:
+        return False
+    return _verify_ed25519(public_key, cosigned_message(at_seconds, message), signature)
+
+
 # The type byte decides how a signature is checked; a new type is one more line here.
-_VERIFY: dict[int, Callable[[bytes, bytes, bytes], bool]] = {ED25519: _verify_ed25519}
+_VERIFY: dict[int, Callable[[bytes, bytes, bytes], bool]] = {
+    ED25519: _verify_ed25519,
+    COSIGNATURE: _verify_cosignature,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +98,7 @@ class VerifierKey:
         key = cls(name, decoded[0], decoded[1:])
         if key.key_id.hex() != id_hex:
             raise KeyMalformed("The key id does not belong to this name and key.")
-        if key.type_byte == ED25519 and len(key.public_key) != 32:
+        if key.type_byte in _VERIFY and len(key.public_key) != 32:
             raise KeyMalformed("An Ed25519 key has 32 bytes.")
         return key
 
