@@ -130,7 +130,8 @@ class ClaimUsed(EnrolmentError):
 class ClaimExpired(EnrolmentError):
     code = "claim_expired"
     sentence = (
-        f"This claim code is too old: it is good for {CLAIM_MINUTES} minutes. Ask for a new one on the device's page."
+        f"This claim code is no longer good: its {CLAIM_MINUTES} minutes are over, or a newer one replaced it. "
+        "Use the newest code of the device's page, or ask for a new one there."
     )
 
 

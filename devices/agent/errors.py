@@ -36,7 +36,7 @@ ADVICE = {
     "too_many_readings": "send fewer readings in one batch: --batch-size is at most 10000.",
     "too_many_days": "send fewer readings in one batch, for example --batch-size 300.",
     "too_many_measures": "send fewer measures, or add a second device for the others.",
-    "claim_expired": "ask for a new claim code on the device's page and run enrol again with it.",
+    "claim_expired": "run enrol again with the newest code of the device's page, or with a new one from there.",
     "claim_unknown": "compare the code with the one on the device's page, letter by letter.",
     "claim_used": "if enrol was cut off before, the device may be enrolled already: look at its page, or try send."
     " Else ask for a new claim code there.",

@@ -11,8 +11,8 @@ import pytest
 import vega_datasets
 from django.utils import timezone
 
-from devices.agent.__main__ import main
 from devices.agent.client import ServerClient
+from devices.agent.command_line import main
 from devices.agent.state import StateFolder
 from devices.models import Batch, Device, Measure
 from devices.readings import read_readings

@@ -2,6 +2,8 @@
 
 import http.server
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -11,8 +13,8 @@ from typing import Any, ClassVar
 import pytest
 
 from devices.agent import client
-from devices.agent.__main__ import build_parser, joined, main, mapping_of
 from devices.agent.client import ServerClient
+from devices.agent.command_line import build_parser, joined, main, mapping_of
 from devices.agent.errors import ADVICE, AgentError, MappingError, ServerRefused, ServerUnreachable
 from devices.agent.mapping import Mapping, MeasureColumn, parse_measure, parse_offset, read_mapping
 from devices.agent.recording import Recording
@@ -21,6 +23,7 @@ from devices.agent.state import StateFolder
 from devices.errors import BatchError, EnrolmentError
 from devices.units import ucum_unit
 
+ROOT = Path(__file__).resolve().parents[2]
 TEMPERATURE = MeasureColumn("temp", "air_temperature", "Cel")
 MAPPINGS = Path(__file__).parents[2] / "docs" / "mappings"
 
@@ -103,6 +106,14 @@ def test_the_ready_mappings_are_whole(path: Path) -> None:
     for measure in mapping.measures:
         assert ucum_unit(measure.unit)
         assert mapping.columns is None or {measure.column, measure.flag} - {""} <= set(mapping.columns)
+
+
+def test_a_python_without_the_packages_is_told_which_one_to_use() -> None:
+    arguments = ["-S", "-m", "devices.agent", "send", "my file.csv"]
+    done = subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert ".venv/bin/python -m devices.agent send 'my file.csv'" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_options_win_over_the_mapping_file(tmp_path: Path) -> None:
