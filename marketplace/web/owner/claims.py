@@ -12,10 +12,12 @@ import segno
 from django.http import HttpRequest
 
 from devices.limits import CLAIM_MINUTES
-from devices.models import Device
+from devices.models import Batch, Device
 from devices.services import issue_claim
 
 SESSION_KEY = "claim_codes"
+# The project's own Python: another one lacks the device's packages.
+AGENT = ".venv/bin/python -m devices.agent"
 
 
 @dataclass(frozen=True)
@@ -43,13 +45,32 @@ def shown_claim(request: HttpRequest, *, device: Device, at: datetime) -> ShownC
     kept = request.session.get(SESSION_KEY, {}).get(str(device.public_id))
     if kept is None or datetime.fromisoformat(kept["expires_at"]) <= at:
         return None
-    command = f"python -m devices.agent enrol --server {server_address(request)} --code {kept['code']}"
+    command = f"{AGENT} enrol --server {server_address(request)} --code {kept['code']}"
     return ShownClaim(
         code=kept["code"],
         expires_at=datetime.fromisoformat(kept["expires_at"]),
         enrol_command=command,
         qr_source=segno.make(command, error="m", micro=False).svg_data_uri(scale=4, border=2, xmldecl=False),
     )
+
+
+def status_context(request: HttpRequest, *, device: Device, at: datetime) -> dict[str, object]:
+    """What the way from a claim code to the first readings shows. shown: by which a poll tells that nothing changed."""
+    claim = shown_claim(request, device=device, at=at) if device.state == Device.State.WAITING else None
+    has_sent = device.state != Device.State.WAITING and Batch.objects.filter(device=device).exists()
+    shown = ""
+    if device.state == Device.State.WAITING:
+        shown = "code" if claim else "no-code"
+    elif device.state == Device.State.ENROLLED and not has_sent:
+        shown = "enrolled"
+    return {
+        "claim": claim,
+        "claim_minutes": CLAIM_MINUTES,
+        "shown": shown,
+        "has_sent": has_sent,
+        "simulate_command": f"{AGENT} simulate --live",
+        "send_command": f"{AGENT} send readings.csv --time time --map temperature=air_temperature:Cel",
+    }
 
 
 def server_address(request: HttpRequest) -> str:

@@ -131,13 +131,15 @@ def series(chart: charts.TimeChart | Mapping[str, Any], ranges: Sequence[Mapping
         fields = ("title", "unit", "points", "gap_seconds", "start", "until")
         chart = charts.TimeChart(**{name: chart[name] for name in fields if name in chart})
     stride = max(1, -(-len(chart.known) // TABLE_ROWS))
+    zone = timezone.get_current_timezone()
     return {
         "chart": chart,
         "ranges": ranges,
         "rows": chart.known[::stride],
         "is_thinned": stride > 1,
         "has_gaps": bool(chart.known and charts.find_gaps(chart)),
-        "drawing": mark_safe(charts.series_svg(chart, timezone.get_current_timezone())),
+        "zone": zone,
+        "drawing": mark_safe(charts.series_svg(chart, zone)),
     }
 
 

@@ -8,12 +8,11 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
 from devices.errors import DeviceError
-from devices.limits import CLAIM_MINUTES
 from devices.models import Device
 from marketplace.accounts.services import retire_owned_device
 from marketplace.consents.models import Consent
 from marketplace.web.owner.batches import batch_rows
-from marketplace.web.owner.claims import shown_claim
+from marketplace.web.owner.claims import status_context
 from marketplace.web.owner.device_facts import device_row, device_timeline
 from marketplace.web.owner.permissions import permission_rows
 from marketplace.web.owner.series import (
@@ -47,8 +46,8 @@ def device_page(request: OwnerRequest, public_id: UUID) -> HttpResponse:
     now = timezone.now()
     device = get_object_or_404(Device.objects.owned_by(request.user), public_id=public_id)
     context = {"device": device, "row": device_row(device, now), "events": device_timeline(device)}
+    context |= status_context(request, device=device, at=now)
     if device.state == Device.State.WAITING:
-        context |= {"claim": shown_claim(request, device=device, at=now), "claim_minutes": CLAIM_MINUTES}
         return render(request, "owner/devices/waiting.html", context)
     consents = Consent.objects.filter(devices=device)
     context |= {

@@ -10,12 +10,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from devices.errors import DeviceError
-from devices.limits import CLAIM_MINUTES
 from devices.models import Device
 from devices.services import add_device
 from marketplace.web.forms.devices import DeviceForm
 from marketplace.web.forms.refusals import REFUSALS, add_refusal
-from marketplace.web.owner.claims import make_claim, shown_claim
+from marketplace.web.owner.claims import make_claim, status_context
 from marketplace.web.owner.device_facts import device_row
 from marketplace.web.requests import OwnerRequest
 
@@ -45,6 +44,7 @@ def device_claim(request: OwnerRequest, public_id: UUID) -> HttpResponse:
         make_claim(request, device=device, at=now)
     except DeviceError as error:
         context = {"device": device, "row": device_row(device, now), "refusal": error}
+        context |= status_context(request, device=device, at=now)
         return render(request, "owner/devices/waiting.html", context, status=422)
     return redirect("device_page", public_id=public_id)
 
@@ -53,12 +53,11 @@ def device_claim(request: OwnerRequest, public_id: UUID) -> HttpResponse:
 @login_required
 @never_cache
 def device_status(request: OwnerRequest, public_id: UUID) -> HttpResponse:
-    """Polled by the page of a device that waits: 204 while nothing changed, the whole news once it enrolled."""
+    """Polled by the page of a device until its first readings: 204 while nothing changed."""
     now = timezone.now()
     device = get_object_or_404(Device.objects.owned_by(request.user), public_id=public_id)
-    claim = shown_claim(request, device=device, at=now)
-    is_unchanged = device.state == Device.State.WAITING and (claim is not None) == (request.GET.get("code") == "shown")
-    if is_unchanged:
+    status = status_context(request, device=device, at=now)
+    if status["shown"] and status["shown"] == request.GET.get("shown"):
         return HttpResponse(status=204)
-    context = {"device": device, "row": device_row(device, now), "claim": claim, "claim_minutes": CLAIM_MINUTES}
+    context = {"device": device, "row": device_row(device, now), **status}
     return render(request, "owner/devices/_status.html", context)

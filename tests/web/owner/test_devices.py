@@ -53,14 +53,22 @@ def test_the_list_goes_on_below_the_last_row(sara_client: Client, sara: User, no
     assert "Device 49" not in second.content.decode()
 
 
+def move_to_berlin(user: User) -> None:
+    user.time_zone = "Europe/Berlin"
+    user.save()
+
+
 def test_adding_a_device_shows_its_claim_code(sara_client: Client, sara: User):
+    move_to_berlin(sara)
     response = sara_client.post(reverse("device_add"), FORM, follow=True)
     device = Device.objects.get(owner=sara)
     assert response.redirect_chain == [(reverse("device_page", args=[device.public_id]), 302)]
     page = response.content.decode()
     code = re.search(r'class="claim-code">([A-Z0-9]{4}-[A-Z0-9]{4})<', page)
     assert code is not None
-    assert f"--server http://testserver --code {code.group(1)}" in page
+    command = f".venv/bin/python -m devices.agent enrol --server http://testserver --code {code.group(1)}"
+    assert command in page
+    assert "(Europe/Berlin)" in page
     assert "data:image/svg+xml" in page
 
 
@@ -101,20 +109,50 @@ def test_a_code_that_is_too_old_is_not_shown(sara_client: Client, sara: User, no
     assert reverse("device_claim", args=[device.public_id]) in page
 
 
-def test_status_is_silent_until_the_device_enrols(sara_client: Client, sara: User, now: datetime):
+def test_status_follows_from_the_code_to_the_first_readings(sara_client: Client, sara: User, now: datetime):
     sara_client.post(reverse("device_add"), FORM)
     device = Device.objects.get(owner=sara)
     address = reverse("device_status", args=[device.public_id])
     shown = sara_client.get(reverse("device_page", args=[device.public_id])).content.decode()
-    assert sara_client.get(address, {"code": "shown"}).status_code == 204
+    assert "?shown=code" in shown
+    assert sara_client.get(address, {"shown": "code"}).status_code == 204
     code = re.search(r'class="claim-code">([^<]+)<', shown)
     assert code is not None
-    enrol_with(code.group(1), SigningKey.generate(), now)
-    response = sara_client.get(address, {"code": "shown"})
-    assert response.status_code == 200
-    assert "is enrolled" in response.content.decode()
-    assert "hx-trigger" not in response.content.decode()
-    assert "<html" not in response.content.decode()
+    key = SigningKey.generate()
+    enrol_with(code.group(1), key, now)
+    enrolled = sara_client.get(address, {"shown": "code"}).content.decode()
+    assert "is enrolled" in enrolled
+    assert ".venv/bin/python -m devices.agent simulate --live" in enrolled
+    assert "?shown=enrolled" in enrolled
+    assert "<html" not in enrolled
+    assert sara_client.get(address, {"shown": "enrolled"}).status_code == 204
+    device.refresh_from_db()
+    SigningDevice(device, key).send([(now, "air_temperature", 20.0, "Cel")], at=now)
+    first = sara_client.get(address, {"shown": "enrolled"}).content.decode()
+    assert "The first readings are here" in first
+    assert "hx-trigger" not in first
+
+
+def test_the_page_of_an_enrolled_device_follows_until_its_first_readings(
+    sara_client: Client, sara: User, now: datetime
+):
+    move_to_berlin(sara)
+    sender = make_signing_device(sara, now)
+    address = reverse("device_page", args=[sender.device.public_id])
+    assert "?shown=enrolled" in sara_client.get(address).content.decode()
+    sender.send([(now - timedelta(hours=1), "air_temperature", 20.0, "Cel")], at=now)
+    page = sara_client.get(address).content.decode()
+    assert "?shown=" not in page
+    assert "times in Europe/Berlin" in page
+    assert "Readings from (Europe/Berlin)" in page
+
+
+def test_a_device_that_retired_without_a_reading_is_not_followed(sara_client: Client, sara: User, now: datetime):
+    device = make_signing_device(sara, now).device
+    sara_client.post(reverse("device_retirement", args=[device.public_id]))
+    status = sara_client.get(reverse("device_status", args=[device.public_id]), {"shown": "enrolled"}).content.decode()
+    assert "is retired" in status
+    assert "hx-trigger" not in status
 
 
 def test_the_page_draws_the_readings(sara_client: Client, sara: User, now: datetime):
@@ -178,6 +216,7 @@ def test_every_reading_leads_to_its_batch(sara_client: Client, sara: User, now: 
     address = reverse("device_readings", args=[device.public_id])
     response = sara_client.get(address, {"measure": "air_temperature"})
     page = response.context["page"]
+    assert "Time (UTC)" in response.content.decode()
     assert len(page.rows) == 100
     assert page.rows[0].sequence == 2
     assert reverse("batch_page", args=[device.public_id, 2]) in response.content.decode()
