@@ -96,11 +96,14 @@ def purchase_context(request: HttpRequest, purchase: Purchase, secret: str = "")
         "terms": terms_of(purchase.listing.consent),
         "reads": reads,
         "last_reads": list(Read.objects.filter(purchase=purchase).select_related("token")[:10]),
-        **access_context(request, purchase, now, secret),
+        **access_context(request, purchase, now, secret, is_over=bool(ended)),
     }
 
 
-def access_context(request: HttpRequest, purchase: Purchase, at: datetime, secret: str) -> dict[str, Any]:
+def access_context(
+    request: HttpRequest, purchase: Purchase, at: datetime, secret: str, *, is_over: bool
+) -> dict[str, Any]:
+    """is_over: nothing can be read under this purchase, whatever its tokens say."""
     tokens = list(AccessToken.objects.filter(purchase=purchase))
     seals = seals_of(token.entry_id for token in tokens)
     return {
@@ -110,8 +113,8 @@ def access_context(request: HttpRequest, purchase: Purchase, at: datetime, secre
             {
                 "token": token,
                 "seal": seals[token.entry_id],
-                "is_usable": token.is_usable(at),
-                "state": token_state(token, at),
+                "is_usable": token.is_usable(at) and not is_over,
+                "state": token_state(token, at, is_over=is_over),
             }
             for token in tokens
         ],
@@ -119,11 +122,13 @@ def access_context(request: HttpRequest, purchase: Purchase, at: datetime, secre
     }
 
 
-def token_state(token: AccessToken, at: datetime) -> str:
+def token_state(token: AccessToken, at: datetime, *, is_over: bool) -> str:
     if token.revoked_at is not None:
         return "revoked"
-    if at >= token.ends_at:
-        return "replaced" if token.replaced_at else "expired"
+    if token.replaced_at and (is_over or at >= token.ends_at):
+        return "replaced"
+    if is_over or at >= token.ends_at:
+        return "ended"
     return "replaced, works a few minutes more" if token.replaced_at else "works"
 
 

@@ -15,6 +15,7 @@ from marketplace.consents.models import Consent
 from marketplace.delivery.models import Read
 from marketplace.listings.models import Listing
 from marketplace.purchases.models import Purchase
+from marketplace.web.buyer.orders import end_of_access
 from marketplace.web.formats import money_text, plural, relative_text
 from marketplace.web.owner.device_facts import device_address, silent_devices
 from marketplace.web.owner.sale_rows import latest_reads, latest_sales, sales_of
@@ -98,6 +99,11 @@ def draft_needs(user: User) -> list[Need]:
     ]
 
 
+def latest_purchases(user: User, at: datetime) -> list[dict[str, Any]]:
+    mine = Purchase.objects.for_buyer(user).select_related("listing__consent", "listing__seller")
+    return [{"purchase": purchase, "ended": end_of_access(purchase, at)} for purchase in mine[:SHOWN]]
+
+
 def home_facts(user: User, at: datetime) -> dict[str, Any]:
     """Everything that the home page shows."""
     this_month = sales_of(user).filter(purchased_at__gte=month_start(at)).totals()
@@ -112,7 +118,7 @@ def home_facts(user: User, at: datetime) -> dict[str, Any]:
         "needs": needs_of(user, at),
         "sales": latest_sales(sales_of(user))[:SHOWN],
         "reads": latest_reads(user, count=SHOWN),
-        "purchases": Purchase.objects.for_buyer(user).select_related("listing", "listing__seller")[:SHOWN],
+        "purchases": latest_purchases(user, at),
         "has_devices": Device.objects.owned_by(user).exists(),
         "has_listings": Listing.objects.filter(seller=user).exists(),
         "has_consents": Consent.objects.filter(owner=user).exists(),

@@ -5,6 +5,7 @@ from django.urls import reverse
 
 from ledger.services import sequence_batch
 from marketplace.access.models import AccessToken
+from marketplace.access.services import issue_token
 from marketplace.consents.services import withdraw_consent
 from tests.web.buyer.conftest import HTMX
 
@@ -60,6 +61,23 @@ def test_a_withdrawal_is_said_and_nothing_is_offered(as_ben, ready, at):
     text = as_ben.get(address(ready)).text
     assert "The owner has withdrawn the consent" in text
     assert address(ready, "token_create") not in text
+    assert "Load them until" not in text
+
+
+def test_a_withdrawal_ends_every_token_on_the_pages(as_ben, ready, at):
+    token, _ = issue_token(purchase=ready, at=at)
+    before = as_ben.get(address(ready)).text
+    assert '<span class="tag tag-proven">works</span>' in before
+    assert "access ends" in as_ben.get(reverse("home")).text
+    withdraw_consent(consent=ready.listing.consent, at=at)
+    text = as_ben.get(address(ready)).text
+    assert token.prefix in text
+    assert '<span class="tag">ended</span>' in text
+    assert "works" not in text
+    assert reverse("token_rotation", args=[token.public_id]) not in text
+    home = as_ben.get(reverse("home")).text
+    assert '<span class="tag tag-danger">ended</span>' in home
+    assert "access ends" not in home
 
 
 @pytest.mark.parametrize("name", ["purchase_page", "purchase_status", "purchase_receipt"])
