@@ -104,6 +104,8 @@ def test_the_list_has_a_row_for_each_consent(sara_client: Client, sara: User, no
     consent = make_consent(sara, now)
     page = sara_client.get(reverse("consent_list")).content.decode()
     assert "Academic research" in page
+    assert f'href="{reverse("consent_page", args=[consent.public_id])}">Air temperature</a>' in page
+    assert "<small>ends <time" in page
     assert reverse("consent_withdrawal", args=[consent.public_id]) in page
 
 
