@@ -1,8 +1,11 @@
 """The three steps from nothing to a published listing. Each one saves the draft."""
 
+from collections.abc import Callable
+from functools import wraps
 from urllib.parse import urlencode
 from uuid import UUID
 
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -27,9 +30,19 @@ from marketplace.web.owner.preview import preview_table
 from marketplace.web.requests import OwnerRequest
 
 
-def own_draft(request: OwnerRequest, public_id: UUID) -> Listing:
-    drafts = Listing.objects.filter(seller=request.user, published_at=None).select_related("consent")
-    return get_object_or_404(drafts, public_id=public_id)
+def with_own_draft(view: Callable[[OwnerRequest, Listing], HttpResponse]) -> Callable[..., HttpResponse]:
+    """Find the draft for a view. Once it is published, its addresses lead to the listing."""
+
+    @wraps(view)
+    def found(request: OwnerRequest, public_id: UUID) -> HttpResponse:
+        own = Listing.objects.filter(seller=request.user).select_related("consent")
+        listing = get_object_or_404(own, public_id=public_id)
+        if listing.published_at is None:
+            return view(request, listing)
+        messages.info(request, "This listing is published, so its draft can’t be changed any more.")
+        return redirect("own_listing", public_id=public_id)
+
+    return found
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -52,8 +65,8 @@ def listing_add(request: OwnerRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
-def listing_text(request: OwnerRequest, public_id: UUID) -> HttpResponse:
-    listing = own_draft(request, public_id)
+@with_own_draft
+def listing_text(request: OwnerRequest, listing: Listing) -> HttpResponse:
     form = ListingTextForm(request.POST or None, initial=text_values(listing))
     if request.method == "POST" and form.is_valid():
         try:
@@ -61,16 +74,16 @@ def listing_text(request: OwnerRequest, public_id: UUID) -> HttpResponse:
         except REFUSALS as error:
             add_refusal(form, error)
         else:
-            return redirect("listing_terms", public_id=public_id)
+            return redirect("listing_terms", public_id=listing.public_id)
     context = {"form": form, "listing": listing, "has_consent": True, "step": 1}
     return render(request, "owner/listings/text.html", context, status=422 if form.errors else 200)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
-def listing_terms(request: OwnerRequest, public_id: UUID) -> HttpResponse:
+@with_own_draft
+def listing_terms(request: OwnerRequest, listing: Listing) -> HttpResponse:
     """GET with prices in the address only shows what the seller would receive; POST saves."""
-    listing = own_draft(request, public_id)
     plans = list(listing.plans.all())
     form = PlansForm(request.POST or request.GET or None, initial=plan_values(plans))
     is_valid = form.is_valid()
@@ -80,7 +93,7 @@ def listing_terms(request: OwnerRequest, public_id: UUID) -> HttpResponse:
         except REFUSALS as error:
             add_refusal(form, error)
         else:
-            return redirect("listing_preview", public_id=public_id)
+            return redirect("listing_preview", public_id=listing.public_id)
     quotes = plan_quotes(form.plans() if form.is_bound else plans)
     context = {"form": form, "listing": listing, "quotes": quotes, "step": 2}
     return render(request, "owner/listings/terms.html", context, status=422 if request.method == "POST" else 200)
@@ -88,17 +101,17 @@ def listing_terms(request: OwnerRequest, public_id: UUID) -> HttpResponse:
 
 @require_POST
 @login_required
-def listing_quotes(request: OwnerRequest, public_id: UUID) -> HttpResponse:
+@with_own_draft
+def listing_quotes(request: OwnerRequest, listing: Listing) -> HttpResponse:
     """The way of a page without JavaScript to the quotes: put the prices, and nothing else, into the address."""
-    listing = own_draft(request, public_id)
     prices = {name: request.POST[name] for name in PlansForm().fields if request.POST.get(name)}
     return redirect(f"{reverse('listing_terms', args=[listing.public_id])}?{urlencode(prices)}#quotes")
 
 
 @require_safe
 @login_required
-def listing_preview(request: OwnerRequest, public_id: UUID) -> HttpResponse:
-    listing = own_draft(request, public_id)
+@with_own_draft
+def listing_preview(request: OwnerRequest, listing: Listing) -> HttpResponse:
     return render(request, "owner/listings/preview.html", preview_context(listing))
 
 

@@ -161,10 +161,17 @@ def test_refuses_to_publish_under_a_withdrawn_consent(sara_client: Client, sara:
     assert "consent_not_active" in response.content.decode()
 
 
-def test_a_published_listing_is_no_draft(sara_client: Client, sara: User, now: datetime):
+def test_a_published_listings_draft_leads_to_the_listing(sara_client: Client, sara: User, now: datetime):
     listing = make_listing(sara, now)
+    page = reverse("own_listing", args=[listing.public_id])
+    before = Listing.objects.values().get(pk=listing.pk), list(listing.plans.values())
     for name in ("listing_text", "listing_terms", "listing_preview"):
-        assert sara_client.get(reverse(name, args=[listing.public_id])).status_code == 404
+        assert sara_client.get(reverse(name, args=[listing.public_id]))["Location"] == page
+    for name in ("listing_text", "listing_terms", "listing_quotes"):
+        form = {"title": "Other", "one_off_price": "1"}
+        assert sara_client.post(reverse(name, args=[listing.public_id]), form)["Location"] == page
+    assert "its draft can’t be changed any more" in sara_client.get(page).content.decode()
+    assert (Listing.objects.values().get(pk=listing.pk), list(listing.plans.values())) == before
 
 
 def test_deleting_a_draft(sara_client: Client, sara: User, now: datetime):
