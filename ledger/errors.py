@@ -55,6 +55,11 @@ class PolicyMalformed(LedgerError):
     sentence = "This is not a policy file."
 
 
+class AddressUnusable(LedgerError):
+    code = "address_unusable"
+    sentence = "The address of a witness is http(s)://host[:port][/path], without a password in it."
+
+
 class ProofInvalid(LedgerError):
     code = "proof_invalid"
     sentence = "The proof does not lead to the root hash."
@@ -80,6 +85,11 @@ class TileMissing(LedgerError):
     sentence = "A tile of the tree is missing."
 
 
+class WitnessUnusable(LedgerError):
+    code = "witness_unusable"
+    sentence = "The witness cannot work with this key or state. Nothing is signed."
+
+
 class SeedUnusable(LedgerError):
     code = "seed_unusable"
     sentence = "The log's signing key is missing or unusable."
@@ -92,9 +102,19 @@ class LogDamaged(LedgerError):
 
 class LogRolledBack(LedgerError):
     code = "log_rolled_back"
-    sentence = "The log is smaller than it was. Nothing more is signed."
+    sentence = "The log is smaller than what was signed before. Nothing more is signed."
 
 
 class LogForked(LedgerError):
     code = "log_forked"
-    sentence = "The log has another history than the one that was signed. Nothing more is signed."
+    sentence = "The log does not continue what was signed before. Nothing more is signed."
+
+
+class LogNotFrozen(LedgerError):
+    code = "log_not_frozen"
+    sentence = "The log is not frozen."
+
+
+class MemoryUnusable(LedgerError):
+    code = "memory_unusable"
+    sentence = "The signer's memory is missing or unusable. Nothing more is signed."

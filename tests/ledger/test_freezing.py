@@ -1,0 +1,102 @@
+from datetime import timedelta
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+
+from ledger.errors import LogNotFrozen
+from ledger.freezing import current_freeze, freeze_log, lift_freeze, raise_alarm
+from ledger.models import Alarm, LogFreeze
+from tests.ledger.test_concurrency import at_once
+
+pytestmark = pytest.mark.django_db
+
+EVIDENCE = {"size": 7, "root": "ab" * 32}
+
+
+def freeze(at, code="log_forked", sentence="The log forked.", **evidence):
+    return freeze_log(code=code, sentence=sentence, evidence=evidence or EVIDENCE, at=at)
+
+
+def test_a_freeze_keeps_its_cause(now):
+    assert current_freeze() is None
+    frozen = freeze(now)
+    assert current_freeze() == frozen
+    assert (frozen.code, frozen.sentence, frozen.evidence, frozen.frozen_at) == (
+        "log_forked",
+        "The log forked.",
+        EVIDENCE,
+        now,
+    )
+    alarm = Alarm.objects.get()
+    assert (alarm.code, alarm.sentence, alarm.evidence, alarm.raised_at) == (
+        "log_forked",
+        "The log forked.",
+        EVIDENCE,
+        now,
+    )
+
+
+def test_a_second_cause_changes_no_freeze_but_is_kept(now):
+    first = freeze(now)
+    assert freeze(now + timedelta(hours=1), code="log_rolled_back") == first
+    assert LogFreeze.objects.get().code == "log_forked"
+    assert list(Alarm.objects.order_by("pk").values_list("code", flat=True)) == ["log_forked", "log_rolled_back"]
+
+
+def test_the_same_alarm_is_kept_once(now):
+    alarms = [
+        raise_alarm(code="witness_lies", witness_name=name, sentence="It lies.", evidence=evidence, at=now)
+        for name, evidence in (("a", {}), ("a", {}), ("b", {}), ("a", {"size": 1}))
+    ]
+    assert alarms[0] == alarms[1]
+    assert Alarm.objects.count() == 3
+
+
+def test_lifting_names_who_and_why(now):
+    frozen = freeze(now)
+    later = now + timedelta(days=1)
+    lifted = lift_freeze(by=" sara ", reason="The newer database is back.", at=later)
+    assert lifted == frozen
+    assert current_freeze() is None
+    kept = LogFreeze.objects.get()
+    assert (kept.lifted_at, kept.lifted_by, kept.lifted_reason) == (later, "sara", "The newer database is back.")
+    again = freeze(later)
+    assert current_freeze() == again != frozen
+
+
+@pytest.mark.parametrize(("by", "reason"), [("", "Why not."), (" ", "Why not."), ("sara", ""), ("sara", "\n")])
+def test_refuses_to_lift_for_nobody_or_for_nothing(now, by, reason):
+    freeze(now)
+    with pytest.raises(ValueError):
+        lift_freeze(by=by, reason=reason, at=now)
+    assert current_freeze() is not None
+
+
+def test_refuses_to_lift_what_is_not_frozen(now):
+    with pytest.raises(LogNotFrozen):
+        lift_freeze(by="sara", reason="To be sure.", at=now)
+    assert not LogFreeze.objects.exists()
+
+
+def test_a_freeze_is_neither_deleted_nor_rewritten(now):
+    freeze(now)
+    for sql in ("DELETE FROM ledger_logfreeze", "UPDATE ledger_logfreeze SET sentence = 'nothing'"):
+        with pytest.raises(IntegrityError), transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(sql)
+    assert current_freeze().sentence == "The log forked."
+
+
+@pytest.mark.django_db(transaction=True)
+def test_never_freezes_inside_what_may_be_undone(now):
+    with pytest.raises(RuntimeError, match="durable"), transaction.atomic():
+        freeze(now)
+    assert not LogFreeze.objects.exists()
+    freeze(now)
+    assert LogFreeze.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_causes_at_once_make_one_freeze(now):
+    frozen = at_once([lambda: freeze(now)] * 4)
+    assert len({freeze.pk for freeze in frozen}) == 1
+    assert LogFreeze.objects.count() == 1
