@@ -1,7 +1,5 @@
 """Cosignatures of witnesses (C2SP tlog-cosignature, v1 with Ed25519). Pure."""
 
-import base64
-
 from nacl.signing import SigningKey
 
 from ledger.notes import (
@@ -30,8 +28,7 @@ class CosignatureSigner:
         check_text(text)
         key = self.verifier_key
         signature = self._key.sign(cosigned_message(at_seconds, text.encode())).signature
-        payload = key.key_id + at_seconds.to_bytes(8, "big") + signature
-        return f"\u2014 {key.name} {base64.b64encode(payload).decode()}\n"
+        return NoteSignature(key.name, key.key_id, at_seconds.to_bytes(8, "big") + signature).line()
 
 
 def cosigned_at(signature: NoteSignature) -> int:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from nacl.exceptions import BadSignatureError
 from nacl.signing import SigningKey, VerifyKey
 
-from ledger.errors import KeyMalformed, NoteMalformed, NoteUnverified
+from ledger.errors import KeyMalformed, LedgerError, NoteMalformed, NoteUnverified
 
 ED25519 = 0x01
 COSIGNATURE = 0x04
@@ -91,7 +91,7 @@ class VerifierKey:
         if len(parts) != 3:
             raise KeyMalformed
         name, id_hex, encoded = parts
-        decoded = _base64(encoded, KeyMalformed)
+        decoded = decode_base64(encoded, KeyMalformed)
         check_key_name(name)
         if len(decoded) < 2:
             raise KeyMalformed
@@ -119,15 +119,20 @@ class NoteSigner:
         """Return the whole note: the text, an empty line, and one signature line."""
         check_text(text)
         key = self.verifier_key
-        payload = key.key_id + self._key.sign(text.encode()).signature
-        return f"{text}\n\u2014 {key.name} {base64.b64encode(payload).decode()}\n"
+        signature = NoteSignature(key.name, key.key_id, self._key.sign(text.encode()).signature)
+        return f"{text}\n{signature.line()}"
 
 
 @dataclass(frozen=True, slots=True)
 class NoteSignature:
+    """payload: what follows the key id."""
+
     name: str
     key_id: bytes
     payload: bytes
+
+    def line(self) -> str:
+        return f"\u2014 {self.name} {base64.b64encode(self.key_id + self.payload).decode()}\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +200,7 @@ class TreeHead:
         origin, size, root = lines[:3]
         if not _SIZE.fullmatch(size):
             raise NoteMalformed("The size of a checkpoint is a decimal number without leading zeros.")
-        root_hash = _base64(root, NoteMalformed)
+        root_hash = decode_base64(root, NoteMalformed)
         if len(root_hash) != _ROOT_SIZE:
             raise NoteMalformed("The root of a checkpoint has 32 bytes.")
         return cls(origin, int(size), root_hash)
@@ -226,13 +231,13 @@ def _parse_signature(line: str) -> NoteSignature:
     match = _SIGNATURE_LINE.fullmatch(line)
     if match is None:
         raise NoteMalformed("A signature line is an em dash, a key name and base64.")
-    payload = _base64(match[2], NoteMalformed)
+    payload = decode_base64(match[2], NoteMalformed)
     if len(payload) <= _KEY_ID_SIZE:
         raise NoteMalformed("A signature line holds a key id and a signature.")
     return NoteSignature(match[1], payload[:_KEY_ID_SIZE], payload[_KEY_ID_SIZE:])
 
 
-def _base64(text: str, refusal: type[NoteMalformed] | type[KeyMalformed]) -> bytes:
+def decode_base64(text: str, refusal: type[LedgerError]) -> bytes:
     """Decode padded standard base64, of which every value has exactly one spelling."""
     try:
         decoded = base64.b64decode(text, validate=True)
