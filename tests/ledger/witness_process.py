@@ -72,8 +72,11 @@ class WitnessProcess:
         self.process.stdout.close()
 
     def stop(self) -> int:
+        """Return its exit code."""
         self.process.terminate()
-        return self.process.wait(20)
+        code = self.process.wait(20)
+        self.process.stdout.close()
+        return code
 
     def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Answer:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
