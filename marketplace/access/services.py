@@ -108,11 +108,14 @@ def obstacle_to(purchase: Purchase, at: datetime) -> errors.AccessError | None:
         return errors.ConsentWithdrawn()
     if listing.withdrawn_at is not None:
         return errors.ListingWithdrawn()
-    if at >= purchase.access_until:
-        return errors.PurchaseEnded()
-    if at >= consent.valid_until:
-        return errors.ConsentEnded()
-    return None
+    if at < access_ends_at(purchase):
+        return None
+    return errors.ConsentEnded() if consent.valid_until <= purchase.access_until else errors.PurchaseEnded()
+
+
+def access_ends_at(purchase: Purchase) -> datetime:
+    """Until when its data may be read unless somebody withdraws. Purchases of before promised more than the consent."""
+    return min(purchase.access_until, purchase.listing.consent.valid_until)
 
 
 def find_token(token: str) -> AccessToken | None:
@@ -179,19 +182,18 @@ def _locked_purchase(purchase: Purchase) -> Purchase:
 def _make_token(purchase: Purchase, at: datetime, replaces: AccessToken | None) -> tuple[AccessToken, str]:
     text = TOKEN_PREFIX + base64.urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode()
     public_id = uuid.uuid4()
+    expires_at = access_ends_at(purchase)
     token = AccessToken.objects.create(
         public_id=public_id,
         purchase=purchase,
         token_hash=token_hash(text),
         prefix=text[:_SHOWN_CHARACTERS],
         created_at=at,
-        expires_at=purchase.access_until,
+        expires_at=expires_at,
         replaces=replaces,
         entry_id=submit_entry(
             kind="access.granted",
-            body=entries.access_granted(
-                **_parties(purchase), expires_at=purchase.access_until, is_rotation=replaces is not None
-            ),
+            body=entries.access_granted(**_parties(purchase), expires_at=expires_at, is_rotation=replaces is not None),
             key=public_id,
             at=at,
             refs=_refs(public_id, purchase),

@@ -27,6 +27,7 @@ STATUS_BY_CODE: Mapping[str, int] = {
     "device_not_usable": 422,
     "listing_incomplete": 422,
     "plan_invalid": 422,
+    "plans_conflict": 422,
     "too_many_plans": 422,
     "plan_not_offered": 422,
     "amount_out_of_range": 422,

@@ -27,7 +27,25 @@ class ListingNotPublished(ListingError):
 
 class PlanInvalid(ListingError):
     code = "plan_invalid"
-    sentence = "A free plan costs nothing, every other plan costs at least EUR 0.01, and a period lasts 1 to 366 days."
+    sentence = (
+        "A free plan costs nothing, every other plan costs at least EUR 0.01 and whole cents, "
+        "and a period lasts 1 to 366 days."
+    )
+
+
+class PlansConflict(ListingError):
+    code = "plans_conflict"
+    sentence = (
+        "Two plans sell the same thing at two prices. Offer the history once, either free or at a price, "
+        "and each length of period once."
+    )
+
+
+class PlanOutlivesConsent(ListingError):
+    """What the plan promises can't all be delivered before the consent ends. details: valid_until."""
+
+    code = "plan_outlives_consent"
+    sentence = "A plan lasts longer than the consent it stands on. Shorten it, or sell under a consent that ends later."
 
 
 class TooManyPlans(ListingError):

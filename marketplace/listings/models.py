@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
 from django.conf import settings
@@ -188,6 +188,14 @@ class Plan(models.Model):
 
     def __str__(self) -> str:
         return self.get_kind_display()
+
+    def readings_until(self, at: datetime) -> datetime:
+        """The end, exclusive, of the readings that buying at a moment opens."""
+        return at + timedelta(days=self.period_days or 0)
+
+    def is_served_within(self, consent: Consent, at: datetime) -> bool:
+        """Whether the last of those readings may still be delivered before the consent ends; a delay counts in."""
+        return self.readings_until(at) + timedelta(seconds=consent.delay_seconds) <= consent.valid_until
 
 
 class ListingQuality(models.Model):

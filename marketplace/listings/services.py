@@ -12,6 +12,7 @@ from django.db import transaction
 from django.db.models import Min, Value
 from django.utils.text import slugify
 
+from ledger.entries import at_text
 from ledger.services import commit_subject, submit_entry
 from marketplace.accounts.models import User
 from marketplace.consents.errors import ConsentNotActive
@@ -95,12 +96,13 @@ def update_draft(*, listing: Listing, title: str, summary: str, category: str, l
 
 @transaction.atomic
 def set_plans(*, listing: Listing, plans: Sequence[PlanTerms]) -> list[Plan]:
-    """Replace a draft's plans. Raises: ListingNotDraft, PlanInvalid, TooManyPlans."""
+    """Replace a draft's plans. Raises: ListingNotDraft, PlanInvalid, PlansConflict, TooManyPlans."""
     locked = _locked_draft(listing)
     if len(plans) > MOST_PLANS:
         raise errors.TooManyPlans
     for plan in plans:
         _check_plan(plan)
+    _check_no_conflict(plans)
     locked.plans.all().delete()
     made = Plan.objects.bulk_create(
         Plan(
@@ -128,7 +130,7 @@ def publish_listing(*, listing: Listing, at: datetime) -> Listing:
     """Offer the listing. It goes live when its consent's entry and its own are in a signed checkpoint.
 
     A listing that is published already is returned as it is. Raises: ListingIncomplete, ListingAlreadyWithdrawn,
-    ConsentNotActive.
+    ConsentNotActive, PlansConflict, PlanOutlivesConsent.
     """
     locked = Listing.objects.select_for_update().get(pk=listing.pk)
     if locked.withdrawn_at is not None:
@@ -137,6 +139,7 @@ def publish_listing(*, listing: Listing, at: datetime) -> Listing:
         return locked
     _check_consent(locked.seller, locked.consent, at)
     _check_texts(locked.title, locked.summary, locked.licence_text, locked.category)
+    _check_promises(locked, at)
     locked.published_at = at
     locked.entry_id = _submit_terms(locked, number=1, at=at)
     locked.save(update_fields=["published_at", "entry_id"])
@@ -262,15 +265,36 @@ def _check_texts(title: str, summary: str, licence_text: str, category: str) -> 
         raise errors.ListingIncomplete
 
 
+def _is_price(micros: int) -> bool:
+    """Whole cents, so that its parts are whole cents too, and pages never show a fraction of one."""
+    return MICROS_PER_CENT <= micros <= HIGHEST_PRICE_MICROS and micros % MICROS_PER_CENT == 0
+
+
 def _check_plan(plan: PlanTerms) -> None:
     is_free = plan.kind == Plan.Kind.FREE
-    price_fits = plan.price_micros == 0 if is_free else MICROS_PER_CENT <= plan.price_micros <= HIGHEST_PRICE_MICROS
+    price_fits = plan.price_micros == 0 if is_free else _is_price(plan.price_micros)
     if plan.kind == Plan.Kind.PERIOD:
         period_fits = plan.period_days is not None and 1 <= plan.period_days <= LONGEST_PERIOD_DAYS
     else:
         period_fits = plan.period_days is None
     if plan.kind not in Plan.Kind.values or not price_fits or not period_fits:
         raise errors.PlanInvalid
+
+
+def _check_no_conflict(plans: Sequence[PlanTerms | Plan]) -> None:
+    """Free or not, the history is one thing, and so is each length of period: nobody would pay the higher price."""
+    sold = [plan.period_days for plan in plans]
+    if len(set(sold)) < len(sold):
+        raise errors.PlansConflict
+
+
+def _check_promises(listing: Listing, at: datetime) -> None:
+    """Ask of a draft's plans what somebody who bought at this moment would."""
+    plans = list(listing.plans.all())
+    _check_no_conflict(plans)
+    consent = listing.consent
+    if not all(plan.is_served_within(consent, at) for plan in plans):
+        raise errors.PlanOutlivesConsent(valid_until=at_text(consent.valid_until))
 
 
 def _common_country(consent: Consent) -> str:

@@ -8,8 +8,11 @@ from uuid import UUID, uuid4
 from django.conf import settings
 from django.db import connection, transaction
 
+from ledger.entries import at_text
 from ledger.services import commit_subject, submit_entry
 from marketplace.accounts.models import User
+from marketplace.consents.models import Consent
+from marketplace.listings.errors import PlanOutlivesConsent
 from marketplace.listings.models import Listing, Plan
 from marketplace.listings.services import share_terms
 from marketplace.purchases import entries
@@ -31,6 +34,7 @@ logger = logging.getLogger(__name__)
 
 HISTORY_ACCESS = timedelta(days=365)
 ACCESS_AFTER_PERIOD = timedelta(days=30)
+TOO_LONG_TO_BUY = "The owner’s consent ends before this plan would. Choose a shorter plan, or another listing."
 
 
 @dataclass(frozen=True)
@@ -57,8 +61,8 @@ def buy_listing(
     quoted_micros: that price, all fees included, in millionths of the plan's currency unit.
     at: the moment of the click, UTC.
     idempotency_key: a repeat with the buyer's same key returns the purchase that was made then and moves no money.
-    Raises: ListingNotForSale, OwnListing, BuyerNotAllowed, PlanNotOffered, PriceChanged, AlreadyPurchased,
-    RequestRepeated, wallet.errors.InsufficientFunds. Nothing is written when it raises.
+    Raises: ListingNotForSale, OwnListing, BuyerNotAllowed, PlanNotOffered, listings.errors.PlanOutlivesConsent,
+    PriceChanged, AlreadyPurchased, RequestRepeated, wallet.errors.InsufficientFunds. Nothing is written when it raises.
 
     Locks, in this order: the request's key; the buyer's taking of a free plan; the listing and its consent, shared, so
     that buyers do not wait for each other while a withdrawal waits for them or they for it; the two commitment secrets;
@@ -73,7 +77,7 @@ def buy_listing(
     if plan.kind == Plan.Kind.FREE:
         _wait_for(f"free {buyer.pk} {plan.pk}")
     listing = _lock_for_sale(listing, at)
-    plan = _check_offer(listing, plan, buyer, quoted_micros)
+    plan = _check_offer(listing, plan, buyer, quoted_micros, at)
     if plan.kind == Plan.Kind.FREE:
         _check_not_taken(plan, buyer, at)
     return _record_purchase(listing, plan, buyer, at, idempotency_key)
@@ -101,7 +105,7 @@ def _lock_for_sale(listing: Listing, at: datetime) -> Listing:
     return fresh
 
 
-def _check_offer(listing: Listing, plan: Plan, buyer: User, quoted_micros: int) -> Plan:
+def _check_offer(listing: Listing, plan: Plan, buyer: User, quoted_micros: int, at: datetime) -> Plan:
     if listing.seller_id == buyer.pk:
         raise OwnListing
     if not Listing.objects.open_to(buyer).filter(pk=listing.pk).exists():
@@ -109,6 +113,8 @@ def _check_offer(listing: Listing, plan: Plan, buyer: User, quoted_micros: int) 
     offered = Plan.objects.filter(listing=listing, pk=plan.pk).first()
     if offered is None:
         raise PlanNotOffered
+    if not offered.is_served_within(listing.consent, at):
+        raise PlanOutlivesConsent(TOO_LONG_TO_BUY, valid_until=at_text(listing.consent.valid_until))
     if offered.price_micros != quoted_micros:
         raise PriceChanged(quoted_micros=quoted_micros, price_micros=offered.price_micros, currency=offered.currency)
     return offered
@@ -121,18 +127,22 @@ def _check_not_taken(plan: Plan, buyer: User, at: datetime) -> None:
         raise AlreadyPurchased(purchase=str(earlier.public_id))
 
 
-def window_of(plan: Plan, at: datetime) -> Window:
-    """Return what buying a plan at a moment opens."""
+def window_of(plan: Plan, consent: Consent, at: datetime) -> Window:
+    """Return what buying a plan at a moment opens. No access outlasts the consent, whatever the plan says.
+
+    After a period one has ACCESS_AFTER_PERIOD to load its last reading, counted from when its delay is over.
+    """
+    ends_at = plan.readings_until(at)
     if plan.kind == Plan.Kind.PERIOD:
-        ends_at = at + timedelta(days=plan.period_days or 0)
-        return Window(at, ends_at, ends_at + ACCESS_AFTER_PERIOD)
-    return Window(None, at, at + HISTORY_ACCESS)
+        delivered_at = ends_at + timedelta(seconds=consent.delay_seconds)
+        return Window(at, ends_at, min(delivered_at + ACCESS_AFTER_PERIOD, consent.valid_until))
+    return Window(None, ends_at, min(at + HISTORY_ACCESS, consent.valid_until))
 
 
 def _record_purchase(listing: Listing, plan: Plan, buyer: User, at: datetime, key: UUID | None) -> Purchase:
     public_id = uuid4()
     price = quote(plan.price_micros, settings.MARKET_FEE_BASIS_POINTS)
-    window = window_of(plan, at)
+    window = window_of(plan, listing.consent, at)
     entry_id = _submit_record(public_id, listing, plan, buyer, price=price, window=window, at=at)
     purchase = Purchase.objects.create(
         public_id=public_id,

@@ -1,6 +1,6 @@
 """Words and figures for people. Pure: numbers and datetimes in, text out."""
 
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from decimal import Decimal
 
 from marketplace.wallet.units import MICROS_PER_UNIT
@@ -96,6 +96,15 @@ def exact_text(instant: datetime, zone: tzinfo) -> str:
     if local.utcoffset() == timedelta(0):
         return text
     return f"{text} · {local.day} {local:%b, %H:%M:%S} {zone}"
+
+
+def end_text(instant: datetime, zone: tzinfo) -> str:
+    """A moment that something ends with, to stand after "until": midnight is the end of the day before it."""
+    local = instant.astimezone(zone)
+    if local.time() == time.min:
+        last = local - timedelta(days=1)
+        return f"the end of {last.day} {last:%b %Y} ({zone})"
+    return f"{local.day} {local:%b %Y, %H:%M} ({zone})"
 
 
 def iso_text(instant: datetime) -> str:

@@ -81,7 +81,17 @@ def test_refuses_at_once_after_the_listing_was_withdrawn(issued: tuple[AccessTok
         authorise_token_id(issued[0].public_id, now)
 
 
-def test_refuses_when_the_consent_has_ended(issued: tuple[AccessToken, str], now: datetime) -> None:
+def test_a_token_ends_with_the_consent(issued: tuple[AccessToken, str], now: datetime) -> None:
+    end = now + timedelta(days=100)
+    assert authorise(token=issued[1], at=end - SECOND)
+    with pytest.raises(errors.TokenExpired):
+        authorise(token=issued[1], at=end)
+
+
+def test_refuses_when_the_consent_has_ended_whatever_the_token_says(
+    issued: tuple[AccessToken, str], now: datetime
+) -> None:
+    AccessToken.objects.update(expires_at=now + timedelta(days=365))
     with pytest.raises(errors.ConsentEnded):
         authorise(token=issued[1], at=now + timedelta(days=100))
 
@@ -103,7 +113,9 @@ def test_names_what_is_in_the_way(issued: tuple[AccessToken, str], now: datetime
     purchase = issued[0].purchase
     assert obstacle_to(purchase, now) is None
     assert isinstance(obstacle_to(purchase, now + timedelta(days=100)), errors.ConsentEnded)
-    assert isinstance(obstacle_to(purchase, purchase.access_until), errors.PurchaseEnded)
+    purchase.access_until = now + timedelta(days=99)
+    assert obstacle_to(purchase, now + timedelta(days=99) - SECOND) is None
+    assert isinstance(obstacle_to(purchase, now + timedelta(days=99)), errors.PurchaseEnded)
 
 
 def test_a_file_link_asks_by_the_public_id(issued: tuple[AccessToken, str], now: datetime) -> None:

@@ -12,7 +12,7 @@ from marketplace.access.services import MOST_TOKENS, issue_token, rotate_token
 from marketplace.accounts.models import User
 from marketplace.consents.services import withdraw_consent
 from marketplace.listings.services import withdraw_listing
-from tests.builders import make_listing
+from tests.builders import make_consent, make_listing
 from tests.builders_delivery import FREE, buy
 
 pytestmark = pytest.mark.django_db
@@ -61,7 +61,8 @@ def test_waits_until_the_purchase_is_in_the_log(sara: User, ben: User, now: date
 
 
 def test_refuses_a_purchase_that_has_ended(sara: User, ben: User, now: datetime) -> None:
-    purchase = buy(make_listing(sara, now, plans=[FREE]), ben, now)
+    consent = make_consent(sara, now, valid_until=now + timedelta(days=400))
+    purchase = buy(make_listing(sara, now, consent=consent, plans=[FREE]), ben, now)
     with pytest.raises(errors.PurchaseEnded):
         issue_token(purchase=purchase, at=purchase.access_until)
     assert_nothing_written()

@@ -14,12 +14,18 @@ from marketplace.purchases.services import buy_listing
 from tests.builders import EURO, make_listing
 from tests.builders_money import fill_wallet
 
-PLANS = (PlanTerms("one_off", 5 * EURO), PlanTerms("period", 12 * EURO, 30), PlanTerms("free", 0))
+PLANS = (PlanTerms("one_off", 5 * EURO), PlanTerms("period", 12 * EURO, 30))
+FREE = (PlanTerms("free", 0),)
 
 
 @pytest.fixture
 def listing(sara: User, now: datetime) -> Listing:
     return make_listing(sara, now, plans=PLANS)
+
+
+@pytest.fixture
+def free_listing(sara: User, now: datetime) -> Listing:
+    return make_listing(sara, now, title="Cellar", plans=FREE)
 
 
 @pytest.fixture
@@ -33,9 +39,11 @@ def buy(listing: Listing, ben: User, now: datetime) -> Callable[..., Purchase]:
     """Buy the listing's first plan as ben at the price shown, unless told otherwise."""
 
     def act(**changes: Any) -> Purchase:
-        plan = changes.pop("plan", None) or listing.plans.get(kind=changes.pop("kind", "one_off"))
+        wanted = changes.pop("listing", listing)
+        kind = changes.pop("kind", None)
+        plan = changes.pop("plan", None) or (wanted.plans.get(kind=kind) if kind else wanted.plans.first())
         terms: dict[str, Any] = {
-            "listing": listing,
+            "listing": wanted,
             "plan": plan,
             "buyer": ben,
             "quoted_micros": plan.price_micros,

@@ -47,14 +47,13 @@ def test_the_price_shown_is_the_price_paid(buy, rich_ben, sara, now):
     assert unsound_accounts() == []
 
 
-def test_what_rounding_leaves_goes_to_its_own_account(buy, rich_ben, listing, sara):
-    plan = listing.plans.get(kind="one_off")
-    # No price in whole cents leaves a remainder, but the service must not rely on that.
-    listing.plans.filter(pk=plan.pk).update(price_micros=5 * EURO + 19)
+def test_what_rounding_leaves_goes_to_its_own_account(buy, rich_ben, sara, settings):
+    # Half a percent of EUR 5.00 is two cents and a half.
+    settings.MARKET_FEE_BASIS_POINTS = 50
     purchase = buy()
-    assert (purchase.fee_micros, purchase.seller_micros) == (400_001, 4_600_017)
-    assert balance_micros(account_of(sara)) == 4_600_017
-    assert balance_micros(market_account("rounding")) == 1
+    assert (purchase.fee_micros, purchase.seller_micros) == (20_000, 4_970_000)
+    assert balance_micros(account_of(sara)) == 4_970_000
+    assert balance_micros(market_account("rounding")) == 10_000
     assert unsound_accounts() == []
 
 
@@ -98,19 +97,19 @@ def test_a_period_opens_what_comes_from_now_on(buy, rich_ben, now):
     assert purchase.access_until == now + timedelta(days=60)
 
 
-def test_a_free_plan_moves_no_money_and_is_recorded(buy, ben):
-    purchase = buy(kind="free")
+def test_a_free_plan_moves_no_money_and_is_recorded(buy, free_listing, ben):
+    purchase = buy(listing=free_listing)
     assert (purchase.price_micros, purchase.transfer) == (0, None)
     assert OutboxRow.objects.get(kind="purchase.recorded").entry_id == purchase.entry_id
     assert not Transfer.objects.exists()
 
 
-def test_a_free_plan_is_taken_once_while_its_access_lasts(buy, refuses, listing, mallory, now):
-    first = buy(kind="free")
+def test_a_free_plan_is_taken_once_while_its_access_lasts(buy, refuses, free_listing, mallory, now):
+    first = buy(listing=free_listing)
     again = now + timedelta(days=1)
-    refusal = refuses(errors.AlreadyPurchased, kind="free", at=again, idempotency_key=uuid4())
+    refusal = refuses(errors.AlreadyPurchased, listing=free_listing, at=again, idempotency_key=uuid4())
     assert (refusal.code, refusal.details) == ("already_purchased", {"purchase": str(first.public_id)})
-    assert buy(kind="free", buyer=mallory, at=again).buyer == mallory
+    assert buy(listing=free_listing, buyer=mallory, at=again).buyer == mallory
     assert buy(kind="one_off", at=again).plan.kind == "one_off"
 
 
@@ -123,9 +122,9 @@ def test_a_free_plan_may_be_taken_anew_when_its_access_is_over(buy, ben, sara, n
     assert second != first
 
 
-def test_a_repeat_of_taking_a_free_plan_returns_the_same_purchase(buy, ben):
+def test_a_repeat_of_taking_a_free_plan_returns_the_same_purchase(buy, free_listing, ben):
     key = uuid4()
-    assert buy(kind="free", idempotency_key=key) == buy(kind="free", idempotency_key=key)
+    assert buy(listing=free_listing, idempotency_key=key) == buy(listing=free_listing, idempotency_key=key)
 
 
 def test_a_repeat_returns_the_same_purchase(buy, rich_ben, listing, now):

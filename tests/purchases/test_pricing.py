@@ -15,11 +15,18 @@ def test_the_parts_sum_to_the_price_exactly(price, fee):
 
 
 @given(prices, fees)
-def test_rounding_takes_less_than_a_micro_from_either_side(price, fee):
+def test_rounding_takes_at_most_half_a_unit_from_either_side(price, fee):
     parts = quote(price, fee)
-    assert 0 <= price * fee - parts.fee_micros * 10_000 < 10_000
-    assert 0 <= price * (10_000 - fee) - parts.seller_micros * 10_000 < 10_000
-    assert parts.rounding_micros in {0, 1}
+    unit = 1 if price % 10_000 else 10_000
+    assert abs(2 * (price * fee - parts.fee_micros * 10_000)) <= unit * 10_000
+    assert abs(2 * (price * (10_000 - fee) - parts.seller_micros * 10_000)) <= unit * 10_000
+    assert parts.rounding_micros in {0, unit}
+
+
+@given(st.integers(0, 10**14).map(lambda cents: cents * 10_000), fees)
+def test_a_price_in_whole_cents_has_parts_in_whole_cents(price, fee):
+    parts = quote(price, fee)
+    assert {parts.fee_micros % 10_000, parts.seller_micros % 10_000, parts.rounding_micros % 10_000} == {0}
 
 
 @given(prices, fees)
@@ -33,7 +40,12 @@ def test_neither_side_is_favoured(price, fee):
 
 def test_exact_values():
     assert quote(5_000_000, 800) == Quote(5_000_000, 400_000, 4_600_000, 0)
-    assert quote(19, 800) == Quote(19, 1, 17, 1)
+    assert quote(82_400_000, 800) == Quote(82_400_000, 6_590_000, 75_810_000, 0)
+    assert quote(10_000, 800) == Quote(10_000, 0, 10_000, 0)
+    assert quote(10_000, 5_000) == Quote(10_000, 0, 0, 10_000)
+    assert quote(1_000_000, 50) == Quote(1_000_000, 0, 990_000, 10_000)
+    assert quote(19, 800) == Quote(19, 2, 17, 0)
+    assert quote(1, 5_000) == Quote(1, 0, 0, 1)
     assert quote(0, 800) == Quote(0, 0, 0, 0)
     assert quote(1_000_000, 0) == Quote(1_000_000, 0, 1_000_000, 0)
     assert quote(1_000_000, 10_000) == Quote(1_000_000, 1_000_000, 0, 0)

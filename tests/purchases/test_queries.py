@@ -17,16 +17,15 @@ def test_each_sees_their_own(buy, rich_ben, sara, mallory, now):
     assert not Purchase.objects.of_seller(mallory).exists()
 
 
-def test_sales_by_month(buy, rich_ben, listing, sara, now):
+def test_sales_by_month(buy, rich_ben, listing, free_listing, sara, now):
     buy()
     buy(kind="period")
-    buy(kind="free", at=now + timedelta(days=30))
+    buy(listing=free_listing, at=now + timedelta(days=30))
     sales = Purchase.objects.of_seller(sara)
     march, april = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC)
-    names = (listing.public_id, listing.title, "EUR")
     assert sales.monthly_sales() == [
-        MonthlySales(april, *names, 1, 0, 0, 0),
-        MonthlySales(march, *names, 2, 17 * EURO, 1_360_000, 15_640_000),
+        MonthlySales(april, free_listing.public_id, "Cellar", "EUR", 1, 0, 0, 0),
+        MonthlySales(march, listing.public_id, "Roof weather", "EUR", 2, 17 * EURO, 1_360_000, 15_640_000),
     ]
     assert sales.totals() == {
         "sale_count": 3,

@@ -76,3 +76,10 @@ def test_exact_time_adds_the_readers_own_when_it_differs() -> None:
 def test_keys_are_shortened_only_when_that_saves_something() -> None:
     assert formats.short_key("0123456789abcdef") == "0123456789abcdef"
     assert formats.short_key("0123456789abcdef0") == "012345…bcdef0"
+
+
+def test_an_end_at_midnight_is_the_end_of_the_day_before():
+    vienna = ZoneInfo("Europe/Vienna")
+    midnight = datetime(2027, 5, 31, 22, tzinfo=UTC)
+    assert formats.end_text(midnight, vienna) == "the end of 31 May 2027 (Europe/Vienna)"
+    assert formats.end_text(midnight, UTC) == "31 May 2027, 22:00 (UTC)"

@@ -61,6 +61,9 @@ class ListingOut(serializers.Serializer[Listing]):
     resolution = serializers.CharField(source="consent.resolution")
     delay_seconds = serializers.IntegerField(source="consent.delay_seconds")
     purposes = serializers.ListField(child=serializers.CharField(), source="consent.purposes")
+    valid_until = serializers.DateTimeField(
+        source="consent.valid_until", help_text="When the consent ends. No plan that lasts longer can be bought."
+    )
     published_at = serializers.DateTimeField()
     withdrawn_at = serializers.DateTimeField()
     plans = PlanOut(many=True)

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
+from django.db.models import QuerySet
 from django.urls import reverse
+from django.utils.timezone import get_current_timezone
 
 from marketplace.consents.models import Consent
 from marketplace.countries import country_name
 from marketplace.listings.models import Listing, Plan
+from marketplace.purchases.models import Purchase
 from marketplace.purchases.pricing import ALL_BASIS_POINTS, quote
-from marketplace.purchases.services import ACCESS_AFTER_PERIOD, HISTORY_ACCESS
-from marketplace.web.formats import money_text, percent_text, plural
+from marketplace.purchases.services import ACCESS_AFTER_PERIOD, HISTORY_ACCESS, window_of
+from marketplace.web.formats import end_text, money_text, percent_text, plural
 from marketplace.web.records import seals_of
 from marketplace.web.wording import delay_text, fields_text, join_words, plan_name, purpose_labels, resolution_label
 
 FIELDS_SHOWN = 4
+EARLIER_SHOWN = 3
 
 
-def listing_cards(listings: Sequence[Listing]) -> list[dict[str, Any]]:
+def listing_cards(listings: Sequence[Listing], at: datetime) -> list[dict[str, Any]]:
     """Rows for the listing card component. Costs one query, for the seals."""
     seals = seals_of(listing.entry_id for listing in listings)
-    return [_listing_card(listing) | _seal_fields(listing, seals) for listing in listings]
+    return [_listing_card(listing, at) | _seal_fields(listing, seals) for listing in listings]
 
 
 def _seal_fields(listing: Listing, seals: dict[Any, Any]) -> dict[str, Any]:
@@ -31,9 +36,9 @@ def _seal_fields(listing: Listing, seals: dict[Any, Any]) -> dict[str, Any]:
     return {"seal_state": seal.state, "entry_number": seal.number} if seal else {}
 
 
-def _listing_card(listing: Listing) -> dict[str, Any]:
+def _listing_card(listing: Listing, at: datetime) -> dict[str, Any]:
     quality = getattr(listing, "quality", None)
-    plans = list(listing.plans.all())
+    plans = [plan for plan in listing.plans.all() if plan.is_served_within(listing.consent, at)]
     cheapest = min(plans, key=lambda plan: plan.price_micros, default=None)
     return {
         "title": listing.title,
@@ -57,7 +62,7 @@ def _first_fields(measures: Sequence[str]) -> str:
 
 def _from_text(cheapest: Plan | None, plan_count: int) -> str:
     if cheapest is None:
-        return ""
+        return "Not sold any more"
     return f"from {price_text(cheapest)}" if plan_count > 1 and cheapest.price_micros else price_text(cheapest)
 
 
@@ -88,38 +93,61 @@ def price_parts(plan: Plan) -> list[tuple[str, str]]:
     ]
 
 
-def plan_promises(plan: Plan) -> list[tuple[str, str]]:
-    """What one gets and what ends it, as (icon, sentence)."""
+def plan_promises(plan: Plan, consent: Consent, at: datetime) -> list[tuple[str, str]]:
+    """What one gets who buys at this moment, and what ends it, as (icon, sentence). Empty when it can't be served."""
+    if not plan.is_served_within(consent, at):
+        return []
+    window = window_of(plan, consent, at)
+    last = ""
+    if window.access_until == consent.valid_until:
+        last = f"until {end_text(consent.valid_until, get_current_timezone())}, when the owner’s consent ends"
     if plan.kind == Plan.Kind.PERIOD:
+        after = f"until {plural(ACCESS_AFTER_PERIOD.days, 'day')} after the last one arrived"
         return [
             ("clock", f"Every reading from now on, for {plural(plan.period_days or 0, 'day')}"),
-            ("download", f"Load it until {plural(ACCESS_AFTER_PERIOD.days, 'day')} after the last one"),
+            ("download", f"Load it {last or after}"),
             ("ban", "Ends early if the owner withdraws"),
         ]
     return [
         ("scroll-text", "Everything that was measured up to the moment you buy"),
-        ("download", f"Load it as often as you like for {plural(HISTORY_ACCESS.days, 'day')}"),
+        ("download", f"Load it as often as you like {last or 'for ' + plural(HISTORY_ACCESS.days, 'day')}"),
         ("ban", "Ends early if the owner withdraws"),
     ]
 
 
-def plan_cards(listing: Listing, refusal: str) -> list[dict[str, Any]]:
-    """Rows for the plan component. refusal: why nothing can be bought here, or nothing."""
+def plan_cards(listing: Listing, refusal: str, at: datetime) -> list[dict[str, Any]]:
+    """Rows for the plan component, first what can be bought. refusal: why nothing can be bought here, or nothing."""
     address = reverse("purchase_create", args=[listing.public_id])
+    plans = sorted(listing.plans.all(), key=lambda plan: not plan.is_served_within(listing.consent, at))
+    reasons = [refusal or plan_obstacle(plan, listing.consent, at) for plan in plans]
     return [
         {
             "name": plan_name(plan),
             "price_text": price_text(plan),
             "price_note": "all-in" if plan.price_micros else "",
             "inside": price_parts(plan),
-            "terms": plan_promises(plan),
+            "terms": plan_promises(plan, listing.consent, at),
             "button_label": buy_label(plan),
-            "address": "" if refusal else f"{address}?plan={plan.public_id}",
-            "disabled_reason": refusal,
+            "address": "" if reason else f"{address}?plan={plan.public_id}",
+            "disabled_reason": reason,
             "is_main": position == 0,
         }
-        for position, plan in enumerate(listing.plans.all())
+        for position, (plan, reason) in enumerate(zip(plans, reasons, strict=True))
     ]
+
+
+def plan_obstacle(plan: Plan, consent: Consent, at: datetime) -> str:
+    """Why this one plan can't be bought any more; empty when it can."""
+    if plan.is_served_within(consent, at):
+        return ""
+    end = end_text(consent.valid_until, get_current_timezone())
+    return f"Not sold any more: the owner’s consent holds until {end}, and this plan would last longer."
+
+
+def earlier_purchases(purchases: QuerySet[Purchase, Purchase]) -> list[tuple[Purchase, str]]:
+    """One's purchases of a listing with the names of their plans, newest first, and no more than fit a notice."""
+    newest = purchases.select_related("plan")[:EARLIER_SHOWN]
+    return [(purchase, plan_name(purchase.plan)) for purchase in newest]
 
 
 def terms_of(consent: Consent) -> list[tuple[str, str]]:

@@ -14,11 +14,20 @@ from marketplace.errors import MarketError
 from marketplace.listings.models import Listing, Plan
 from marketplace.purchases.errors import PriceChanged
 from marketplace.purchases.models import Purchase
+from marketplace.purchases.services import window_of
 from marketplace.wallet.errors import InsufficientFunds
 from marketplace.wallet.providers import SMALLEST_TOP_UP_MICROS
 from marketplace.wallet.services import account_of, balance_micros
 from marketplace.wallet.units import MICROS_PER_CENT
-from marketplace.web.buyer.cards import buy_label, plan_promises, price_parts, price_text, terms_of
+from marketplace.web.buyer.cards import (
+    buy_label,
+    earlier_purchases,
+    plan_obstacle,
+    plan_promises,
+    price_parts,
+    price_text,
+    terms_of,
+)
 from marketplace.web.buyer.listings import refusal_to_sell
 from marketplace.web.formats import money_text
 from marketplace.web.wording import plan_name
@@ -26,7 +35,7 @@ from marketplace.web.wording import plan_name
 
 def checkout_context(listing: Listing, buyer: User, at: datetime, plan_id: uuid.UUID | None) -> dict[str, Any]:
     """plan_id: what the buyer chose; a plan that is not offered here falls back to the first."""
-    plans = list(listing.plans.all())
+    plans, consent = list(listing.plans.all()), listing.consent
     plan = next((one for one in plans if one.public_id == plan_id), plans[0])
     balance = balance_micros(account_of(buyer))
     missing = max(0, plan.price_micros - balance)
@@ -36,17 +45,24 @@ def checkout_context(listing: Listing, buyer: User, at: datetime, plan_id: uuid.
         "plan_name": plan_name(plan),
         "price_text": price_text(plan),
         "parts": price_parts(plan),
-        "promises": plan_promises(plan),
-        "terms": terms_of(listing.consent),
+        "promises": plan_promises(plan, consent, at),
+        "terms": terms_of(consent),
+        "window": window_of(plan, consent, at) if plan.is_served_within(consent, at) else None,
         "buy_label": buy_label(plan),
         "idempotency_key": uuid.uuid4(),
         "balance_micros": balance,
         "after_micros": balance - plan.price_micros,
         "missing_micros": missing,
         "top_up_address": top_up_address(listing, plan, missing) if missing else "",
-        "obstacle": refusal_to_sell(listing, buyer, at),
+        "obstacle": refusal_to_sell(listing, buyer, at) or plan_obstacle(plan, consent, at),
         "taken": None if plan.price_micros else Purchase.objects.for_buyer(buyer).taken_free(plan, at).first(),
+        "earlier": _bought_before(listing, buyer, at),
     }
+
+
+def _bought_before(listing: Listing, buyer: User, at: datetime) -> list[tuple[Purchase, str]]:
+    """What the buyer has of this listing and can still load: buying again is charged again."""
+    return earlier_purchases(Purchase.objects.for_buyer(buyer).filter(listing=listing).active_at(at))
 
 
 def top_up_address(listing: Listing, plan: Plan, missing_micros: int) -> str:

@@ -37,6 +37,8 @@ def refusal_to_sell(listing: Listing, user: User | AnonymousUser, at: datetime) 
         return _NOT_SOLD[state]
     if isinstance(user, User) and listing.seller_id == user.pk:
         return "This is your own listing. Buyers see a button here."
+    if not any(plan.is_served_within(listing.consent, at) for plan in listing.plans.all()):
+        return "The owner’s consent ends before any of these plans would. Nothing is sold here any more."
     return ""
 
 

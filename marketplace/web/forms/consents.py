@@ -28,6 +28,13 @@ DELAYS = [
     (30 * DAY, "30 days"),
 ]
 MOST_BUYERS = 50
+FIELD_BY_CODE = {
+    "consent_without_devices": "devices",
+    "device_not_usable": "devices",
+    "field_unknown": "fields_allowed",
+    "audience_incomplete": "buyer_emails",
+    "term_out_of_range": "valid_until",
+}
 
 
 def explained(label: str, note: str) -> SafeString:

@@ -1,20 +1,21 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.utils.formats import date_format
-from django.utils.timezone import localtime
+from django.utils.timezone import get_current_timezone
 
 from marketplace.accounts.models import User
 from marketplace.consents.models import Consent
 from marketplace.listings.entries import PlanTerms
 from marketplace.listings.models import Category, Listing, Plan
+from marketplace.listings.services import LONGEST_PERIOD_DAYS
 from marketplace.wallet.units import MICROS_PER_UNIT
+from marketplace.web.formats import end_text, plural
 from marketplace.web.forms.money import MoneyField
 from marketplace.web.wording import fields_text, resolution_label
 
@@ -31,7 +32,7 @@ LICENCE = "\n\n".join(
 
 class ConsentChoice(forms.ModelChoiceField):
     def label_from_instance(self, obj: Any) -> str:
-        until = date_format(localtime(obj.valid_until), "j M Y, H:i")
+        until = end_text(obj.valid_until, get_current_timezone())
         return f"{fields_text(obj.fields)} · {resolution_label(obj.resolution)} · until {until}"
 
 
@@ -124,14 +125,16 @@ class PlansForm(forms.Form):
     )
     one_off_price = price_field("The whole history up to now, once (EUR)")
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, longest_days: int = LONGEST_PERIOD_DAYS, **kwargs: Any) -> None:
+        """longest_days: for how long the consent still lets a period that starts now be delivered."""
         super().__init__(*args, **kwargs)
+        self.longest_days = longest_days
         for slot in PERIOD_SLOTS:
             self.fields[f"days_{slot}"] = forms.IntegerField(
                 label=f"Period {slot}: days",
                 required=False,
                 min_value=1,
-                max_value=366,
+                max_value=LONGEST_PERIOD_DAYS,
                 widget=forms.NumberInput(attrs={"class": "input-short", "inputmode": "numeric"}),
                 error_messages={
                     "min_value": "A period lasts 1 to 366 days.",
@@ -152,9 +155,30 @@ class PlansForm(forms.Form):
                 self.add_error(f"price_{slot}", "Add the price of this period, or clear its days.")
             if price and not days and f"days_{slot}" not in self.errors:
                 self.add_error(f"days_{slot}", "Add how many days this price is for, or clear it.")
+        self._refuse_contradictions(cleaned)
         if not self.errors and not self.plans():
             raise ValidationError("Offer at least one plan: tick the free one, or fill in a price.", code="no_plan")
         return cleaned
+
+    def _refuse_contradictions(self, cleaned: Mapping[str, Any]) -> None:
+        """The service refuses these too; here each is said beside the field that has to change."""
+        if cleaned.get("is_free") and cleaned.get("one_off_price"):
+            self.add_error("one_off_price", "Nobody pays for what is free beside it. Clear this price or untick free.")
+        seen: set[int] = set()
+        for slot in PERIOD_SLOTS:
+            days = cleaned.get(f"days_{slot}")
+            if days in seen:
+                self.add_error(f"days_{slot}", "Another period has this length already. Change one of them.")
+            elif days and days > self.longest_days:
+                self.add_error(f"days_{slot}", self._too_long())
+            if days:
+                seen.add(days)
+
+    def _too_long(self) -> str:
+        if self.longest_days < 1:
+            return "Your consent ends too soon for any period. Sell under one that ends later."
+        left = plural(self.longest_days, "day")
+        return f"Under your consent a period can last {left} at most from now on. Shorten it, or grant a new consent."
 
     def plans(self) -> list[PlanTerms]:
         """The plans that are filled in so far, in the order in which buyers see them."""
@@ -167,6 +191,12 @@ class PlansForm(forms.Form):
             if days and price:
                 found.append(PlanTerms(Plan.Kind.PERIOD, to_micros(price), days))
         return found
+
+
+def longest_days(consent: Consent, at: datetime) -> int:
+    """How many days a period can last that starts now, so that all of it is delivered before the consent ends."""
+    left = consent.valid_until - timedelta(seconds=consent.delay_seconds) - at
+    return max(0, min(left.days, LONGEST_PERIOD_DAYS))
 
 
 def to_micros(price: Decimal) -> int:

@@ -8,13 +8,14 @@ from django.conf import settings
 from django.db.models import BigIntegerField, DateTimeField, Max, OuterRef, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 from django.urls import reverse
+from django.utils.timezone import get_current_timezone
 
 from marketplace.access.models import AccessToken
 from marketplace.consents.models import Consent
 from marketplace.delivery.models import Read
 from marketplace.listings.models import Listing
 from marketplace.purchases.models import Purchase
-from marketplace.web.formats import money_text
+from marketplace.web.formats import end_text, money_text
 from marketplace.web.records import WAITING, event, newest_first, seals_of
 from marketplace.web.wording import (
     audience_text,
@@ -67,6 +68,7 @@ def permission_row(consent: Any, seal: Any, *, at: datetime) -> dict[str, Any]:
         "resolution_text": f"{resolution_label(consent.resolution)}, {delay_text(consent.delay_seconds)}",
         "devices_text": join_words([device.name for device in consent.devices.all()]),
         "until": consent.valid_until,
+        "until_text": end_text(consent.valid_until, get_current_timezone()),
         "is_over": not is_active and consent.withdrawn_at is None,
         "is_withdrawn": consent.withdrawn_at is not None,
         "last_read_at": consent.last_read_at,

@@ -13,14 +13,14 @@ from marketplace.web.forms.buyer import read_search, read_uuid
 
 @require_safe
 def catalogue(request: HttpRequest) -> HttpResponse:
-    search = read_search(request.GET)
+    now, search = timezone.now(), read_search(request.GET)
     after = read_uuid(request.GET.get("after"))
-    found = find_listings(search=search, user=request.user, at=timezone.now(), after=after)
+    found = find_listings(search=search, user=request.user, at=now, after=after)
     context: dict[str, Any] = {
         "search": search,
         "found": found,
         "after": after,
-        "cards": listing_cards(found.listings),
+        "cards": listing_cards(found.listings, now),
         "groups": facet_groups(found.counts, search.selection),
         "sorts": sort_options(search),
         "chosen": chosen_tags(request.GET, search),

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from devices.models import Device, Measure
 from marketplace.consents.models import Consent
 from marketplace.consents.services import grant_consent, withdraw_consent
-from marketplace.web.forms.consents import ConsentForm
+from marketplace.web.forms.consents import FIELD_BY_CODE, ConsentForm
 from marketplace.web.forms.refusals import REFUSALS, add_refusal
 from marketplace.web.owner.listing_facts import listing_rows
 from marketplace.web.owner.permissions import (
@@ -59,7 +59,7 @@ def consent_add(request: OwnerRequest) -> HttpResponse:
         try:
             consent = grant_consent(owner=request.user, at=timezone.now(), **form.terms())
         except REFUSALS as error:
-            add_refusal(form, error)
+            add_refusal(form, error, FIELD_BY_CODE)
         else:
             messages.success(request, "Your consent is granted. Offer the data under it, or do that later.")
             return redirect("consent_page", public_id=consent.public_id)

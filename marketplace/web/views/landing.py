@@ -23,12 +23,12 @@ def landing(request: HttpRequest) -> HttpResponse:
     context = {
         "figures": figures,
         "paid_text": money_text(figures.paid_micros, settings.MARKET_CURRENCY),
-        "cards": listing_cards(newest_listings(request, now)),
+        "cards": listing_cards(newest_listings(request, now), now),
         "checkpoint": Checkpoint.objects.defer("note").order_by("-size").first(),
     }
     return render(request, "landing.html", context)
 
 
 def newest_listings(request: HttpRequest, at: datetime) -> list[Listing]:
-    live = Listing.objects.for_sale_to(request.user, at).select_related("seller", "quality")
+    live = Listing.objects.for_sale_to(request.user, at).select_related("seller", "consent", "quality")
     return list(live.prefetch_related("plans").order_by("-published_at", "-pk")[:CARDS])

@@ -20,6 +20,7 @@ from marketplace.web.forms.listings import (
     ListingTextForm,
     NewListingForm,
     PlansForm,
+    longest_days,
     plan_values,
     text_values,
 )
@@ -85,7 +86,8 @@ def listing_text(request: OwnerRequest, listing: Listing) -> HttpResponse:
 def listing_terms(request: OwnerRequest, listing: Listing) -> HttpResponse:
     """GET with prices in the address only shows what the seller would receive; POST saves."""
     plans = list(listing.plans.all())
-    form = PlansForm(request.POST or request.GET or None, initial=plan_values(plans))
+    longest = longest_days(listing.consent, timezone.now())
+    form = PlansForm(request.POST or request.GET or None, initial=plan_values(plans), longest_days=longest)
     is_valid = form.is_valid()
     if request.method == "POST" and is_valid:
         try:

@@ -11,7 +11,7 @@ from marketplace.countries import country_name
 from marketplace.listings.models import Listing
 from marketplace.purchases.models import Purchase
 from marketplace.purchases.sight import listings_seen_by
-from marketplace.web.buyer.cards import plan_cards, terms_of
+from marketplace.web.buyer.cards import earlier_purchases, plan_cards, terms_of
 from marketplace.web.buyer.listings import (
     columns_table,
     listing_chart,
@@ -34,11 +34,11 @@ def listing_page(request: HttpRequest, public_id: UUID) -> HttpResponse:
         "listing": listing,
         "country": country_name(listing.country),
         "refusal": refusal,
-        "plans": plan_cards(listing, refusal),
+        "plans": plan_cards(listing, refusal, now),
         "terms": terms_of(listing.consent),
         "seal": seal_of(listing.entry_id),
         "sales_count": Purchase.objects.filter(listing__seller=listing.seller).count(),
-        "purchases": mine.filter(listing=listing),
+        "purchases": earlier_purchases(mine.filter(listing=listing)),
         **data_context(request, listing, now),
     }
     return render(request, "buyer/listing.html", context)

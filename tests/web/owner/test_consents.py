@@ -82,6 +82,13 @@ def test_refuses_terms_that_say_nothing(
     assert not OutboxRow.objects.filter(kind="consent.granted").exists()
 
 
+def test_a_term_out_of_range_is_said_beside_its_field(sara_client: Client, form: dict[str, object]):
+    response = sara_client.post(reverse("consent_add"), form | {"valid_until": "2040-01-01"})
+    errors = response.context["form"].errors
+    assert list(errors) == ["valid_until"]
+    assert [error.code for error in errors.as_data()["valid_until"]] == ["term_out_of_range"]
+
+
 def test_refuses_a_device_of_someone_else(sara_client: Client, mallory: User, form: dict[str, object], now: datetime):
     response = sara_client.post(reverse("consent_add"), form | {"devices": [make_device(mallory, now).pk]})
     assert response.status_code == 422
@@ -105,7 +112,7 @@ def test_the_list_has_a_row_for_each_consent(sara_client: Client, sara: User, no
     page = sara_client.get(reverse("consent_list")).content.decode()
     assert "Academic research" in page
     assert f'href="{reverse("consent_page", args=[consent.public_id])}">Air temperature</a>' in page
-    assert "<small>ends <time" in page
+    assert "<small>until 14 Mar 2027, 09:26 (UTC)</small>" in page
     assert reverse("consent_withdrawal", args=[consent.public_id]) in page
 
 

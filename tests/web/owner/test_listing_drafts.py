@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.test import Client
@@ -63,10 +63,10 @@ def test_the_text_can_be_changed_while_it_is_a_draft(sara_client: Client, sara: 
 def test_prices_become_plans(sara_client: Client, sara: User, now: datetime):
     draft = make_draft(sara, now)
     address = reverse("listing_terms", args=[draft.public_id])
-    prices = NO_PRICES | {"is_free": "on", "one_off_price": "12.40", "days_1": "30", "price_1": "3"}
+    prices = NO_PRICES | {"one_off_price": "12.40", "days_1": "30", "price_1": "3", "days_2": "7", "price_2": "1"}
     assert sara_client.post(address, prices)["Location"] == reverse("listing_preview", args=[draft.public_id])
     plans = list(draft.plans.values_list("kind", "price_micros", "period_days"))
-    assert plans == [("free", 0, None), ("one_off", 12_400_000, None), ("period", 3 * EURO, 30)]
+    assert plans == [("one_off", 12_400_000, None), ("period", 3 * EURO, 30), ("period", EURO, 7)]
     assert 'value="12.40"' in sara_client.get(address).content.decode()
 
 
@@ -83,6 +83,9 @@ def test_prices_become_plans(sara_client: Client, sara: User, now: datetime):
         ({"days_1": "30"}, "Add the price of this period"),
         ({"price_1": "30"}, "Add how many days"),
         ({"days_1": "400", "price_1": "1"}, "A period lasts 1 to 366 days."),
+        ({"is_free": "on", "one_off_price": "1"}, "Nobody pays for what is free beside it."),
+        ({"days_1": "7", "price_1": "1", "days_3": "7", "price_3": "2"}, "Another period has this length already."),
+        ({"days_1": "366", "price_1": "1"}, "Under your consent a period can last 365 days at most"),
     ],
 )
 def test_refuses_prices_that_make_no_plan(
@@ -127,7 +130,7 @@ def test_the_preview_shows_the_very_rows(sara_client: Client, sara: User, now: d
     response = sara_client.get(reverse("listing_preview", args=[draft.public_id]))
     table = response.context["table"]
     assert [column[0] for column in table.columns] == ["time", "device", "air_temperature"]
-    assert table.rows[-1] == ["2026-03-13T00:02:00Z", "device-1", 20 + 2 / 7]
+    assert table.rows[0] == ["2026-03-13T00:02:00Z", "device-1", 20 + 2 / 7]
     assert "device-1" in response.content.decode()
 
 
@@ -150,6 +153,22 @@ def test_refuses_to_publish_without_a_plan(sara_client: Client, sara: User, now:
     assert response.status_code == 422
     assert "listing_incomplete" in response.content.decode()
     assert not OutboxRow.objects.filter(kind="listing.published").exists()
+
+
+def test_refuses_to_publish_a_plan_that_outlives_the_consent(sara_client: Client, sara: User, now: datetime):
+    draft = make_draft(sara, now, consent=make_consent(sara, now, valid_until=now + timedelta(days=29)))
+    set_plans(listing=draft, plans=[PlanTerms("period", EURO, 30)])
+    response = sara_client.post(reverse("listing_publication", args=[draft.public_id]))
+    assert response.status_code == 422
+    assert "plan_outlives_consent" in response.content.decode()
+    draft.refresh_from_db()
+    assert draft.published_at is None
+    assert not OutboxRow.objects.filter(kind="listing.published").exists()
+
+
+def test_names_the_last_day_of_a_consent(sara_client: Client, sara: User, now: datetime):
+    make_consent(sara, now, valid_until=datetime(2026, 6, 1, tzinfo=UTC))
+    assert "until the end of 31 May 2026 (UTC)" in sara_client.get(reverse("listing_add")).content.decode()
 
 
 def test_refuses_to_publish_under_a_withdrawn_consent(sara_client: Client, sara: User, now: datetime):
