@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.conf import settings
+from django.db import transaction
 
 from ledger import statements
+from ledger.continuity import check_continues
 from ledger.entries import EntryHead, check_record
-from ledger.errors import EntryError, LogDamaged
+from ledger.errors import EntryError, LogDamaged, LogForked, LogRolledBack, MemoryUnusable, TileMissing
 from ledger.faults import fault_point
+from ledger.freezing import current_freeze, freeze_log, raise_alarm
+from ledger.locks import elected_by
+from ledger.memory import SignerMemory
 from ledger.merkle import leaf_hash
 from ledger.models import LogHead
 from ledger.notes import TreeHead
-from ledger.signing import log_signer
+from ledger.signing import sign_checkpoint
 from ledger.tiles import Growth, edge_tiles, grow
 
 logger = logging.getLogger(__name__)
 
 # The number only has to differ from other advisory locks of this database.
 ELECTION = 0x0106_1ED6
-MOST_AT_ONCE = 1000
+# With a checkpoint each quarter of a second a backlog of more than 30,000 records drains in a second.
+MOST_AT_ONCE = 8192
+MEMORY = "The signer's memory"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,66 +49,82 @@ def sequence_batch(*, at: datetime, limit: int = MOST_AT_ONCE) -> int:
     """Commit up to limit waiting records to the log, in one transaction with their signed checkpoint.
 
     at: the moment that the checkpoint and the entries carry as theirs, UTC.
-    Returns how many outbox rows were worked off: 0 when none waits, or when another sequencer is at work.
-    Raises: LogDamaged when the stored tree does not fit the head, EntryError when a waiting record is not what was
-    submitted; nothing is signed then.
+    Returns how many outbox rows were worked off: 0 when none waits, when another sequencer is at work, or while the log
+    is frozen.
+    Raises: LogRolledBack, LogForked when the stored log does not continue what this signer signed, which freezes it;
+    LogDamaged, TileMissing when the stored tree does not fit the head; MemoryUnusable; EntryError when a waiting record
+    is not what was submitted. Nothing is signed then.
     """
-    with _election() as is_elected:
+    with elected_by(ELECTION) as is_elected:
         if not is_elected:
             return 0
-        taken = _commit_batch(at, limit)
+        try:
+            taken, signed = _commit_batch(at, limit)
+        except (LogRolledBack, LogForked) as refusal:
+            freeze_log(code=refusal.code, sentence=str(refusal), evidence=refusal.details, at=at)
+            raise
+        except (LogDamaged, TileMissing, MemoryUnusable) as refusal:
+            raise_alarm(code=refusal.code, sentence=str(refusal), evidence={}, at=at)
+            raise
         fault_point("after_commit")
+        if signed:
+            signer_memory().remember(signed)
+            fault_point("after_memory")
     return taken
 
 
-@contextmanager
-def _election() -> Generator[bool]:
-    """Hold the session lock that makes this connection the sequencer, if no other holds it.
-
-    It belongs to one server session, so the sequencer connects to PostgreSQL itself or through a pooler in session
-    mode. Should it be lost all the same, the row lock on the head still lets one batch commit after the other.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [ELECTION])
-        is_elected = cursor.fetchone() == (True,)
-    try:
-        yield is_elected
-    finally:
-        if is_elected:
-            _resign()
+def signer_memory() -> SignerMemory:
+    return SignerMemory(Path(settings.LEDGER_MEMORY_FILE), settings.LEDGER_ORIGIN)
 
 
-def _resign() -> None:
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_unlock(%s)", [ELECTION])
-    except Exception:
-        # A connection that cannot give the lock back must not return to the pool with it.
-        connection.close()
-        raise
+def begin_memory(head: LogHead) -> None:
+    """Let the signer remember from here on, on the disk before anything is signed. Raises MemoryUnusable."""
+    logger.log(logging.WARNING if head.size else logging.INFO, "ledger.memory_begun", extra={"size": head.size})
+    signer_memory().begin(TreeHead(settings.LEDGER_ORIGIN, head.size, bytes(head.root_hash)))
 
 
-@transaction.atomic
-def _commit_batch(at: datetime, limit: int) -> int:
+def _check_memory(head: LogHead) -> None:
+    """Refuse a head that does not continue what was signed. Raises LogRolledBack, LogForked, MemoryUnusable."""
+    known = signer_memory().recall()
+    if known is not None:
+        check_continues(head, known, who=MEMORY)
+    elif head.size == 0 or settings.IS_EMBEDDED:
+        begin_memory(head)
+    else:
+        # An older database and a lost file look the same from here. Only a person can find out which it is.
+        raise MemoryUnusable(
+            f"The signer's memory {settings.LEDGER_MEMORY_FILE} is missing, but the log has {head.size} entries. Put it"
+            " back, or compare the log with its witnesses and begin a new one: `manage.py check_log_head"
+            " --begin-memory`."
+        )
+
+
+@transaction.atomic(durable=True)
+def _commit_batch(at: datetime, limit: int) -> tuple[int, TreeHead | None]:
+    """Return how many rows were worked off, and what the signer is to remember once this is committed."""
     fault_point("before_select")
     head = LogHead.objects.select_for_update().get(pk=1)
-    if not head.note:
+    if current_freeze():
+        return 0, None
+    _check_memory(head)
+    is_signed = not head.note
+    if is_signed:
         _sign_head(head, at)
     records = [WaitingRecord(*row) for row in statements.select_waiting(limit)]
-    if not records:
-        return 0
     fresh = [record for record in records if not record.is_repeat]
     for record in records:
         if record.is_repeat:
             logger.warning("ledger.repeat_dropped", extra={"kind": record.kind, "entry_id": record.entry_id})
     if fresh:
         _append(head, fresh, at)
-    statements.delete_waiting([record.row_id for record in records])
+    if records:
+        statements.delete_waiting([record.row_id for record in records])
     fault_point("before_commit")
-    transaction.on_commit(
-        lambda: logger.info("ledger.committed", extra={"size": head.size, "entries": len(fresh)}), robust=True
-    )
-    return len(records)
+    if fresh:
+        transaction.on_commit(
+            lambda: logger.info("ledger.committed", extra={"size": head.size, "entries": len(fresh)}), robust=True
+        )
+    return len(records), TreeHead(settings.LEDGER_ORIGIN, head.size, bytes(head.root_hash))
 
 
 def _append(head: LogHead, records: Sequence[WaitingRecord], at: datetime) -> None:
@@ -139,8 +162,7 @@ def _content(record: WaitingRecord) -> EntryHead:
 
 
 def _sign_head(head: LogHead, at: datetime) -> None:
-    signer = log_signer()
-    head.note = signer.sign(TreeHead(signer.verifier_key.name, head.size, bytes(head.root_hash)).text())
+    head.note = sign_checkpoint(TreeHead(settings.LEDGER_ORIGIN, head.size, bytes(head.root_hash)).text())
     head.updated_at = at
     statements.insert_checkpoint(head, at)
     fault_point("after_checkpoint")

@@ -305,6 +305,10 @@ LEDGER_SEED_HEX = env_text("LEDGER_SEED_HEX")
 LEDGER_SEED_FILE = Path(env_text("LEDGER_SEED_FILE", str(VAR_DIR / "keys" / "ledger.seed")))
 # The verifier key that belongs to the seed: all that a process which never signs needs.
 LEDGER_VKEY = env_text("LEDGER_VKEY")
+LEDGER_PREVIOUS_SEED_HEX = env_text("LEDGER_PREVIOUS_SEED_HEX")
+LEDGER_PREVIOUS_SEED_FILE = Path(env_text("LEDGER_PREVIOUS_SEED_FILE", f"{LEDGER_SEED_FILE}.previous"))
+LEDGER_MEMORY_FILE = Path(env_text("LEDGER_MEMORY_FILE", str(LEDGER_SEED_FILE.with_suffix(".memory"))))
+LEDGER_EXPORT_FOLDER = Path(folder) if (folder := env_text("LEDGER_EXPORT_FOLDER")) else None
 # Where money is real nobody gets to give himself some because a setting was forgotten.
 PAYMENT_PROVIDER = env_choice("PAYMENT_PROVIDER", "none" if IS_PRODUCTION else "test", ("none", "test"))
 MARKET_CURRENCY = "EUR"

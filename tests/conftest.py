@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -39,6 +40,12 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
 def quick_passwords(settings: Any) -> None:
     """A real password hash takes a third of a second, by design. No test is about its strength."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
+def new_memory(settings: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Each test begins with an empty log, so its signer must not remember the log of another test."""
+    settings.LEDGER_MEMORY_FILE = tmp_path_factory.getbasetemp() / f"{uuid4()}.memory"
 
 
 @pytest.fixture

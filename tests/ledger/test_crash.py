@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import cycle, islice
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
@@ -15,13 +16,14 @@ from ledger.models import Checkpoint, Entry, LogHead, OutboxRow
 from ledger.services import sequence_batch, verify_log
 from tests.builders_ledger import submit, submit_many
 
-FAULTS = ["before_select", "after_entries", "after_tiles", "after_checkpoint", "before_commit", "after_commit"]
+FAULTS = ["before_select", "after_entries", "after_tiles", "after_checkpoint", "before_commit", "after_commit", "after_memory"]
 
 
 @pytest.fixture
-def killable(transactional_db: None) -> Iterator[subprocess.Popen[str]]:
+def killable(transactional_db: None, settings: Any) -> Iterator[subprocess.Popen[str]]:
     environment = {**os.environ, "LEDGER_TEST_DATABASE": str(connection.settings_dict["NAME"])}
     environment["DJANGO_SETTINGS_MODULE"] = "marketplace.settings"
+    environment["LEDGER_MEMORY_FILE"] = str(settings.LEDGER_MEMORY_FILE)
     command = [sys.executable, "-m", "tests.ledger.killable"]
     process = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=Path.cwd()
@@ -49,7 +51,7 @@ def test_a_batch_is_there_with_its_checkpoint_or_not_at_all(killable, now, fault
     sequence_batch(at=now)
     submit_many(7, now)
     assert run(killable, fault) == -9
-    size = 12 if fault == "after_commit" else 5
+    size = 12 if fault in {"after_commit", "after_memory"} else 5
     assert (LogHead.objects.get().size, Entry.objects.count(), OutboxRow.objects.count()) == (size, size, 12 - size)
     assert Checkpoint.objects.order_by("-size").values_list("size", flat=True)[0] == size
     assert verify_log().is_good

@@ -12,7 +12,8 @@ from django.core.management import call_command
 
 from ledger.errors import KeyMalformed, SeedUnusable
 from ledger.notes import NoteSigner
-from ledger.signing import load_seed, log_signer, log_verifier_key
+from ledger.seeds import load_seed
+from ledger.signing import log_signer, log_verifier_key
 from ledger.tasks import QUEUE, require_key
 from marketplace.celery import app
 
