@@ -2,11 +2,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import CheckMessage, Error, Info, Tags, register
 
-from ledger.errors import KeyMalformed, SeedUnusable
+from ledger.errors import KeyMalformed, PolicyMalformed, SeedUnusable
 from ledger.notes import check_key_name
 from ledger.signing import log_signer, log_verifier_key
+from ledger.trust import witness_policy
 
 
 @register(Tags.security)
@@ -26,6 +27,18 @@ def check_signing_key(app_configs: Sequence[Any] | None, **_: object) -> list[Ch
     except SeedUnusable as error:
         hint = "Set LEDGER_SEED_HEX, or LEDGER_SEED_FILE to a file of mode 0600; where nothing is signed, LEDGER_VKEY."
         return [Error(str(error), hint=hint, id="ledger.E001")]
+    return []
+
+
+@register(Tags.security)
+def check_policy(app_configs: Sequence[Any] | None, **_: object) -> list[CheckMessage]:
+    try:
+        policy = witness_policy()
+    except PolicyMalformed as error:
+        return [Error(f"LEDGER_POLICY_FILE cannot be used. {error}", id="ledger.E004")]
+    if settings.IS_PRODUCTION and not policy.has_witnesses:
+        hint = "Name the witnesses in LEDGER_POLICY_FILE; docs/operations.md shows one."
+        return [Info("Nobody witnesses the log: nothing in it becomes final.", hint=hint, id="ledger.I001")]
     return []
 
 

@@ -1,4 +1,6 @@
-"""Wake the sequencer after a commit, at most once per waiting task. A lost nudge is healed by the sweep."""
+"""Wake the sequencer after a commit, and the gatherer after a batch, at most once per waiting task. A lost nudge is
+healed by the sweep.
+"""
 
 import functools
 import logging
@@ -12,7 +14,9 @@ from kombu.exceptions import KombuError
 logger = logging.getLogger(__name__)
 
 TASK = "ledger.tasks.sequence_task"
+GATHERING_TASK = "ledger.tasks.gather_cosignatures_task"
 _FLAG = "ledger:sequencer-nudged"
+_GATHERING_FLAG = "ledger:gatherer-nudged"
 _FLAG_SECONDS = 5
 _TIMEOUT_SECONDS = 0.2
 _REST_SECONDS = 5.0
@@ -28,11 +32,20 @@ def _client(address: str) -> "redis.Redis":
 
 
 def nudge_sequencer() -> None:
+    _nudge(_FLAG, TASK)
+
+
+def nudge_gatherer() -> None:
+    """A new checkpoint was signed: its witnesses shall see it."""
+    _nudge(_GATHERING_FLAG, GATHERING_TASK)
+
+
+def _nudge(flag: str, task: str) -> None:
     if time.monotonic() < _rest["until"]:
         return
     try:
-        if _client(settings.CACHE_URL).set(_FLAG, b"1", nx=True, ex=_FLAG_SECONDS):
-            current_app.send_task(TASK, retry=False)
+        if _client(settings.CACHE_URL).set(flag, b"1", nx=True, ex=_FLAG_SECONDS):
+            current_app.send_task(task, retry=False)
     except (redis.RedisError, KombuError, OSError) as error:
         _rest["until"] = time.monotonic() + _REST_SECONDS
         logger.warning("ledger.nudge_failed", extra={"reason": type(error).__name__})
@@ -40,7 +53,15 @@ def nudge_sequencer() -> None:
 
 def clear_nudge() -> None:
     """Called when the sequencer starts: whatever is submitted from now on nudges anew."""
+    _clear(_FLAG)
+
+
+def clear_gatherer_nudge() -> None:
+    _clear(_GATHERING_FLAG)
+
+
+def _clear(flag: str) -> None:
     try:
-        _client(settings.CACHE_URL).delete(_FLAG)
+        _client(settings.CACHE_URL).delete(flag)
     except (redis.RedisError, OSError) as error:
         logger.warning("ledger.nudge_not_cleared", extra={"reason": type(error).__name__})

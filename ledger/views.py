@@ -1,5 +1,7 @@
 """What the log shows to anyone. Nothing here is about a person, so nothing here asks who reads."""
 
+import hashlib
+
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.cache import get_conditional_response, patch_cache_control
@@ -7,11 +9,14 @@ from django.utils.http import quote_etag
 from django.views.decorators.http import require_safe
 
 from ledger.models import LogHead
+from ledger.settling import cosigned_note
 from ledger.signing import log_verifier_key
+from ledger.trust import log_policy
 
 PLAIN_TEXT = "text/plain; charset=utf-8"
 CHECKPOINT_SECONDS = 2
 KEY_SECONDS = 3600
+POLICY_SECONDS = 300
 
 
 @require_safe
@@ -25,13 +30,25 @@ def log_checkpoint(request: HttpRequest) -> HttpResponseBase:
             content_type=PLAIN_TEXT,
             headers={"Retry-After": str(CHECKPOINT_SECONDS), "Cache-Control": "no-store"},
         )
-    return _plain(request, head.note, f"{head.size}-{bytes(head.root_hash).hex()[:16]}", CHECKPOINT_SECONDS)
+    text = cosigned_note(head.note)
+    return _plain(request, text, _fingerprint(text), CHECKPOINT_SECONDS)
 
 
 @require_safe
 def log_vkey(request: HttpRequest) -> HttpResponseBase:
     key = log_verifier_key()
     return _plain(request, f"{key}\n", key.key_id.hex(), KEY_SECONDS)
+
+
+@require_safe
+def log_policy_file(request: HttpRequest) -> HttpResponseBase:
+    """Who this log thinks its readers should trust: its keys, its witnesses, and how many of them are enough."""
+    text = log_policy().text()
+    return _plain(request, text, _fingerprint(text), POLICY_SECONDS)
+
+
+def _fingerprint(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _plain(request: HttpRequest, text: str, etag: str, seconds: int) -> HttpResponseBase:
