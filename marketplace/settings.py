@@ -97,6 +97,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "marketplace.web.middleware.TimeZoneMiddleware",
     "marketplace.web.middleware.HtmxRedirectMiddleware",
+    "marketplace.web.middleware.WrongMethodMiddleware",
 ]
 
 ROOT_URLCONF = "marketplace.urls"
@@ -169,10 +170,10 @@ AUTHENTICATION_BACKENDS = [
 # The address is unique whatever its case: by a constraint on Lower(email), which this check does not see.
 SILENCED_SYSTEM_CHECKS = ["auth.W004"]
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
-    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
-    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+    {"NAME": "marketplace.accounts.password_rules.UnlikeTheAddress"},
+    {"NAME": "marketplace.accounts.password_rules.LongEnough", "OPTIONS": {"min_length": 10}},
+    {"NAME": "marketplace.accounts.password_rules.Uncommon"},
+    {"NAME": "marketplace.accounts.password_rules.NotOnlyDigits"},
 ]
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "home"

@@ -24,9 +24,10 @@ class SignupDetailsForm(forms.Form):
     time_zone = forms.ChoiceField(
         label="Time zone",
         choices=time_zone_choices,
-        initial="UTC",
         required=False,
         help_text="Times on your pages are shown in it, beside UTC.",
+        # No initial value: where nothing is marked as chosen, the script proposes the browser's zone. Else it is UTC.
+        widget=forms.Select(attrs={"data-propose-time-zone": True}),
     )
 
     def clean_display_name(self) -> str:

@@ -4,8 +4,8 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.core.exceptions import BadRequest
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import resolve_url
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.shortcuts import render, resolve_url
 from django.utils import timezone
 
 from marketplace.web.replies import is_htmx
@@ -71,3 +71,19 @@ def back_to_the_page(request: HttpRequest, location: str) -> str:
     if urlsplit(location).path != login or page.netloc != request.get_host():
         return location
     return f"{login}?{urlencode({'next': page.path + (f'?{page.query}' if page.query else '')})}"
+
+
+class WrongMethodMiddleware:
+    """Give a person a page where Django answers 405 with nothing. Only a browser asks for HTML by name."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        is_bare = isinstance(response, HttpResponseNotAllowed) and not response.content
+        if not is_bare or is_htmx(request) or "text/html" not in request.headers.get("Accept", ""):
+            return response
+        page = render(request, "405.html", status=response.status_code)
+        page["Allow"] = response["Allow"]
+        return page

@@ -1,6 +1,13 @@
-"""The request as views behind login_required see it."""
+"""What requests are, and which of them a view takes."""
 
-from django.http import HttpRequest
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_POST
 
 from marketplace.accounts.models import User
 
@@ -9,3 +16,31 @@ class OwnerRequest(HttpRequest):
     """A request of a person who is logged in. Only a name for the type checker."""
 
     user: User
+
+
+def post_only(page: str) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]:
+    """Take POST only. Whoever opens the address by hand, or comes back to it from the log-in, is led to the page.
+
+    page: the name of a URL with the arguments of this one.
+    """
+
+    def decorate(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+        take_post = require_POST(view)
+
+        @wraps(view)
+        def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if request.method in {"GET", "HEAD"}:
+                return redirect(page, *args, **kwargs)
+            return take_post(request, *args, **kwargs)
+
+        return answer
+
+    return decorate
+
+
+def own_address(request: HttpRequest, address: str) -> str:
+    """The address, if it is one of ours; an open redirect would help a phisher."""
+    is_ours = address.startswith("/") and url_has_allowed_host_and_scheme(
+        address, allowed_hosts=None, require_https=request.is_secure()
+    )
+    return address if is_ours else ""

@@ -170,6 +170,7 @@ def selling_pages(market: Market) -> Iterator[Visit]:
     yield visit("ben", "listing_add", state="without a consent")
     for url in ("listing_text", "listing_terms", "listing_preview", "listing_deletion"):
         yield visit("sara", url, draft)
+    yield Visit("sara", "405", reverse("listing_quotes", args=[draft]), status=405)
     yield visit("sara", "listing_terms", draft, state="refused", act=send_empty("one_off_price"))
     for state in ("live", "waiting", "withdrawn"):
         yield visit("sara", "own_listing", market.listings[state].public_id, state=state)

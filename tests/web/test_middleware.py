@@ -108,3 +108,15 @@ def test_a_nul_in_a_cookie_is_a_bad_request(client: Client) -> None:
 @pytest.mark.django_db
 def test_an_escaped_percent_sign_is_no_nul(client: Client) -> None:
     assert client.get(reverse("catalogue"), {"q": "100%00"}).status_code == 200
+
+
+@pytest.mark.django_db
+def test_a_wrong_method_gives_a_person_a_page_and_a_program_nothing(client: Client) -> None:
+    browser = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    answer = client.post(reverse("catalogue"), headers=browser)
+    assert answer.status_code == 405
+    assert answer["Allow"] == "GET, HEAD"
+    assert "<h1>This address is no page</h1>" in answer.text
+    for headers in ({}, {"accept": "*/*"}, browser | HTMX):
+        bare = client.post(reverse("catalogue"), headers=headers)
+        assert (bare.status_code, bare.content) == (405, b"")

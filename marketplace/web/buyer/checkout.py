@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlencode
 
 from django.urls import reverse
 
@@ -16,9 +15,7 @@ from marketplace.purchases.errors import PriceChanged
 from marketplace.purchases.models import Purchase
 from marketplace.purchases.services import window_of
 from marketplace.wallet.errors import InsufficientFunds
-from marketplace.wallet.providers import SMALLEST_TOP_UP_MICROS
 from marketplace.wallet.services import account_of, balance_micros
-from marketplace.wallet.units import MICROS_PER_CENT
 from marketplace.web.buyer.cards import (
     buy_label,
     earlier_purchases,
@@ -29,6 +26,7 @@ from marketplace.web.buyer.cards import (
     terms_of,
 )
 from marketplace.web.buyer.listings import refusal_to_sell
+from marketplace.web.buyer.top_ups import wallet_form_address
 from marketplace.web.formats import money_text
 from marketplace.web.wording import plan_name
 
@@ -67,9 +65,8 @@ def _bought_before(listing: Listing, buyer: User, at: datetime) -> list[tuple[Pu
 
 def top_up_address(listing: Listing, plan: Plan, missing_micros: int) -> str:
     """The wallet's form with the missing amount filled in; paying it comes back to this step."""
-    cents = max(-(-missing_micros // MICROS_PER_CENT), SMALLEST_TOP_UP_MICROS // MICROS_PER_CENT)
     back = f"{reverse('purchase_create', args=[listing.public_id])}?plan={plan.public_id}"
-    return f"{reverse('wallet')}?{urlencode({'amount': f'{cents // 100}.{cents % 100:02d}', 'next': back})}#top-up"
+    return wallet_form_address(missing_micros, back)
 
 
 def refusal_of(error: MarketError) -> dict[str, str]:

@@ -28,11 +28,11 @@ def snippets_of(purchase: Purchase, endpoint: str, secret: str) -> list[tuple[st
     )
     return [
         (
-            "pandas: pip install delta-sharing",
+            "pandas (pip install delta-sharing), in the folder with the profile file",
             f'import delta_sharing\n\nrows = delta_sharing.load_as_pandas("{table}")\nprint(rows)',
         ),
         (
-            "Spark, with io.delta:delta-sharing-spark",
+            "Spark (with io.delta:delta-sharing-spark), in the folder with the profile file",
             f'rows = spark.read.format("deltaSharing").load("{table}")\nrows.show()',
         ),
         ("curl: list the tables", curl),

@@ -7,13 +7,14 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from marketplace.accounts.models import ApiKey, User
 from marketplace.accounts.services import create_api_key, revoke_api_key
 from marketplace.errors import MarketError
 from marketplace.web.forms.buyer import ApiKeyForm
 from marketplace.web.replies import is_htmx, reply_invalid
+from marketplace.web.requests import post_only
 
 PAGE, PANEL = "settings/api_keys.html", "settings/_api_keys.html"
 
@@ -24,7 +25,7 @@ def api_keys(request: HttpRequest) -> HttpResponse:
     return render(request, PAGE, {"form": ApiKeyForm(), "keys": own_keys(request)})
 
 
-@require_POST
+@post_only("api_keys")
 @login_required
 @never_cache
 def api_key_create(request: HttpRequest) -> HttpResponse:

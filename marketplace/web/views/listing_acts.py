@@ -7,7 +7,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from marketplace.access.models import AccessToken
 from marketplace.delivery.services import publish_and_prepare
@@ -16,12 +16,12 @@ from marketplace.listings.models import Listing, Plan
 from marketplace.listings.services import change_price, delete_draft, withdraw_listing
 from marketplace.web.forms.listings import PriceForm, price_values, to_micros
 from marketplace.web.owner.permissions import usable_count
-from marketplace.web.requests import OwnerRequest
+from marketplace.web.requests import OwnerRequest, post_only
 from marketplace.web.views.listing_drafts import preview_context
 from marketplace.web.wording import plan_name
 
 
-@require_POST
+@post_only("own_listing")
 @login_required
 def listing_publication(request: OwnerRequest, public_id: UUID) -> HttpResponse:
     listing = get_object_or_404(Listing, seller=request.user, public_id=public_id)

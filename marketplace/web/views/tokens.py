@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from marketplace.access.models import AccessToken
 from marketplace.access.services import find_token, issue_token, revoke_token, rotate_token
@@ -17,12 +17,13 @@ from marketplace.purchases.models import Purchase
 from marketplace.web.buyer.orders import purchase_context, sharing_endpoint
 from marketplace.web.buyer.snippets import profile_name, profile_text
 from marketplace.web.replies import is_htmx, reply_invalid
+from marketplace.web.requests import post_only
 from marketplace.web.views.purchases import own_purchase
 
 PAGE, PANEL = "buyer/purchase.html", "buyer/_purchase_access.html"
 
 
-@require_POST
+@post_only("purchase_page")
 @login_required
 @never_cache
 def token_create(request: HttpRequest, public_id: UUID) -> HttpResponse:
@@ -37,11 +38,14 @@ def token_create(request: HttpRequest, public_id: UUID) -> HttpResponse:
     return show_panel(request, purchase, secret)
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 @login_required
 @never_cache
 def token_rotation(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """POST rotates; GET leads to the page with the button."""
     token = own_token(request, public_id)
+    if request.method != "POST":
+        return redirect("purchase_page", token.purchase.public_id)
     purchase = own_purchase(request, token.purchase.public_id)
     try:
         _, secret = rotate_token(token=token, at=timezone.now())
@@ -62,7 +66,7 @@ def token_revocation(request: HttpRequest, public_id: UUID) -> HttpResponse:
     return redirect("purchase_page", token.purchase.public_id)
 
 
-@require_POST
+@post_only("purchase_page")
 @login_required
 @never_cache
 def profile_download(request: HttpRequest, public_id: UUID) -> HttpResponse:

@@ -1,4 +1,4 @@
-from typing import cast
+from typing import Any, cast
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -8,22 +8,23 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.http import url_has_allowed_host_and_scheme
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
 from marketplace.accounts.models import User
 from marketplace.errors import MarketError
 from marketplace.wallet.models import TopUp
 from marketplace.wallet.services import settle_top_up, start_top_up
+from marketplace.web.buyer.top_ups import wallet_form_address
 from marketplace.web.formats import money_text
 from marketplace.web.forms.buyer import OutcomeForm, TopUpForm
 from marketplace.web.replies import reply_invalid
+from marketplace.web.requests import own_address, post_only
 from marketplace.web.views.wallet import wallet_context
 
 WALLET, TOP_UP_PANEL = "buyer/wallet.html", "buyer/_top_up.html"
 
 
-@require_POST
+@post_only("wallet")
 @login_required
 def top_up_create(request: HttpRequest) -> HttpResponse:
     form = TopUpForm(request.POST)
@@ -46,11 +47,11 @@ def top_up_create(request: HttpRequest) -> HttpResponse:
 @login_required
 def top_up_page(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """The page of the built-in payment provider."""
-    context = {"top_up": own_top_up(request, public_id), "next": own_address(request, request.GET.get("next", ""))}
-    return render(request, "buyer/top_up.html", context)
+    top_up, back = own_top_up(request, public_id), own_address(request, request.GET.get("next", ""))
+    return render(request, "buyer/top_up.html", top_up_context(top_up, back))
 
 
-@require_POST
+@post_only("top_up_page")
 @login_required
 def top_up_outcome(request: HttpRequest, public_id: UUID) -> HttpResponse:
     top_up = own_top_up(request, public_id)
@@ -68,7 +69,11 @@ def top_up_outcome(request: HttpRequest, public_id: UUID) -> HttpResponse:
             refusal |= {"why": str(error), "code": error.code}
         else:
             return after_payment(request, top_up, back)
-    return render(request, "buyer/top_up.html", {"top_up": top_up, "next": back, "refusal": refusal}, status=422)
+    return render(request, "buyer/top_up.html", top_up_context(top_up, back) | {"refusal": refusal}, status=422)
+
+
+def top_up_context(top_up: TopUp, back: str) -> dict[str, Any]:
+    return {"top_up": top_up, "next": back, "again_address": wallet_form_address(top_up.amount_micros, back)}
 
 
 def after_payment(request: HttpRequest, top_up: TopUp, back: str) -> HttpResponse:
@@ -76,17 +81,9 @@ def after_payment(request: HttpRequest, top_up: TopUp, back: str) -> HttpRespons
     if top_up.state == TopUp.State.PAID:
         messages.success(request, f"{amount} arrived in your wallet.")
         return redirect(back or "wallet")
-    messages.warning(request, f"The payment of {amount} was declined. No money moved.")
-    return redirect("wallet")
+    messages.warning(request, f"The payment of {amount} was declined. No money moved. You can try again below.")
+    return redirect(wallet_form_address(top_up.amount_micros, back))
 
 
 def own_top_up(request: HttpRequest, public_id: UUID) -> TopUp:
     return get_object_or_404(TopUp.objects.filter(user=cast(User, request.user)), public_id=public_id)
-
-
-def own_address(request: HttpRequest, address: str) -> str:
-    """The address, if it is one of ours; an open redirect would help a phisher."""
-    is_ours = address.startswith("/") and url_has_allowed_host_and_scheme(
-        address, allowed_hosts=None, require_https=request.is_secure()
-    )
-    return address if is_ours else ""

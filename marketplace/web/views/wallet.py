@@ -12,6 +12,7 @@ from marketplace.wallet.services import account_of, balance_micros
 from marketplace.web.buyer.statement import statement_page
 from marketplace.web.formats import money_text
 from marketplace.web.forms.buyer import TopUpForm
+from marketplace.web.requests import own_address
 
 
 @require_safe
@@ -31,4 +32,5 @@ def wallet_context(request: HttpRequest, form: TopUpForm) -> dict[str, Any]:
         "statement": statement_page(account, user, request.GET.get("before", "")),
         "waiting_top_ups": list(TopUp.objects.filter(user=user, state=TopUp.State.PENDING)[:5]),
         "form": form,
+        "back": own_address(request, str(form["next"].value() or "")),
     }

@@ -64,8 +64,24 @@ def test_refused_after_a_withdrawal(as_ben, ready, at):
     assert not AccessToken.objects.exists()
 
 
-def test_a_get_makes_nothing(as_ben, ready):
-    assert as_ben.get(create(ready)).status_code == 405
+@pytest.mark.parametrize("method", ["get", "head"])
+def test_a_get_makes_nothing_and_leads_to_the_purchase(as_ben, ready, at, method):
+    token, _ = issue_token(purchase=ready, at=at)
+    page = reverse("purchase_page", args=[ready.public_id])
+    for address in (
+        create(ready),
+        reverse("profile_download", args=[ready.public_id]),
+        reverse("token_rotation", args=[token.public_id]),
+    ):
+        assert getattr(as_ben, method)(address).url == page
+    assert AccessToken.objects.count() == 1
+
+
+def test_a_get_tells_others_nothing_about_a_token(client, as_mallory, ready, at):
+    token, _ = issue_token(purchase=ready, at=at)
+    address = reverse("token_rotation", args=[token.public_id])
+    assert as_mallory.get(address).status_code == 404
+    assert client.get(address).url == f"{reverse('account_login')}?next={address}"
 
 
 @pytest.mark.parametrize("name", ["token_rotation", "token_revocation"])

@@ -101,9 +101,33 @@ def test_a_wrong_amount_is_refused(as_ben, amount, headers):
 
 
 def test_a_declined_payment_moves_nothing(as_ben, ben, top_up):
-    assert as_ben.post(outcome(top_up), {"outcome": "decline", "next": "/catalogue/"}).url == WALLET
+    answer = as_ben.post(outcome(top_up), {"outcome": "decline", "next": "/catalogue/?q=a"})
+    assert answer.url == f"{WALLET}?amount=12.40&next=%2Fcatalogue%2F%3Fq%3Da#top-up"
     assert not Posting.objects.exists()
-    assert "was declined" in as_ben.get(WALLET).text
+    page = as_ben.get(answer.url).text
+    assert "was declined" in page
+    assert 'value="12.40"' in page
+    assert '<a class="button button-quiet" href="/catalogue/?q=a">Back to the purchase</a>' in page
+
+
+def test_a_declined_payment_is_tried_again_with_the_same_amount(as_ben, top_up):
+    as_ben.post(outcome(top_up), {"outcome": "decline"})
+    page = as_ben.get(reverse("top_up_page", args=[top_up.public_id]), {"next": "/catalogue/"}).text
+    assert f'href="{WALLET}?amount=12.40&amp;next=%2Fcatalogue%2F#top-up">Try again</a>' in page
+    assert 'href="/catalogue/">Back to the purchase</a>' in page
+
+
+@pytest.mark.parametrize("address", ["https://evil.test/", "//evil.test", "evil"])
+def test_the_way_back_leads_to_no_foreign_address(as_ben, top_up, address):
+    page = reverse("top_up_page", args=[top_up.public_id])
+    for answer in (as_ben.get(WALLET, {"next": address}), as_ben.post(TOP_UPS, ask("x", next=address))):
+        assert "Back to the purchase" not in answer.text
+    as_ben.post(outcome(top_up), {"outcome": "decline", "next": address})
+    assert "evil" not in as_ben.get(page, {"next": address}).text
+
+
+def test_a_refused_amount_keeps_the_way_back(as_ben):
+    assert 'href="/catalogue/">Back to the purchase</a>' in as_ben.post(TOP_UPS, ask("x", next="/catalogue/")).text
 
 
 def test_the_same_outcome_twice_pays_once_and_another_is_refused(as_ben, ben, top_up):
@@ -144,7 +168,9 @@ def test_somebody_unknown_is_asked_to_log_in(client, address):
 
 
 def test_looking_at_the_provider_changes_nothing(as_ben, top_up):
-    as_ben.get(reverse("top_up_page", args=[top_up.public_id]))
-    assert as_ben.get(outcome(top_up)).status_code == 405
+    page = reverse("top_up_page", args=[top_up.public_id])
+    as_ben.get(page)
+    assert as_ben.get(outcome(top_up)).url == page
+    assert as_ben.get(TOP_UPS).url == WALLET
     top_up.refresh_from_db()
     assert top_up.state == "pending"
