@@ -22,6 +22,7 @@ from ledger.tiles import FULL_WIDTH, HASH_SIZE, TileId, edge_tiles, root_from_ti
 
 MOST_FILES = 300_000
 MOST_TILES = 20_000
+LARGEST_ZIP = 1 << 29
 LARGEST_TOTAL = 1 << 30
 # Hashes hardly shrink, JSON shrinks tenfold; a bomb shrinks a thousandfold.
 MOST_SHRUNK = 100
@@ -44,6 +45,8 @@ _LARGEST = {
     "checkpoints": LARGEST_NOTE,
     "consistency": 10_000,
 }
+# Every file that a zip lists begins with this in the list; what the zip says about their number may be a lie.
+_LISTED = b"PK\x01\x02"
 _ENCRYPTED = 0x1
 _SYMBOLIC_LINK = 0o12
 _UNREADABLE = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError, ValueError)
@@ -89,13 +92,12 @@ class _Files:
 
     def __init__(self, source: BinaryIO) -> None:
         zip_size = source.seek(0, 2)
-        if zip_size > LARGEST_TOTAL:
+        if zip_size > LARGEST_ZIP:
             raise PackInvalid("It is larger than a pack may be.")
-        source.seek(0)
+        if _count(_LISTED, source) > MOST_FILES:
+            raise PackInvalid(f"It has more than {MOST_FILES:,} files.")
         self._zip = zipfile.ZipFile(source)
         infos = self._zip.infolist()
-        if len(infos) > MOST_FILES:
-            raise PackInvalid(f"It has more than {MOST_FILES:,} files.")
         self._infos: dict[str, zipfile.ZipInfo] = {}
         for info in infos:
             with _naming(info.orig_filename):
@@ -279,6 +281,18 @@ class _Reading:
             if size == self.head.size and root_hash != self.head.root_hash.hex():
                 raise PackInvalid("The report names another root for the size of the pack's checkpoint.")
         return audit
+
+
+def _count(mark: bytes, source: BinaryIO) -> int:
+    """Count without listing: a list of millions of files would not fit into memory."""
+    source.seek(0)
+    count, rest = 0, b""
+    while chunk := source.read(ALWAYS_ALLOWED):
+        window = rest + chunk
+        count += window.count(mark)
+        rest = window[-(len(mark) - 1) :]
+    source.seek(0)
+    return count
 
 
 def is_pack_name(name: str) -> bool:

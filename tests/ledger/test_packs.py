@@ -243,6 +243,8 @@ def test_refuses_a_bomb(whole, monkeypatch):
     assert len(bomb) < 100_000
     refused(bomb, "the zip file", "bomb")
     monkeypatch.setattr(pack_reading, "LARGEST_TOTAL", 2000)
+    refused(whole, "the zip file", "bomb")
+    monkeypatch.setattr(pack_reading, "LARGEST_ZIP", 2000)
     refused(whole, "the zip file", "larger")
 
 
@@ -251,6 +253,31 @@ def test_refuses_too_many_files_and_tiles(whole, monkeypatch):
     refused(whole, "the zip file", "tiles")
     monkeypatch.setattr(pack_reading, "MOST_FILES", 3)
     refused(whole, "the zip file", "3 files")
+
+
+@pytest.mark.parametrize("most", [18, 19])
+@pytest.mark.parametrize("step", [1, 3, 7, 1 << 20])
+def test_counts_files_before_it_lists_them(whole, monkeypatch, most, step):
+    """In whatever pieces the file is read."""
+    assert len(zipfile.ZipFile(io.BytesIO(whole)).namelist()) == 19
+    monkeypatch.setattr(pack_reading, "MOST_FILES", most)
+    counted = pack_reading._count(b"PK\1\2", Slow(whole, step))
+    assert counted == 19
+    if most < counted:
+        refused(whole, "the zip file", "18 files")
+    else:
+        assert verify(whole).is_final
+
+
+class Slow(io.BytesIO):
+    """Gives a few bytes at a time."""
+
+    def __init__(self, content, step):
+        super().__init__(content)
+        self.step = step
+
+    def read(self, size=-1):
+        return super().read(self.step)
 
 
 def test_refuses_files_that_lie_on_top_of_each_other():
