@@ -36,13 +36,21 @@ ReadTile = Callable[[TileId], bytes]
 
 def tile_path(tile: TileId) -> str:
     """Return the address below the log's: tile/0/x001/x234/067 or, when partial, tile/0/067.p/112."""
-    groups = [f"{tile.number % 1000:03}"]
-    rest = tile.number // 1000
+    return f"tile/{tile.level}/{tile_place(tile.number, tile.width)}"
+
+
+def tile_place(number: int, width: int) -> str:
+    groups = [f"{number % 1000:03}"]
+    rest = number // 1000
     while rest:
         groups.insert(0, f"x{rest % 1000:03}")
         rest //= 1000
-    suffix = "" if tile.width == FULL_WIDTH else f".p/{tile.width}"
-    return f"tile/{tile.level}/{'/'.join(groups)}{suffix}"
+    return "/".join(groups) + ("" if width == FULL_WIDTH else f".p/{width}")
+
+
+def tile_number(groups: str) -> int:
+    """Read the number of a tile out of its address: x001/x234/067 is 1234067."""
+    return int(groups.replace("x", "").replace("/", ""))
 
 
 def tile_at(level: int, number: int, size: int) -> TileId:
