@@ -18,10 +18,12 @@ from ledger.nudge import nudge_sequencer
 from ledger.proofs import prove_consistency, prove_inclusion
 from ledger.sequencer import sequence_batch
 from ledger.tiles import HASH_SIZE
+from ledger.trust import final_size
 
 __all__ = [
     "AuditReport",
     "commit_subject",
+    "final_size",
     "find_entry",
     "prove_consistency",
     "prove_inclusion",

@@ -15,12 +15,13 @@ WAITING = Seal("waiting")
 def seals_of(entry_ids: Iterable[UUID | None]) -> dict[UUID | None, Seal]:
     """Return the seal of each entry id, with one query."""
     wanted = [entry_id for entry_id in entry_ids if entry_id is not None]
-    indexes = Entry.objects.for_ids(wanted) if wanted else {}
-    return {entry_id: recorded_seal(indexes[entry_id]) if entry_id in indexes else WAITING for entry_id in wanted}
+    places = Entry.objects.filter(entry_id__in=wanted).places() if wanted else []
+    recorded = {entry_id: recorded_seal(index, is_final=is_final) for entry_id, index, is_final in places}
+    return {entry_id: recorded.get(entry_id, WAITING) for entry_id in wanted}
 
 
-def recorded_seal(index: int) -> Seal:
-    return Seal("signed", index, reverse("log_entry", args=[index]))
+def recorded_seal(index: int, *, is_final: bool) -> Seal:
+    return Seal("final" if is_final else "signed", index, reverse("log_entry", args=[index]))
 
 
 def seal_of(entry_id: UUID | None) -> Seal | None:

@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
+from ledger.models import WitnessMemory
 from marketplace.access.errors import ConsentEnded, ConsentWithdrawn, ListingWithdrawn, PurchaseEnded
 from marketplace.access.models import ROTATION_GRACE, AccessToken
 from marketplace.access.services import obstacle_to
@@ -56,8 +57,10 @@ def end_of_access(purchase: Purchase, at: datetime) -> str:
     return _ENDS.get(obstacle.code, str(obstacle)) if obstacle else ""
 
 
-def purchase_steps(purchase: Purchase, seal: Seal | None, is_data_ready: bool) -> list[dict[str, Any]]:
-    """Paid, recorded as entry N, data ready."""
+def purchase_steps(
+    purchase: Purchase, seal: Seal | None, is_data_ready: bool, *, has_witnesses: bool
+) -> list[dict[str, Any]]:
+    """Paid, recorded as entry N, witnessed (if there are witnesses), data ready."""
     is_recorded = seal is not None and seal.number is not None
     recorded = f"Recorded as entry {seal.number:,}" if is_recorded and seal else "Being recorded in the log"
     paid = "Agreed" if not purchase.price_micros else f"Paid {paid_text(purchase)}"
@@ -68,12 +71,21 @@ def purchase_steps(purchase: Purchase, seal: Seal | None, is_data_ready: bool) -
             "note": "Signed, and provable to anyone." if is_recorded else "Usually takes a second or two.",
             "state": "done" if is_recorded else "now",
         },
+        *([witnessed_step(seal)] if has_witnesses else []),
         {
             "title": "Data ready" if is_data_ready and is_recorded else "Preparing the data",
             "note": "" if is_data_ready else "The files of your part are being written.",
             "state": ("done" if is_data_ready else "now") if is_recorded else "next",
         },
     ]
+
+
+def witnessed_step(seal: Seal | None) -> dict[str, Any]:
+    if seal is not None and seal.state == "final":
+        return {"title": "Witnessed", "note": "Enough witnesses have cosigned it: it is final.", "state": "done"}
+    is_recorded = seal is not None and seal.number is not None
+    note = "Your access does not wait for it."
+    return {"title": "Being witnessed", "note": note, "state": "now" if is_recorded else "next"}
 
 
 def purchase_context(request: HttpRequest, purchase: Purchase, secret: str = "") -> dict[str, Any]:
@@ -90,7 +102,7 @@ def purchase_context(request: HttpRequest, purchase: Purchase, secret: str = "")
         "plan_name": plan_name(purchase.plan),
         "price_text": price_text(purchase.plan) if not purchase.price_micros else paid_text(purchase),
         "seal": seal,
-        "steps": purchase_steps(purchase, seal, is_done),
+        "steps": purchase_steps(purchase, seal, is_done, has_witnesses=WitnessMemory.objects.exists()),
         "is_done": is_done,
         "ended": ended,
         "terms": terms_of(purchase.listing.consent),

@@ -88,8 +88,8 @@ def device_timeline(device: Device) -> list[dict[str, Any]]:
 
 def life_seal(device: Device, kind: str) -> Seal | None:
     """The seal of device.enrolled or device.retired, found by the kind and the device's id as its key."""
-    found = Entry.objects.filter(kind=kind, key=device.public_id).values_list("index", flat=True).first()
-    return WAITING if found is None else recorded_seal(found)
+    found = Entry.objects.filter(kind=kind, key=device.public_id).places().first()
+    return WAITING if found is None else recorded_seal(found[1], is_final=found[2])
 
 
 def device_address(device: Device) -> str:

@@ -7,6 +7,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from ledger.models import Checkpoint
+from ledger.services import final_size
 from marketplace.listings.models import Listing
 from marketplace.web.buyer.cards import listing_cards
 from marketplace.web.figures import market_figures
@@ -24,6 +25,7 @@ def landing(request: HttpRequest) -> HttpResponse:
         "figures": figures,
         "paid_text": money_text(figures.paid_micros, settings.MARKET_CURRENCY),
         "cards": listing_cards(newest_listings(request, now), now),
+        "final_size": final_size(),
         "checkpoint": Checkpoint.objects.defer("note").order_by("-size").first(),
     }
     return render(request, "landing.html", context)
