@@ -17,6 +17,7 @@ from ledger.notes import TreeHead, parse_note
 from ledger.services import sequence_batch
 from ledger.witnessing import final_size, gather_cosignatures, known_elsewhere, log_policy
 from tests.builders_ledger import submit_many
+from tests.database_owner import owner_rights
 from tests.ledger.test_concurrency import at_once
 from tests.ledger.witnesses import RealWitness, policy_text
 
@@ -91,7 +92,7 @@ def test_an_idle_head_is_cosigned_again_after_ten_minutes(three):
 
 
 def tamper_age() -> None:
-    with connection.cursor() as cursor:
+    with owner_rights(), connection.cursor() as cursor:
         cursor.execute("ALTER TABLE ledger_cosignature DISABLE TRIGGER USER")
         cursor.execute(
             "UPDATE ledger_cosignature SET cosigned_at = cosigned_at - interval '11 minutes',"
@@ -156,7 +157,7 @@ def test_a_witness_that_forgot_is_noticed(three):
 
 def rewind(size: int) -> None:
     """What restoring an older backup does to the tables: everything after this size was never there."""
-    with connection.cursor() as cursor:
+    with owner_rights(), connection.cursor() as cursor:
         tables = ["entry", "tile", "checkpoint", "loghead", "cosignature", "finalcheckpoint"]
         for table in tables:
             cursor.execute(f"ALTER TABLE ledger_{table} DISABLE TRIGGER USER")
@@ -166,7 +167,7 @@ def rewind(size: int) -> None:
             cursor.execute(f"DELETE FROM ledger_{table} WHERE size > %s", [size])
         cursor.execute("DELETE FROM ledger_tile WHERE level = 0 AND number * 256 + width > %s", [size])
         cursor.execute(
-            "UPDATE ledger_loghead SET size = %s, root_hash = %s, note = %s", [size, older.root_hash, older.note]
+            "UPDATE ledger_loghead SET size = %s, root_hash = %s, note = %s", [size, bytes(older.root_hash), older.note]
         )
         cursor.execute("UPDATE ledger_witnessmemory SET size = %s", [size])
         for table in tables:
