@@ -147,11 +147,16 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
-# The sequencer is a worker of its own in production; embedded, one worker consumes both queues.
-CELERY_TASK_ROUTES = {"ledger.tasks.*": {"queue": "ledger"}}
+# The sequencer is a worker of its own in production; embedded, one worker consumes all queues.
+CELERY_TASK_ROUTES = {
+    # Asking the witnesses waits for other people's machines: it must not hold up the sequencer.
+    "ledger.tasks.gather_cosignatures_task": {"queue": "witness"},
+    "ledger.tasks.*": {"queue": "ledger"},
+}
 CELERY_BEAT_SCHEDULE = {
     "worker-heartbeat": {"task": "marketplace.web.tasks.heartbeat_task", "schedule": 5.0},
     "ledger-sequence": {"task": "ledger.tasks.sequence_task", "schedule": 1.0, "options": {"expires": 5.0}},
+    "ledger-gather": {"task": "ledger.tasks.gather_cosignatures_task", "schedule": 2.0, "options": {"expires": 5.0}},
     "devices-resolve": {"task": "devices.tasks.resolve_waiting_task", "schedule": 5.0},
     "wallet-roll-up": {"task": "marketplace.wallet.tasks.roll_up_balances_task", "schedule": 30.0},
     "delivery-refresh": {"task": "marketplace.delivery.tasks.refresh_tables_task", "schedule": 15.0},
@@ -304,12 +309,18 @@ LEDGER_ORIGIN = required("LEDGER_ORIGIN", "ownstream.invalid/log")
 # 32-byte Ed25519 seed as 64 hex digits, or a file of mode 0600 that holds it.
 LEDGER_SEED_HEX = env_text("LEDGER_SEED_HEX")
 LEDGER_SEED_FILE = Path(env_text("LEDGER_SEED_FILE", str(VAR_DIR / "keys" / "ledger.seed")))
-# The verifier key that belongs to the seed: all that a process which never signs needs.
-LEDGER_VKEY = env_text("LEDGER_VKEY")
+# The seed that was there before: while a key is being replaced both sign.
 LEDGER_PREVIOUS_SEED_HEX = env_text("LEDGER_PREVIOUS_SEED_HEX")
 LEDGER_PREVIOUS_SEED_FILE = Path(env_text("LEDGER_PREVIOUS_SEED_FILE", f"{LEDGER_SEED_FILE}.previous"))
+# The verifier keys that belong to the seeds, newest first: all that a process which never signs needs.
+LEDGER_VKEY = env_text("LEDGER_VKEY")
+# What the signer remembers of what it signed, apart from the database, and the folder that export_log fills.
 LEDGER_MEMORY_FILE = Path(env_text("LEDGER_MEMORY_FILE", str(LEDGER_SEED_FILE.with_suffix(".memory"))))
 LEDGER_EXPORT_FOLDER = Path(folder) if (folder := env_text("LEDGER_EXPORT_FOLDER")) else None
+# Who witnesses the log: witness, group and quorum lines. None in production: nobody. `make run` writes its own.
+LEDGER_POLICY_NAME = env_text("LEDGER_POLICY_FILE", str(VAR_DIR / "witnesses" / "policy") if IS_EMBEDDED else "")
+LEDGER_POLICY_FILE = Path(LEDGER_POLICY_NAME) if LEDGER_POLICY_NAME else None
+LEDGER_URL = f"{PUBLIC_URL}/log"
 # Where money is real nobody gets to give himself some because a setting was forgotten.
 PAYMENT_PROVIDER = env_choice("PAYMENT_PROVIDER", "none" if IS_PRODUCTION else "test", ("none", "test"))
 MARKET_CURRENCY = "EUR"

@@ -16,7 +16,15 @@ from ledger.models import Checkpoint, Entry, LogHead, OutboxRow
 from ledger.services import sequence_batch, verify_log
 from tests.builders_ledger import submit, submit_many
 
-FAULTS = ["before_select", "after_entries", "after_tiles", "after_checkpoint", "before_commit", "after_commit", "after_memory"]
+FAULTS = [
+    "before_select",
+    "after_entries",
+    "after_tiles",
+    "after_checkpoint",
+    "before_commit",
+    "after_commit",
+    "after_memory",
+]
 
 
 @pytest.fixture

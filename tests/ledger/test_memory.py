@@ -32,7 +32,7 @@ def test_remembers_the_newest(memory):
         assert memory.recall() == head(size)
         assert SignerMemory(memory.path, ORIGIN).recall() == head(size)
     assert stat.S_IMODE(memory.path.stat().st_mode) == 0o600
-    assert os.listdir(memory.path.parent) == [memory.path.name]
+    assert list(memory.path.parent.iterdir()) == [memory.path]
 
 
 def test_never_becomes_smaller(memory):
