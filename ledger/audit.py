@@ -14,7 +14,7 @@ from ledger.errors import EntryError, LedgerError
 from ledger.merkle import Frontier, leaf_hash
 from ledger.models import Checkpoint, Entry, LogHead, Tile
 from ledger.notes import TreeHead, VerifierKey, parse_note, verify_note
-from ledger.signing import log_verifier_key
+from ledger.signing import log_verifier_keys
 from ledger.tiles import FULL_WIDTH, HASH_SIZE, TILE_HEIGHT, TileId, tile_path, tile_root
 
 CHUNK = 16 * FULL_WIDTH
@@ -69,7 +69,7 @@ def verify_log() -> AuditReport:
     """
     with _snapshot():
         head = LogHead.objects.get(pk=1)
-        audit = _Audit(head, log_verifier_key())
+        audit = _Audit(head, log_verifier_keys())
         audit.walk()
         return audit.report
 
@@ -85,9 +85,9 @@ def _snapshot() -> Generator[None]:
 
 
 class _Audit:
-    def __init__(self, head: LogHead, key: VerifierKey) -> None:
+    def __init__(self, head: LogHead, keys: tuple[VerifierKey, ...]) -> None:
         self.head = head
-        self.key = key
+        self.keys = keys
         self.report = AuditReport(head.size, bytes(head.root_hash))
         self.tree = Frontier()
         self.signed_sizes: list[int] = []
@@ -163,11 +163,11 @@ class _Audit:
         try:
             note = parse_note(checkpoint.note)
             signed = TreeHead.parse(note.text)
-            verify_note(note, [self.key])
+            verify_note(note, self.keys)
         except LedgerError as error:
             self.report.add("checkpoint", place, str(error))
             return
-        if signed != TreeHead(self.key.name, checkpoint.size, root):
+        if signed != TreeHead(self.keys[0].name, checkpoint.size, root):
             self.report.add("checkpoint", place, "What was signed is not this size and root.")
 
     def _check_head(self) -> None:

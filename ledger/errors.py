@@ -115,6 +115,11 @@ class LogNotFrozen(LedgerError):
     sentence = "The log is not frozen."
 
 
+class RotationRefused(LedgerError):
+    code = "rotation_refused"
+    sentence = "The log's key cannot be replaced now."
+
+
 class MemoryUnusable(LedgerError):
     code = "memory_unusable"
     sentence = "The signer's memory is missing or unusable. Nothing more is signed."

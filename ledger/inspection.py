@@ -15,7 +15,7 @@ from ledger.models import Checkpoint, Entry, OutboxRow
 from ledger.notes import TreeHead, parse_note, verify_note
 from ledger.proofs import prove_inclusion
 from ledger.sequencer import MOST_AT_ONCE
-from ledger.signing import log_verifier_key
+from ledger.signing import log_verifier_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def _prove(inspection: Inspection, entry: Entry) -> None:
         raise LedgerError("No checkpoint was signed yet.")
     inspection.checkpoint = checkpoint
     note = parse_note(checkpoint.note)
-    verify_note(note, [log_verifier_key()])
+    verify_note(note, log_verifier_keys())
     signed = TreeHead.parse(note.text)
     proof = prove_inclusion(entry.index, signed.size)
     inspection.steps = inclusion_steps(inspection.leaf_hash, entry.index, signed.size, proof)

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_safe
 
 from ledger.models import LogHead
 from ledger.settling import cosigned_note
-from ledger.signing import log_verifier_key
+from ledger.signing import log_verifier_keys
 from ledger.trust import log_policy
 
 PLAIN_TEXT = "text/plain; charset=utf-8"
@@ -36,8 +36,10 @@ def log_checkpoint(request: HttpRequest) -> HttpResponseBase:
 
 @require_safe
 def log_vkey(request: HttpRequest) -> HttpResponseBase:
-    key = log_verifier_key()
-    return _plain(request, f"{key}\n", key.key_id.hex(), KEY_SECONDS)
+    """Every key that ever signed, newest first, one in each line."""
+    keys = log_verifier_keys()
+    text = "".join(f"{key}\n" for key in keys)
+    return _plain(request, text, "-".join(key.key_id.hex() for key in keys), KEY_SECONDS)
 
 
 @require_safe

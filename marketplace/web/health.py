@@ -16,6 +16,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from kombu.exceptions import OperationalError as BrokerError
 
+from ledger.freezing import current_freeze
 from ledger.inspection import find_blocking_row
 from ledger.models import Checkpoint, OutboxRow
 from marketplace.web.tasks import HEARTBEAT_KEY
@@ -84,16 +85,18 @@ def look_at_worker() -> Part:
 
 
 def look_at_log() -> Part:
-    """An idle log is not down, however old its head; one that leaves records waiting is."""
+    """An idle log is not down, however old its head; one that leaves records waiting is, and one that is frozen."""
     now = timezone.now()
     head = Checkpoint.objects.order_by("-size").first()
     oldest = OutboxRow.objects.aggregate(oldest=Min("submitted_at"))["oldest"]
-    is_up = oldest is None or now - oldest <= OUTBOX_LATE
-    blocking = None if is_up else find_blocking_row()
+    is_late = oldest is not None and now - oldest > OUTBOX_LATE
+    blocking = find_blocking_row() if is_late else None
+    freeze = current_freeze()
     return {
-        "up": is_up,
+        "up": not is_late and freeze is None,
         "size": head.size if head else 0,
         "head_age_seconds": round((now - head.signed_at).total_seconds(), 1) if head else None,
         "oldest_waiting_seconds": round((now - oldest).total_seconds(), 1) if oldest else None,
         "blocked_by": blocking.pk if blocking else None,
+        "frozen": freeze.code if freeze else None,
     }

@@ -1,5 +1,7 @@
 import time
 from collections.abc import Iterator
+from functools import partial
+from itertools import pairwise
 
 import pytest
 import redis
@@ -7,7 +9,9 @@ from celery import current_app
 from django.db import transaction
 
 from ledger import nudge, tasks
-from ledger.models import Entry, OutboxRow
+from ledger.freezing import freeze_log
+from ledger.models import Checkpoint, Entry, OutboxRow
+from ledger.services import sequence_batch
 from ledger.tasks import sequence_task
 from tests.builders_ledger import submit, submit_many
 
@@ -65,11 +69,41 @@ def test_the_task_empties_the_outbox(now):
 
 def test_a_task_that_did_not_finish_asks_for_another(now, monkeypatch):
     monkeypatch.setattr(tasks, "MOST_BATCHES", 1)
-    submit_many(1001, now)
+    monkeypatch.setattr(tasks, "sequence_batch", partial(sequence_batch, limit=10))
+    submit_many(11, now)
     before = queued()
     sequence_task()
     assert OutboxRow.objects.count() == 1
     assert queued() == before + 1
+
+
+def test_under_load_checkpoints_are_a_quarter_of_a_second_apart(now, monkeypatch):
+    monkeypatch.setattr(tasks, "sequence_batch", partial(sequence_batch, limit=10))
+    submit_many(35, now)
+    sequence_task()
+    assert not OutboxRow.objects.exists()
+    signed = list(Checkpoint.objects.filter(size__gt=0).order_by("size").values_list("signed_at", flat=True))
+    assert len(signed) == 4
+    gaps = [(later - sooner).total_seconds() for sooner, later in pairwise(signed)]
+    assert all(0.249 <= gap < 0.6 for gap in gaps)
+
+
+def test_the_first_record_after_a_rest_is_committed_at_once(now, monkeypatch):
+    monkeypatch.setitem(tasks._newest, "began", time.monotonic() - 1)
+    submit(now)
+    started = time.monotonic()
+    sequence_task()
+    assert time.monotonic() - started < 0.2
+    assert Entry.objects.count() == 1
+
+
+def test_while_the_log_is_frozen_records_wait(now):
+    submit(now)
+    freeze_log(code="log_forked", sentence="It forked.", evidence={}, at=now)
+    before = queued()
+    sequence_task()
+    assert (OutboxRow.objects.count(), Entry.objects.count(), Checkpoint.objects.count()) == (1, 0, 0)
+    assert queued() == before
 
 
 @pytest.mark.parametrize("address", ["unix:///nowhere/valkey.sock", "redis://127.0.0.1:1/0"])

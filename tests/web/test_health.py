@@ -8,6 +8,7 @@ from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
+from ledger.freezing import freeze_log
 from ledger.models import OutboxRow
 from marketplace.celery import app
 from marketplace.web.tasks import HEARTBEAT_KEY, heartbeat_task
@@ -66,6 +67,16 @@ def test_a_record_that_waits_too_long_means_the_log_is_down(client: Client) -> N
     assert answer.status_code == 503
     assert answer.json()["log"]["up"] is False
     assert answer.json()["log"]["oldest_waiting_seconds"] >= 61
+
+
+def test_a_frozen_log_is_down_and_says_so(client: Client, now: datetime) -> None:
+    assert client.get("/health").json()["log"]["frozen"] is None
+    freeze_log(code="log_rolled_back", sentence="It is smaller than it was.", evidence={}, at=now)
+
+    answer = client.get("/health")
+
+    assert answer.status_code == 503
+    assert (answer.json()["log"]["up"], answer.json()["log"]["frozen"]) == (False, "log_rolled_back")
 
 
 def test_names_the_record_that_blocks_the_log(client: Client, now: datetime) -> None:

@@ -1,0 +1,107 @@
+"""Compare the stored log with everybody who remembers it, before anything new is signed on top of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.utils import timezone
+
+from ledger.continuity import check_continues
+from ledger.errors import LedgerError, LogForked, LogRolledBack
+from ledger.exporting import exported_head
+from ledger.freezing import freeze_log
+from ledger.models import LogHead
+from ledger.notes import TreeHead
+from ledger.sequencer import MEMORY, signer_memory
+from ledger.signing import log_verifier_keys
+from ledger.witnessing import known_elsewhere
+
+logger = logging.getLogger(__name__)
+
+EXPORT = "The last export"
+Known = tuple[str, TreeHead]
+
+
+@dataclass
+class Comparison:
+    """size: of the stored log. agreeing: who knows a head that it continues. unread: who was not asked, and why."""
+
+    size: int = 0
+    agreeing: list[Known] = field(default_factory=list)
+    contradictions: list[LogRolledBack | LogForked] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+
+
+def compare_head(at: datetime) -> Comparison:
+    """Compare the head with the signer's memory, the last export and every witness that answers. Writes nothing but
+    alarms about witnesses; call it outside every transaction. Raises TileMissing.
+    """
+    comparison = Comparison()
+    known = [
+        *_ask(comparison, MEMORY, _remembered),
+        *_ask(comparison, EXPORT, _exported),
+        *_ask(comparison, "The witnesses", lambda: _witnessed(at)),
+    ]
+    # Read last: the log may grow while the others are asked.
+    head = LogHead.objects.get(pk=1)
+    comparison.size = head.size
+    for who, tree_head in known:
+        try:
+            check_continues(head, tree_head, who=who)
+        except (LogRolledBack, LogForked) as refusal:
+            comparison.contradictions.append(refusal)
+        else:
+            comparison.agreeing.append((who, tree_head))
+    return comparison
+
+
+def freeze_contradicted(comparison: Comparison, at: datetime) -> None:
+    """Freeze the log when anybody contradicts it; each contradiction is kept as an alarm."""
+    for refusal in comparison.contradictions:
+        freeze_log(code=refusal.code, sentence=str(refusal), evidence=refusal.details, at=at)
+
+
+def compare_at_start() -> None:
+    """Called as a sequencer starts. Without a database it starts all the same: each batch asks the memory again."""
+    at = timezone.now()
+    try:
+        comparison = compare_head(at)
+        freeze_contradicted(comparison, at)
+    except (DatabaseError, LedgerError) as error:
+        logger.warning("ledger.head_not_compared", extra={"error": type(error).__name__})
+        return
+    finally:
+        # The processes that this one forks must not share its connections.
+        connection.close()
+        connection.close_pool()  # type: ignore[attr-defined]  # PostgreSQL's has one.
+    for refusal in comparison.contradictions:
+        logger.error("ledger.head_refused", extra={"sentence": str(refusal)})
+    logger.info("ledger.head_compared", extra={"size": comparison.size, "agreeing": len(comparison.agreeing)})
+
+
+def _ask(comparison: Comparison, who: str, ask: Callable[[], list[Known]]) -> list[Known]:
+    try:
+        return ask()
+    except (LedgerError, OSError) as error:
+        comparison.unread.append(f"{who}: {error}")
+        return []
+
+
+def _remembered() -> list[Known]:
+    known = signer_memory().recall()
+    return [] if known is None else [(MEMORY, known)]
+
+
+def _exported() -> list[Known]:
+    folder = settings.LEDGER_EXPORT_FOLDER
+    known = exported_head(folder, log_verifier_keys()) if folder else None
+    return [] if known is None else [(EXPORT, known)]
+
+
+def _witnessed(at: datetime) -> list[Known]:
+    return [(f"The witness {known.witness_name}", known.head) for known in known_elsewhere(at)]
