@@ -1,6 +1,7 @@
 """How settings.py reads the environment, and what it refuses. A refusal names the variable and says what to do."""
 
 import os
+from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
@@ -9,6 +10,7 @@ SHORTEST_KEY = 50
 FEWEST_KEY_LETTERS = 5
 LARGEST_NUMBER = 2**31 - 1
 DATABASE_PARTS = ("DATABASE_HOST", "DATABASE_PORT", "DATABASE_NAME", "DATABASE_USER", "DATABASE_PASSWORD")
+LOGIN_PARTS = ("HOST", "PORT", "USER", "PASSWORD")
 
 
 def env_text(name: str, default: str = "") -> str:
@@ -57,14 +59,14 @@ def check_public_url(url: str, *, is_production: bool) -> None:
         raise ImproperlyConfigured(f"PUBLIC_URL must be {' or '.join(schemes)}://host and no path, not {url!r}.")
 
 
-def database_from(url: str, pool_size: int) -> dict[str, object]:
+def database_from(url: str, pool_size: int, variable: str = "DATABASE_URL") -> dict[str, object]:
     """Translate postgresql://user:password@host:port/name?host=/socket/folder for Django.
 
     The password must be percent-encoded. One that is not would silently make another host of its rest.
     """
     parts = urlsplit(url)
     if parts.scheme not in {"postgres", "postgresql"}:
-        raise ImproperlyConfigured("DATABASE_URL must start with postgresql://.")
+        raise ImproperlyConfigured(f"{variable} must start with postgresql://.")
     name = parts.path.removeprefix("/")
     try:
         port = parts.port
@@ -72,7 +74,7 @@ def database_from(url: str, pool_size: int) -> dict[str, object]:
         port = -1
     if port == -1 or "/" in name or "@" in name + parts.query or parts.fragment:
         raise ImproperlyConfigured(
-            "DATABASE_URL cannot be read: write / ? # @ : % in its password as %2F %3F %23 %40 %3A %25, "
+            f"{variable} cannot be read: write / ? # @ : % in its password as %2F %3F %23 %40 %3A %25, "
             f"or set {', '.join(DATABASE_PARTS)} instead, which are taken as they are."
         )
     query = dict(pair.split("=", 1) for pair in parts.query.split("&") if "=" in pair)
@@ -92,6 +94,24 @@ def database_from_parts(pool_size: int) -> dict[str, object]:
     if not (name and user):
         raise ImproperlyConfigured("DATABASE_HOST needs DATABASE_NAME and DATABASE_USER beside it.")
     return postgres(host=host, port=port, name=name, user=user, password=password, pool_size=pool_size)
+
+
+def owner_login(url: str, database: Mapping[str, object]) -> dict[str, object]:
+    """Return host, port, user and password of the role that owns the tables: from a URL, else from its own two parts.
+
+    The name of the database is always the application's. Nothing when the application's role is the owner.
+    """
+    user = env_text("DATABASE_OWNER_USER")
+    if url and user:
+        raise ImproperlyConfigured("Set MIGRATION_DATABASE_URL or DATABASE_OWNER_USER, not both.")
+    named: Mapping[str, object] = {}
+    if url:
+        named = database_from(url, pool_size=1, variable="MIGRATION_DATABASE_URL")
+    elif user:
+        named = {**database, "USER": user, "PASSWORD": env_text("DATABASE_OWNER_PASSWORD")}
+    if not named or named["USER"] == database.get("USER"):
+        return {}
+    return {part: named[part] for part in LOGIN_PARTS}
 
 
 def postgres(*, host: str, port: str, name: str, user: str, password: str, pool_size: int) -> dict[str, object]:

@@ -18,6 +18,7 @@ from marketplace.environment import (
     env_list,
     env_number,
     env_text,
+    owner_login,
 )
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -136,6 +137,13 @@ if DATABASE_URL:
     DATABASES["default"] = database_from(DATABASE_URL, DATABASE_POOL_SIZE)
 elif DATABASE_HOST:
     DATABASES["default"] = database_from_parts(DATABASE_POOL_SIZE)
+# How `manage.py migrate` logs in, and nobody else: as the owner of the tables. Empty: the application owns them itself.
+MIGRATION_DATABASE_URL = env_text("MIGRATION_DATABASE_URL")
+if not MIGRATION_DATABASE_URL and SERVICES.database_url == DATABASE_URL:
+    MIGRATION_DATABASE_URL = SERVICES.migration_database_url
+DATABASE_OWNER = owner_login(MIGRATION_DATABASE_URL, DATABASES.get("default", {}))
+# The role that migrate gives the application's rights to; a copy, for migrate changes the login above.
+APPLICATION_ROLE = {part.lower(): str(DATABASES["default"][part]) for part in ("USER", "PASSWORD")} if DATABASES else {}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": CACHE_URL}}
 

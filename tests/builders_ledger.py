@@ -11,6 +11,7 @@ from django.db import connection
 from ledger.entries import entry_bytes, time_ordered_id
 from ledger.models import Entry, OutboxRow
 from ledger.services import submit_entry
+from tests.database_owner import owner_rights
 
 
 def submit(at: datetime, *, kind: str = "device.enrolled", key: UUID | None = None, **body: Any) -> UUID:
@@ -29,7 +30,7 @@ def leaves() -> list[bytes]:
 def tamper(sql: str, *values: str | int) -> None:
     """Change the log as only the owner of the database could: with the triggers off."""
     tables = ["ledger_entry", "ledger_tile", "ledger_checkpoint", "ledger_loghead"]
-    with connection.cursor() as cursor:
+    with owner_rights(), connection.cursor() as cursor:
         for table in tables:
             cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
         cursor.execute(sql, values)

@@ -1,15 +1,18 @@
 """Fixtures that every test may use. Three people with fixed roles: sara sells, ben buys, mallory is a stranger."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
+from django.conf import settings as django_settings
 from django.contrib.auth import get_user_model
+from django.db import connection
 from pytest_django.plugin import DjangoDbBlocker
 
 from marketplace.embedded import browser
-from tests import flushing
+from tests import database_owner, flushing
 
 if TYPE_CHECKING:
     from marketplace.accounts.models import User
@@ -18,11 +21,22 @@ PASSWORD = "correct-horse-battery"
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
-    """Extend pytest-django's: transactional tests end in a flush, which append-only tables refuse."""
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """Log in as the owner of the tables, who may make the test database."""
+    connection.settings_dict.update(django_settings.DATABASE_OWNER)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Extend pytest-django's: transactional tests end in a flush, which append-only tables refuse.
+
+    Every test then has the application's rights and no others; see tests/database_owner.py for the way back.
+    """
     with django_db_blocker.unblock():
         flushing.keep_rows()
     flushing.install()
+    with database_owner.application_rights(django_db_blocker):
+        yield
 
 
 @pytest.fixture(scope="session")

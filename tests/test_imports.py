@@ -27,7 +27,7 @@ PUBLIC = {
     "marketplace.wallet.providers",
 }
 # No feature, but what all of them stand on; import-linter checks that these import no feature.
-COMMON = {"addresses", "celery", "countries", "embedded", "environment", "errors", "logs", "readonly"}
+COMMON = {"addresses", "celery", "countries", "embedded", "environment", "errors", "logs", "readonly", "rights"}
 FRAMEWORKS = ("django", "rest_framework", "celery", "allauth")
 
 

@@ -12,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from marketplace.environment import database_from, database_from_parts
 
 ROOT = Path(__file__).resolve().parent.parent
-STEERING = ("DATABASE_", "REDIS_", "CACHE_", "DJANGO_", "PYTEST_")
+STEERING = ("DATABASE_", "MIGRATION_", "REDIS_", "CACHE_", "DJANGO_", "PYTEST_")
 GOOD = {
     "PRODUCTION": "1",
     "SECRET_KEY": "m3Qw7-Zt9Lk2_Vx5Nb8Rc1Hd6Jf4Gs0Py-Ua3Ei7To2Ws9Xq5Mz8",

@@ -1,7 +1,7 @@
 """Where the embedded run and its services listen. Imports nothing but the standard library."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,6 +13,8 @@ class Services:
     database_url: str = ""
     redis_url: str = ""
     cache_url: str = ""
+    # The database as the role that owns the tables.
+    migration_database_url: str = ""
 
 
 def browser_address(host: str, port: str | int) -> str:
@@ -36,4 +38,4 @@ def find_services(var_dir: Path) -> Services:
         written = json.loads((var_dir / "services.json").read_text())
     except (OSError, ValueError):
         return Services()
-    return Services(**{name: written.get(name, "") for name in ("database_url", "redis_url", "cache_url")})
+    return Services(**{part.name: written.get(part.name, "") for part in fields(Services)})

@@ -34,6 +34,8 @@ from marketplace.embedded.programs import (
 )
 
 NAME = "ownstream"
+# NAME owns the server, the database and its tables; the application logs in as this one (see marketplace/rights.py).
+APPLICATION_ROLE = "ownstream_app"
 # sun_path holds 107 bytes; the servers append up to 20 and a lock suffix.
 LONGEST_SOCKET_FOLDER = 80
 THROW_AWAY_OPTIONS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "wal_level=minimal")
@@ -63,7 +65,7 @@ class EmbeddedServices:
     children: list[tuple[str, subprocess.Popen[bytes]]] = field(default_factory=list)
 
     def start_postgres(self) -> str:
-        """Start PostgreSQL and return its URL."""
+        """Start PostgreSQL and return its owner's URL; as_application makes the application's of it."""
         self._open_folder()
         programs = find_postgres(self.account)
         data = self.folder / "pg"
@@ -153,6 +155,11 @@ class EmbeddedServices:
         with psycopg.connect(host=str(sockets), user=NAME, dbname="postgres", autocommit=True) as connection:
             if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [NAME]).fetchone():
                 connection.execute(f"CREATE DATABASE {NAME}")
+
+
+def as_application(owner_url: str) -> str:
+    """Return the URL for everything but migrate, which makes the role when it is missing."""
+    return owner_url.replace(f"//{NAME}@", f"//{APPLICATION_ROLE}@", 1)
 
 
 def services_folder(var_dir: Path) -> Path:

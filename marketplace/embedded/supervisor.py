@@ -15,13 +15,14 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import IO
 
 from marketplace.embedded.addresses import Services, browser_address
 from marketplace.embedded.processes import ServiceError, start_child, stop_child, wait_until
-from marketplace.embedded.services import EmbeddedServices, services_folder, write_services
+from marketplace.embedded.services import EmbeddedServices, as_application, services_folder, write_services
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 WEB_WORKERS = 2
@@ -108,12 +109,14 @@ class Supervisor:
         found = Services()
         if not (self.environment.get("DATABASE_URL") or self.environment.get("DATABASE_HOST")):
             say("Starting PostgreSQL ...")
-            self.environment["DATABASE_URL"] = self.services.start_postgres()
-            found = Services(database_url=self.environment["DATABASE_URL"])
+            owner_url = self.services.start_postgres()
+            self.environment["DATABASE_URL"] = as_application(owner_url)
+            self.environment["MIGRATION_DATABASE_URL"] = ""
+            found = Services(database_url=self.environment["DATABASE_URL"], migration_database_url=owner_url)
         if not self.environment.get("REDIS_URL"):
             say("Starting Valkey ...")
             self.environment["REDIS_URL"], self.environment["CACHE_URL"] = self.services.start_valkey()
-            found = Services(found.database_url, self.environment["REDIS_URL"], self.environment["CACHE_URL"])
+            found = replace(found, redis_url=self.environment["REDIS_URL"], cache_url=self.environment["CACHE_URL"])
         self.written = write_services(self.var_dir, found)
 
     def start_web(self) -> None:

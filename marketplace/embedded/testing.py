@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from marketplace.embedded.services import EmbeddedServices
+from marketplace.embedded.services import EmbeddedServices, as_application
 
 _PREFIX = "ownstream-test-"
 _EXTERNAL_REDIS_DATABASES = 16
@@ -52,7 +52,8 @@ def start_for_tests() -> None:
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     try:
         if not (os.environ.get("DATABASE_URL") or os.environ.get("DATABASE_HOST")):
-            os.environ["DATABASE_URL"] = services.start_postgres()
+            os.environ["MIGRATION_DATABASE_URL"] = services.start_postgres()
+            os.environ["DATABASE_URL"] = as_application(os.environ["MIGRATION_DATABASE_URL"])
         if not os.environ.get("REDIS_URL"):
             os.environ["REDIS_URL"], os.environ["CACHE_URL"] = services.start_valkey()
         elif not os.environ.get("CACHE_URL"):

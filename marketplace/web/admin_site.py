@@ -1,8 +1,12 @@
 from django.contrib.admin import AdminSite
 from django.contrib.admin.apps import AdminConfig
+from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.template.response import TemplateResponse
 from django.urls import reverse
+
+from marketplace.rights import excess_of_rights
 
 
 class OwnstreamAdminSite(AdminSite):
@@ -19,6 +23,12 @@ class OwnstreamAdminSite(AdminSite):
         if request.user.is_authenticated:
             return render(request, "403.html", {"exception": "The admin panel is for staff."}, status=403)
         return redirect_to_login(page, reverse("account_login"))
+
+    def index(self, request: HttpRequest, extra_context: dict[str, object] | None = None) -> TemplateResponse:
+        """Say on the first page what the application's own database role could do to the records."""
+        with connection.cursor() as cursor:
+            excess = excess_of_rights(cursor)
+        return super().index(request, {**(extra_context or {}), "excess_of_rights": excess})
 
 
 class OwnstreamAdminConfig(AdminConfig):

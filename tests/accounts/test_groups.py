@@ -3,6 +3,7 @@ from django.contrib.auth.models import Group
 from django.core.management import call_command
 
 from marketplace.accounts.groups import AUDITOR, OPERATOR
+from tests.database_owner import owner_rights
 
 pytestmark = pytest.mark.django_db
 
@@ -39,6 +40,7 @@ def test_migrating_again_keeps_what_an_administrator_gave(monkeypatch):
     auditors = Group.objects.get(name=AUDITOR)
     auditors.permissions.add(Permission.objects.get(codename="view_device"))
     before = granted(AUDITOR)
-    call_command("migrate", verbosity=0)
+    with owner_rights():
+        call_command("migrate", verbosity=0)
     assert granted(AUDITOR) == before
     assert Group.objects.filter(name=AUDITOR).count() == 1

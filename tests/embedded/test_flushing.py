@@ -7,13 +7,15 @@ from django.core.management import call_command
 from django.db import Error, connection
 from django.utils import timezone
 
+from tests.database_owner import owner_rights
+
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
 def guarded_table(transactional_db: None) -> Iterator[str]:
     """A table of Django's that refuses TRUNCATE, as the log's tables do."""
-    with connection.cursor() as cursor:
+    with owner_rights(), connection.cursor() as cursor:
         cursor.execute(
             "CREATE FUNCTION refuse_trial() RETURNS trigger LANGUAGE plpgsql AS"
             " $$ BEGIN RAISE EXCEPTION 'append-only'; END $$;"
@@ -21,7 +23,7 @@ def guarded_table(transactional_db: None) -> Iterator[str]:
             "ALTER TABLE django_session ENABLE ALWAYS TRIGGER refuse_trial"
         )
     yield Session._meta.db_table
-    with connection.cursor() as cursor:
+    with owner_rights(), connection.cursor() as cursor:
         cursor.execute("DROP TRIGGER refuse_trial ON django_session; DROP FUNCTION refuse_trial()")
 
 
@@ -34,13 +36,14 @@ def test_the_flush_empties_an_append_only_table_and_leaves_it_guarded(guarded_ta
     with connection.cursor() as cursor:
         cursor.execute("SELECT tgenabled FROM pg_trigger WHERE tgname = 'refuse_trial'")
         assert cursor.fetchone() == ("A",)
-    with pytest.raises(Error, match="append-only"), connection.cursor() as cursor:
+    with pytest.raises(Error, match="append-only"), owner_rights(), connection.cursor() as cursor:
         cursor.execute(f"TRUNCATE {guarded_table}")
 
 
 def test_the_flush_puts_back_what_the_migrations_wrote() -> None:
     before = list(ContentType.objects.order_by("pk").values_list("pk", "model"))
-    ContentType.objects.create(app_label="trial", model="trial")
+    with owner_rights():
+        ContentType.objects.create(app_label="trial", model="trial")
 
     call_command("flush", interactive=False, verbosity=0)
 

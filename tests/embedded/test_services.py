@@ -35,7 +35,7 @@ def services(folder: Path) -> Iterator[EmbeddedServices]:
 
 
 def test_the_database_answers_in_utf8_and_knows_the_time_zones() -> None:
-    with psycopg.connect(os.environ["DATABASE_URL"]) as connection:
+    with psycopg.connect(os.environ.get("MIGRATION_DATABASE_URL") or os.environ["DATABASE_URL"]) as connection:
         connection.execute("SET TIME ZONE 'Europe/Madrid'")
         row = connection.execute("SHOW server_encoding").fetchone()
     assert row == ("UTF8",)

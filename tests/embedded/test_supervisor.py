@@ -22,7 +22,8 @@ from marketplace.embedded.supervisor import Supervisor
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 COMMAND = [sys.executable, "-m", "marketplace.embedded.supervisor"]
-STEERING = ("DATABASE_URL", "REDIS_URL", "CACHE_URL", "PYTEST_XDIST_WORKER", "DJANGO_ALLOW_ASYNC_UNSAFE")
+SERVERS = ("DATABASE_URL", "MIGRATION_DATABASE_URL", "REDIS_URL", "CACHE_URL")
+STEERING = (*SERVERS, "PYTEST_XDIST_WORKER", "DJANGO_ALLOW_ASYNC_UNSAFE")
 
 
 @pytest.fixture
@@ -86,7 +87,8 @@ def test_serves_and_stops_cleanly(environment: dict[str, str], running: subproce
     assert found.returncode == 0, found.stderr
 
     children = children_of(running.pid)
-    assert len(children) == 4
+    # PostgreSQL, Valkey, three witnesses, the web server and the worker.
+    assert len(children) == 7
     running.send_signal(signal.SIGINT)
     assert running.wait(60) == 0
     assert [child for child in children if Path(f"/proc/{child}").exists()] == []

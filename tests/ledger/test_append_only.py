@@ -4,14 +4,18 @@ from django.db import DatabaseError, connection, transaction
 from ledger.models import Checkpoint, Entry, LogFreeze, LogHead, Tile
 from ledger.services import sequence_batch
 from tests.builders_ledger import submit_many
+from tests.database_owner import owner_rights
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
 def _log(now):
+    """What only a missing right would refuse is in test_roles.py; here the triggers stand against the owner himself."""
     submit_many(3, now)
     sequence_batch(at=now)
+    with owner_rights():
+        yield
 
 
 def refused(sql: str) -> None:

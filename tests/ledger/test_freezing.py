@@ -6,6 +6,7 @@ from django.db import IntegrityError, connection, transaction
 from ledger.errors import LogNotFrozen
 from ledger.freezing import current_freeze, freeze_log, lift_freeze, raise_alarm
 from ledger.models import Alarm, LogFreeze
+from tests.database_owner import owner_rights
 from tests.ledger.test_concurrency import at_once
 
 pytestmark = pytest.mark.django_db
@@ -81,7 +82,7 @@ def test_refuses_to_lift_what_is_not_frozen(now):
 def test_a_freeze_is_neither_deleted_nor_rewritten(now):
     freeze(now)
     for sql in ("DELETE FROM ledger_logfreeze", "UPDATE ledger_logfreeze SET sentence = 'nothing'"):
-        with pytest.raises(IntegrityError), transaction.atomic(), connection.cursor() as cursor:
+        with pytest.raises(IntegrityError), transaction.atomic(), owner_rights(), connection.cursor() as cursor:
             cursor.execute(sql)
     assert current_freeze().sentence == "The log forked."
 

@@ -12,6 +12,7 @@ from ledger.notes import TreeHead, parse_note, verify_note
 from ledger.services import find_entry, prove_consistency, prove_inclusion, sequence_batch
 from ledger.signing import log_verifier_key
 from tests.builders_ledger import leaves, submit, submit_many, tamper
+from tests.database_owner import owner_rights
 
 pytestmark = pytest.mark.django_db
 
@@ -150,13 +151,15 @@ def test_stops_when_the_edge_is_missing(now):
 
 def test_a_record_that_was_changed_is_named_and_nothing_is_signed(now, caplog):
     good, changed = submit_many(2, now)
-    OutboxRow.objects.filter(entry_id=changed).update(kind="device.retired")
+    with owner_rights():
+        OutboxRow.objects.filter(entry_id=changed).update(kind="device.retired")
     with pytest.raises(EntryNotCanonical):
         sequence_batch(at=now)
     (refused,) = [record for record in caplog.records if record.message == "ledger.record_refused"]
     assert refused.entry_id == changed
     assert (Entry.objects.count(), OutboxRow.objects.count(), LogHead.objects.get().size) == (0, 2, 0)
-    OutboxRow.objects.filter(entry_id=changed).update(kind="device.enrolled")
+    with owner_rights():
+        OutboxRow.objects.filter(entry_id=changed).update(kind="device.enrolled")
     assert sequence_batch(at=now) == 2
     assert [find_entry(one).index for one in (good, changed)] == [0, 1]
 

@@ -16,6 +16,7 @@ from marketplace.wallet.services import (
     unsound_accounts,
 )
 from tests.builders_money import EURO, fill_wallet
+from tests.database_owner import owner_rights
 
 pytestmark = pytest.mark.django_db
 
@@ -167,7 +168,7 @@ def test_one_call_cannot_carry_a_key_twice(purse, till, now):
 def test_the_database_refuses_to_change_what_was_posted(purse, till, now, table, act):
     move(purse, till, EURO, now)
     connection.check_constraints()
-    with transaction.atomic(), connection.cursor() as cursor:
+    with transaction.atomic(), owner_rights(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL session_replication_role = replica")
         with pytest.raises(DatabaseError, match="append-only"):
             cursor.execute(act.format(table))
@@ -177,13 +178,13 @@ def test_the_database_refuses_to_change_what_was_posted(purse, till, now, table,
 
 def test_no_posting_can_be_added_to_an_earlier_transfer(purse, till, now):
     transfer = move(purse, till, EURO, now)
-    with pytest.raises(DatabaseError, match="do not sum to zero"), transaction.atomic():
+    with pytest.raises(DatabaseError, match="do not sum to zero"), transaction.atomic(), owner_rights():
         Posting.objects.create(transfer=transfer, account=till, amount_micros=EURO)
     assert balance_micros(till) == EURO
 
 
 def test_rows_inserted_past_the_function_still_keep_the_balances(purse, till, now):
-    with transaction.atomic():
+    with transaction.atomic(), owner_rights():
         transfer = Transfer.objects.create(idempotency_key=uuid4(), kind="purchase", at=now)
         Posting.objects.bulk_create(
             Posting(transfer=transfer, account=account, amount_micros=amount)
