@@ -1,7 +1,8 @@
 """`make run`: start everything on this machine, print the address, stop everything in reverse order.
 
-PostgreSQL -> Valkey -> migrate -> web -> worker with beat -> demo market. Settings come from the environment: HOST,
-PORT, VAR_DIR, DATABASE_URL and REDIS_URL (used instead of the embedded servers), SEED_DEMO=0 (an empty market).
+PostgreSQL -> Valkey -> migrate -> witnesses -> web -> worker with beat -> demo market. Settings come from the
+environment: HOST, PORT, VAR_DIR, DATABASE_URL and REDIS_URL (used instead of the embedded servers), LEDGER_POLICY_FILE
+(instead of the demo's witnesses), SEED_DEMO=0 (an empty market).
 """
 
 import fcntl
@@ -15,6 +16,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -23,6 +25,7 @@ from typing import IO
 from marketplace.embedded.addresses import Services, browser_address
 from marketplace.embedded.processes import ServiceError, start_child, stop_child, wait_until
 from marketplace.embedded.services import EmbeddedServices, as_application, services_folder, write_services
+from marketplace.embedded.witnesses import prepare_witnesses, verifier_keys
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 WEB_WORKERS = 2
@@ -47,6 +50,7 @@ class Supervisor:
         self.services = EmbeddedServices(services_folder(self.var_dir))
         self.written: Path | None = None
         self.children: list[tuple[str, subprocess.Popen[bytes]]] = []
+        self.witnesses: list[tuple[str, subprocess.Popen[bytes]]] = []
         self.lock: IO[str] | None = None
 
     def run(self) -> int:
@@ -56,6 +60,7 @@ class Supervisor:
         try:
             self.start_services()
             self.finish("migrate", "migrate", "--no-input")
+            self.start_witnesses()
             self.start_web()
             self.start_worker()
             if os.environ.get("SEED_DEMO", "1") != "0":
@@ -119,15 +124,28 @@ class Supervisor:
             found = replace(found, redis_url=self.environment["REDIS_URL"], cache_url=self.environment["CACHE_URL"])
         self.written = write_services(self.var_dir, found)
 
+    def start_witnesses(self) -> None:
+        """Start the demo's own, unless a policy names others."""
+        if self.environment.get("LEDGER_POLICY_FILE"):
+            return
+        say("Starting the witnesses ...")
+        self.finish("log-key", "log_vkey")
+        log_keys = verifier_keys(self.log("log-key").read_text())
+        for witness in prepare_witnesses(self.var_dir / "witnesses", ROOT):
+            child = self.start_process(witness.name, witness.command(log_keys), witness.environment)
+            self.witnesses.append((witness.name, child))
+            name = f"The witness {witness.name}"
+            wait_until(witness.answers, child=child, name=name, log=self.log(witness.name))
+
     def start_web(self) -> None:
         child = self.start("web", *web_command(self.host, self.port))
         wait_until(self.answers, child=child, name="The web server", log=self.log("web"))
         say(f"Ownstream is at {self.address}")
 
     def start_worker(self) -> None:
-        """One worker for both queues, with the timer inside; production runs them apart (see compose.yaml)."""
+        """One worker for all queues, with the timer inside; production runs them apart (see compose.yaml)."""
         arguments = ["-A", "marketplace.celery", "worker", "-B", "-P", "threads", "-c", str(JOB_THREADS)]
-        arguments += ["-Q", "celery,ledger", "-n", f"embedded-{os.getpid()}@%h", "--loglevel", "INFO"]
+        arguments += ["-Q", "celery,ledger,witness", "-n", f"embedded-{os.getpid()}@%h", "--loglevel", "INFO"]
         self.start("worker", "-m", "celery", *arguments, "--without-gossip", "--without-mingle")
 
     def answers(self) -> bool:
@@ -141,16 +159,17 @@ class Supervisor:
             return False
 
     def start(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
-        with self.log(name).open("wb") as output:
-            child = start_child(
-                [sys.executable, *arguments],
-                environment=self.environment,
-                output=output,
-                folder=ROOT,
-                umask=NOBODY_ELSE,
-            )
+        child = self.start_process(name, arguments, self.environment)
         self.children.append((name, child))
         return child
+
+    def start_process(
+        self, name: str, arguments: Sequence[str], environment: Mapping[str, str]
+    ) -> subprocess.Popen[bytes]:
+        with self.log(name).open("wb") as output:
+            return start_child(
+                [sys.executable, *arguments], environment=environment, output=output, folder=ROOT, umask=NOBODY_ELSE
+            )
 
     def finish(self, name: str, *arguments: str) -> None:
         """Run a manage.py command to its end while watching the others."""
@@ -168,6 +187,10 @@ class Supervisor:
             time.sleep(0.25)
 
     def check_children(self, besides: subprocess.Popen[bytes] | None = None) -> None:
+        for name, child in [row for row in self.witnesses if row[1].poll() is not None]:
+            # Somebody else's machine, as it were: the log has to do without it.
+            say(f"The witness {name} has ended, see {self.log(name)}. The log goes on without it.")
+            self.witnesses.remove((name, child))
         for name, child in [*self.services.children, *self.children]:
             if child is not besides and child.poll() is not None:
                 log = self.services.log(name) if (name, child) in self.services.children else self.log(name)
@@ -179,6 +202,8 @@ class Supervisor:
             signal.signal(number, signal.SIG_IGN)
         while self.children:
             stop_child(self.children.pop()[1])
+        while self.witnesses:
+            stop_child(self.witnesses.pop()[1])
         if self.written:
             self.written.unlink(missing_ok=True)
         self.services.stop()
