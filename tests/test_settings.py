@@ -90,6 +90,33 @@ def test_a_password_of_its_own_needs_no_escaping() -> None:
     assert started.stdout == "database.example ownstream p@ss/w#rd?%41:\n"
 
 
+OWNER_URL = "postgresql://keeper:s%40cret@database.example/ownstream"
+
+
+@pytest.mark.parametrize(
+    ("given", "login"),
+    [
+        ({}, "{}"),
+        ({"MIGRATION_DATABASE_URL": OWNER_URL}, "database.example keeper s@cret"),
+        ({"MIGRATION_DATABASE_URL": GOOD["DATABASE_URL"]}, "{}"),
+        (
+            {**PARTS, "DATABASE_OWNER_USER": "keeper", "DATABASE_OWNER_PASSWORD": "p@ss/"},
+            "database.example keeper p@ss/",
+        ),
+    ],
+)
+def test_who_migrates_is_named_apart_or_not_at_all(given: dict[str, str], login: str) -> None:
+    show = "owner = settings.DATABASE_OWNER; print(*map(owner.get, ('HOST', 'USER', 'PASSWORD')) if owner else [owner])"
+    started = start(show, **GOOD | given)
+
+    assert started.stdout == f"{login}\n", started.stderr
+
+
+def test_the_owner_is_named_once() -> None:
+    refused = start(**GOOD | {"MIGRATION_DATABASE_URL": OWNER_URL, "DATABASE_OWNER_USER": "keeper"})
+    assert "Set MIGRATION_DATABASE_URL or DATABASE_OWNER_USER, not both" in refused.stderr.splitlines()[-1]
+
+
 def test_a_host_needs_a_name_and_a_user_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_HOST", "database.example")
     with pytest.raises(ImproperlyConfigured, match="DATABASE_NAME and DATABASE_USER"):
