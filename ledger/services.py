@@ -13,6 +13,7 @@ from django.db import connection, transaction
 from ledger.audit import AuditReport, verify_log
 from ledger.entries import check_record, entry_bytes, time_ordered_id
 from ledger.errors import EntryRepeated
+from ledger.freezing import current_freeze
 from ledger.models import CommitmentSecret, Entry
 from ledger.nudge import nudge_sequencer
 from ledger.proofs import prove_consistency, prove_inclusion
@@ -23,6 +24,7 @@ from ledger.trust import final_size
 __all__ = [
     "AuditReport",
     "commit_subject",
+    "current_freeze",
     "final_size",
     "find_entry",
     "prove_consistency",

@@ -16,9 +16,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from kombu.exceptions import OperationalError as BrokerError
 
-from ledger.freezing import current_freeze
 from ledger.inspection import find_blocking_row
 from ledger.models import Checkpoint, OutboxRow
+from ledger.services import current_freeze
 from marketplace.rights import excess_of_rights
 from marketplace.web.tasks import HEARTBEAT_KEY
 
