@@ -65,7 +65,9 @@ def known_elsewhere(at: datetime) -> list[KnownHead]:
     """
     policy = log_policy()
     origin = policy.logs[0].key.name
-    answers = _threads.map(lambda witness: read_checkpoint(witness.url, origin), policy.witnesses)
+    # Threads of its own: a worker asks this as it starts, and forks then; the others would be dead in its children.
+    with ThreadPoolExecutor(MOST_AT_ONCE) as threads:
+        answers = list(threads.map(lambda witness: read_checkpoint(witness.url, origin), policy.witnesses))
     found = []
     for witness, answer in zip(policy.witnesses, answers, strict=True):
         if answer.status != 200:
