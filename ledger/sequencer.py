@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 from uuid import UUID
 
 from django.conf import settings
@@ -35,8 +35,7 @@ MOST_AT_ONCE = 8192
 MEMORY = "The signer's memory"
 
 
-@dataclass(frozen=True, slots=True)
-class WaitingRecord:
+class WaitingRecord(NamedTuple):
     row_id: int
     entry_id: UUID
     kind: str
