@@ -45,8 +45,8 @@ NOT_PAGES = {
     "takes only POST": "device_claim listing_publication token_create token_rotation profile_download top_up_create "
     "top_up_outcome api_key_create",
     "a fragment of a page": "device_status listing_status listing_quotes purchase_status",
-    "a file or JSON": "health(_live)? reading_batch log_checkpoint log_policy log_vkey api_schema "
-    "mfa_download_recovery_codes mfa_login_webauthn admin:jsi18n admin:autocomplete",
+    "a file or JSON": "health(_live)? reading_batch log_checkpoint log_policy log_vkey log_tile "
+    "log_entry_bundle api_schema mfa_download_recovery_codes mfa_login_webauthn admin:jsi18n admin:autocomplete",
     "for machines": "sharing_.* device_nonce device_enrolment device_batches_upload oauth_.* None .*:None",
     "switched off or a redirect": "account_set_password account_confirm_login_code admin:login admin:logout "
     "admin:view_on_site admin:password_change(_done)?",
