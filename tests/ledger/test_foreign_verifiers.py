@@ -72,7 +72,7 @@ def log(django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.
     folder = tmp_path_factory.mktemp("log")
     rolled_back = transaction.atomic()
     # As the tests' own do: what asks for a durable transaction may run in it.
-    rolled_back._from_testcase = True  # type: ignore[attr-defined]
+    rolled_back._from_testcase = True  # type: ignore[attr-defined]  # Not in the stubs.
     with django_db_blocker.unblock(), rolled_back:
         submit_in_bulk(SIZE, at)
         chosen = random.Random(9162)
