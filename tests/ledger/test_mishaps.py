@@ -1,6 +1,6 @@
 """What goes wrong around the sequencer while it is at work: nothing false is signed, and nothing is lost."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from django.db import DatabaseError, connection
 
-from ledger import faults, statements
+from ledger import faults
 from ledger.models import Checkpoint, Entry, LogFreeze, OutboxRow
 from ledger.sequencer import signer_memory
 from ledger.services import sequence_batch, verify_log
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def watch(monkeypatch) -> Iterator[Callable[[str, Callable[[], Any]], None]]:
+def watch(monkeypatch) -> Callable[[str, Callable[[], Any]], None]:
     """Do something once, as the sequencer passes a named place."""
     monkeypatch.setattr(faults, "_watchers", [])
 
@@ -89,7 +89,7 @@ def test_a_full_disk_loses_nothing(now, monkeypatch, table):
     sequence_batch(at=now)
     submit_many(7, now)
     with monkeypatch.context() as patched:
-        patched.setattr(statements.psycopg, "Cursor", FullDisk)
+        patched.setattr("ledger.statements.psycopg.Cursor", FullDisk)
         for _ in range(2):
             with pytest.raises(psycopg.errors.DiskFull):
                 sequence_batch(at=now)

@@ -16,9 +16,7 @@ class Command(BaseCommand):
     help = "Write the log as plain files (C2SP tlog-tiles) that any web server or object store can serve."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument(
-            "folder", type=Path, help="an earlier export in it is brought up to date"
-        )
+        parser.add_argument("folder", type=Path, help="an earlier export in it is brought up to date")
 
     def handle(self, *args: Any, **options: Any) -> None:
         head = LogHead.objects.get(pk=1)
