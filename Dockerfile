@@ -19,7 +19,7 @@ COPY templates templates
 COPY static static
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PRODUCTION=1 VAR_DIR=/srv/ownstream/var
 # Collecting reads no secret: these values exist for this one command only.
-RUN mkdir -p "$VAR_DIR/files" "$VAR_DIR/keys" && chmod 700 "$VAR_DIR/keys" \
+RUN mkdir -p "$VAR_DIR/files" "$VAR_DIR/kept" "$VAR_DIR/keys" && chmod 700 "$VAR_DIR/keys" \
     && SECRET_KEY=build-only-build-only-build-only-build-only-build-only ALLOWED_HOSTS=build.invalid \
        PUBLIC_URL=https://build.invalid LEDGER_ORIGIN=build.invalid/log MAIL_HOST=build.invalid \
        LEDGER_SEED_HEX=0000000000000000000000000000000000000000000000000000000000000000 \

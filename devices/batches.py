@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import zstandard
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 
 from devices.braking import count_batch
 from devices.envelope import SENML_CBOR, Envelope, open_envelope, verify_envelope
@@ -228,9 +228,15 @@ def _reading_columns(pack: Pack) -> dict[str, Any]:
 
 
 def _insert(row: dict[str, Any]) -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute(_INSERT_BATCH, row)
-        return cursor.fetchone() is not None
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(_INSERT_BATCH, row)
+            return cursor.fetchone() is not None
+    except IntegrityError:
+        # The device was erased while this waited for it; a batch of an unknown device is refused as such.
+        if connection.in_atomic_block:
+            raise
+        return False
 
 
 def _new_measures(sent: Mapping[str, str], known: Mapping[str, str]) -> dict[str, str]:
@@ -247,7 +253,8 @@ def _new_measures(sent: Mapping[str, str], known: Mapping[str, str]) -> dict[str
 
 def _add_measures(device_id: int, unit_of: Mapping[str, str]) -> None:
     """Write measures that the device never sent before. Under the device's lock, so that units and limit hold."""
-    Device.objects.select_for_update(no_key=True).get(pk=device_id)
+    if not Device.objects.select_for_update(no_key=True).filter(pk=device_id).exists():
+        raise KeyUnknown
     known = dict(Measure.objects.filter(device_id=device_id).values_list("name", "unit"))
     missing = _new_measures(unit_of, known)
     Measure.objects.bulk_create(Measure(device_id=device_id, name=name, unit=unit) for name, unit in missing.items())

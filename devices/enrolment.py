@@ -77,14 +77,16 @@ def enrol_device(*, code: str, public_key: bytes, proof: bytes, nonce: bytes, at
     """
     _check_nonce(nonce, code, at)
     _check_proof(code, public_key, proof, nonce)
-    claim = ClaimCode.objects.select_for_update().filter(code_hash=_code_hash(code)).first()
-    if claim is None:
+    # The device first, as everybody who changes its codes does; then nobody else uses or deletes this one.
+    of_code = Device.objects.select_for_update(of=("self",)).filter(claim_codes__code_hash=_code_hash(code))
+    device = of_code.first()
+    claim = ClaimCode.objects.filter(code_hash=_code_hash(code)).first()
+    if device is None or claim is None:
         raise ClaimUnknown
     if claim.used_at:
         raise ClaimUsed
     if claim.expires_at <= at:
         raise ClaimExpired
-    device = Device.objects.select_for_update().get(pk=claim.device_id)
     if device.state != Device.State.WAITING:
         raise DeviceEnrolled
     claim.used_at = at

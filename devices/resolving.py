@@ -53,7 +53,11 @@ def resolve_batches(*, device: Device, at: datetime) -> int:
 
 @transaction.atomic
 def _resolve_some(device: Device, at: datetime) -> int:
-    device = Device.objects.select_for_update(no_key=True).get(pk=device.pk)
+    # An account may be erased at any time, and its devices with it.
+    locked = Device.objects.select_for_update(no_key=True).filter(pk=device.pk).first()
+    if locked is None:
+        return 0
+    device = locked
     batches = list(Batch.objects.filter(device=device).waiting().order_by("sequence")[:_BATCHES_AT_ONCE])
     if not batches:
         return 0

@@ -2,15 +2,19 @@
 
 from devices.batches import BatchReceipt, accept_batch
 from devices.enrolment import add_device, enrol_device, issue_claim, issue_nonce, retire_device
+from devices.erasing import ErasedDevices, erase_devices, lock_devices
 from devices.resolving import resolve_batches
 
 __all__ = [
     "BatchReceipt",
+    "ErasedDevices",
     "accept_batch",
     "add_device",
     "enrol_device",
+    "erase_devices",
     "issue_claim",
     "issue_nonce",
+    "lock_devices",
     "resolve_batches",
     "retire_device",
 ]

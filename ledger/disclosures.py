@@ -83,6 +83,11 @@ class Disclosure:
             raise DisclosureInvalid("A disclosure names a kind, and a key of 64 lower-case hexadecimal digits.")
         return cls(kind, _parse_id(subject_id), bytes.fromhex(key))
 
+    def text(self) -> str:
+        """The file that parse reads."""
+        content = {"subject_kind": self.subject_kind, "subject_id": str(self.subject_id), "key": self.key.hex()}
+        return json.dumps(content, indent=2) + "\n"
+
     @property
     def handle(self) -> str:
         """How the subject appears in the log: HMAC-SHA-256 under its own key, in hexadecimal digits."""

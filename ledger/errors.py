@@ -75,6 +75,11 @@ class DisclosureInvalid(LedgerError):
     sentence = "The disclosed person or device does not occur in this entry."
 
 
+class SubjectUnknown(LedgerError):
+    code = "subject_unknown"
+    sentence = "There is no key of this person or device: it never stood in the log, or it was erased."
+
+
 class PackInvalid(LedgerError):
     code = "pack_invalid"
     sentence = "This is not an evidence pack."

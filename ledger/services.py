@@ -3,7 +3,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,8 +11,9 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from ledger.audit import AuditReport, verify_log
+from ledger.disclosures import Disclosure
 from ledger.entries import check_record, entry_bytes, time_ordered_id
-from ledger.errors import EntryRepeated
+from ledger.errors import EntryRepeated, SubjectUnknown
 from ledger.freezing import current_freeze
 from ledger.models import CommitmentSecret, Entry
 from ledger.nudge import nudge_sequencer
@@ -25,8 +26,10 @@ __all__ = [
     "AuditReport",
     "commit_subject",
     "current_freeze",
+    "disclose_subject",
     "final_size",
     "find_entry",
+    "forget_subjects",
     "prove_consistency",
     "prove_inclusion",
     "sequence_batch",
@@ -83,3 +86,30 @@ def commit_subject(*, kind: str, subject_id: UUID) -> str:
         CommitmentSecret.objects.bulk_create([fresh], ignore_conflicts=True)
         secret = CommitmentSecret.objects.values_list("secret", flat=True).get(**names)
     return hmac.new(bytes(secret), f"{kind}:{subject_id}".encode(), hashlib.sha256).hexdigest()
+
+
+def disclose_subject(*, kind: str, subject_id: UUID) -> Disclosure:
+    """Return what shows a third party whose handle it is.
+
+    There is no smaller disclosure: a subject has one key, so who gets it can tell all entries of this subject.
+    Raises SubjectUnknown: it never stood in the log, or it was erased.
+    """
+    secret = CommitmentSecret.objects.filter(subject_kind=kind, subject_id=subject_id).values_list("secret", flat=True)
+    key = secret.first()
+    if key is None:
+        raise SubjectUnknown
+    return Disclosure(kind, subject_id, bytes(key))
+
+
+def forget_subjects(subjects: Iterable[tuple[str, UUID]]) -> int:
+    """Delete the keys behind the handles of these (kind, id) for good, and return how many there were.
+
+    The entries stay, and every proof still verifies; nobody can tell any more whose handles stand in them.
+    """
+    names: dict[str, list[UUID]] = {}
+    for kind, subject_id in subjects:
+        names.setdefault(kind, []).append(subject_id)
+    return sum(
+        CommitmentSecret.objects.filter(subject_kind=kind, subject_id__in=ids).delete()[0]
+        for kind, ids in names.items()
+    )

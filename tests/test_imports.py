@@ -16,6 +16,7 @@ PUBLIC = {
     "devices.agent",  # A program of its own; the demo's devices are made of its parts.
     "devices.readings",
     "ledger.inspection",
+    "ledger.receipt_building",
     "ledger.signing",
     "marketplace.accounts.groups",
     "marketplace.accounts.places",

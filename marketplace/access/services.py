@@ -14,6 +14,7 @@ from django.db.models import Q
 from ledger.services import commit_subject, find_entry, submit_entry
 from marketplace.access import entries, errors
 from marketplace.access.models import AccessToken
+from marketplace.accounts.models import User
 from marketplace.consents.models import Consent
 from marketplace.listings.models import Listing
 from marketplace.listings.services import share_terms
@@ -82,6 +83,16 @@ def revoke_token(*, token: AccessToken, at: datetime) -> AccessToken:
         _revoke(older, at)
         older = older.replaces
     return locked
+
+
+@transaction.atomic
+def end_tokens(*, buyer: User, at: datetime) -> None:
+    """Revoke every token of a person whose purchases are locked, and forget what the tokens looked like."""
+    for token in AccessToken.objects.filter(purchase__buyer=buyer).select_for_update(of=("self",), no_key=True):
+        if token.is_usable(at):
+            _revoke(token, at)
+        token.token_hash, token.prefix = secrets.token_bytes(32), ""
+        token.save(update_fields=["token_hash", "prefix"])
 
 
 def authorise(*, token: str, at: datetime) -> Grant:

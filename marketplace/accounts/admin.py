@@ -69,5 +69,8 @@ class PersonAdmin(UserAdmin):
         ),
     )
 
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return (obj is None or obj.erased_at is None) and super().has_change_permission(request, obj)
+
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return False

@@ -5,6 +5,11 @@ class AccountError(MarketError):
     code = "account_refused"
 
 
+class AccountErased(AccountError):
+    code = "account_erased"
+    sentence = "This account was erased. Nothing more can be done with it."
+
+
 class ApiKeyNameMissing(AccountError):
     code = "api_key_name_missing"
     sentence = "Give the key a name, so that you know later which program uses it."

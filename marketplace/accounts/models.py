@@ -35,6 +35,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False)
     date_joined = models.DateTimeField(default=timezone.now, editable=False)
+    # From then on nobody logs in, nothing here says whose it was, and the database refuses every change.
+    erased_at = models.DateTimeField(null=True, editable=False)
 
     objects = UserAccounts()
 

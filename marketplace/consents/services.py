@@ -10,6 +10,7 @@ from django.db import transaction
 from devices.models import Device, Measure
 from ledger.services import commit_subject, submit_entry
 from marketplace.accounts.models import User
+from marketplace.accounts.services import hold_account
 from marketplace.consents import entries, errors
 from marketplace.consents.models import Audience, Consent, ConsentBuyer, ConsentDevice, Resolution
 from marketplace.consents.purposes import PURPOSE_BY_CODE
@@ -41,6 +42,7 @@ def grant_consent(
     buyer_emails: read only when the audience is "named".
     Raises: a ConsentError; nothing is written when it raises.
     """
+    hold_account(owner)
     chosen = _usable_devices(owner, devices)
     _check_terms(resolution, delay_seconds, purposes, valid_until, at)
     _check_fields(chosen, fields)
@@ -107,6 +109,20 @@ def withdraw_consent(*, consent: Consent, at: datetime) -> Consent:
     locked.save(update_fields=["withdrawn_at", "withdrawal_entry_id"])
     logger.info("consent.withdrawn", extra={"consent_id": locked.public_id})
     return locked
+
+
+def erase_consents(*, owner: User) -> None:
+    """Delete what a person's withdrawn consents name: the devices, and the people who might have bought.
+
+    The consents themselves stay. They are what shows later that each sale was allowed at its time.
+    """
+    ConsentDevice.objects.filter(consent__owner=owner).delete()
+    ConsentBuyer.objects.filter(consent__owner=owner).delete()
+
+
+def forget_named_buyer(addresses: Sequence[str]) -> None:
+    """Take a person out of every consent that names one of these addresses."""
+    ConsentBuyer.objects.filter(email__in=[address.lower() for address in addresses]).delete()
 
 
 def _usable_devices(owner: User, devices: Sequence[Device]) -> list[Device]:

@@ -17,7 +17,7 @@ from marketplace.delivery.models import DeliveryTable, Read
 from marketplace.delivery.preview import listing_series, preview_rows, sample_rows
 from marketplace.delivery.projection import Column, column_names, describe_table
 from marketplace.delivery.refresh import refresh_table
-from marketplace.delivery.sweeping import sweep_files
+from marketplace.delivery.sweeping import erase_tables, sweep_files
 from marketplace.delivery.versions import current_version
 from marketplace.delivery.windows import TableFile, files_for
 from marketplace.listings.models import Listing, Plan
@@ -32,6 +32,7 @@ __all__ = [
     "column_names",
     "current_version",
     "describe_table",
+    "erase_tables",
     "files_for",
     "is_ready",
     "listing_series",

@@ -6,6 +6,7 @@ from django.core.files.storage import default_storage
 from django.db import transaction
 from django.db.models import Max
 
+from marketplace.accounts.models import User
 from marketplace.delivery.files import FOLDER, delete_file
 from marketplace.delivery.models import DeliveryTable, Segment, SegmentCut
 
@@ -17,6 +18,21 @@ _MOST_AT_ONCE = 1000
 def sweep_files(*, at: datetime) -> int:
     """Remove replaced segments with their cuts, and files that no row names, once they are old. Returns how many."""
     return _sweep_segments(at) + _sweep_orphans(at)
+
+
+def erase_tables(*, seller: User) -> list[str]:
+    """Delete everything that was prepared of a person's data, and return the paths of the files that are left.
+
+    A refresh that is under way finds its table gone; the files that it wrote are swept as orphans.
+    """
+    tables = DeliveryTable.objects.select_for_update(of=("self",)).filter(listing__seller=seller).order_by("pk")
+    pks = [table.pk for table in tables]
+    segments, cuts = Segment.objects.filter(table__in=pks), SegmentCut.objects.filter(segment__table__in=pks)
+    paths = [*segments.values_list("path", flat=True), *cuts.values_list("path", flat=True)]
+    cuts.delete()
+    segments.delete()
+    DeliveryTable.objects.filter(pk__in=pks).delete()
+    return paths
 
 
 def _sweep_segments(at: datetime) -> int:

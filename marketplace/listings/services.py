@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
@@ -15,6 +15,7 @@ from django.utils.text import slugify
 from ledger.entries import at_text
 from ledger.services import commit_subject, submit_entry
 from marketplace.accounts.models import User
+from marketplace.accounts.services import hold_account
 from marketplace.consents.errors import ConsentNotActive
 from marketplace.consents.models import Consent
 from marketplace.consents.standing import change_standing, rely_on_standing
@@ -59,6 +60,7 @@ def draft_listing(
 
     Raises: ConsentNotYours, ConsentNotActive, ListingIncomplete.
     """
+    hold_account(seller)
     _check_consent(seller, consent, at)
     _check_texts(title, summary, licence_text, category)
     public_id = uuid.uuid4()
@@ -200,6 +202,22 @@ def withdraw_listing(*, listing: Listing, at: datetime) -> Listing:
     locked.save(update_fields=["withdrawn_at", "withdrawal_entry_id"])
     logger.info("listing.withdrawn", extra={"listing_id": locked.public_id})
     return locked
+
+
+@transaction.atomic
+def erase_listings(*, seller: User, sold: Collection[int]) -> None:
+    """Delete a person's drafts, and blank published listings that are withdrawn by now.
+
+    sold: pks of those that somebody bought. They keep title, summary and licence, which are the buyers' contract.
+    """
+    own = Listing.objects.filter(seller=seller)
+    own.filter(published_at=None).delete()
+    ListingQuality.objects.filter(listing__seller=seller).delete()
+    own.update(search_vector=None, fresh_at=LONG_AGO, country="")
+    for listing in own.exclude(pk__in=sold):
+        listing.title, listing.summary, listing.licence_text, listing.measures = "Erased listing", "", "", []
+        listing.share_name = f"erased-{uuid.uuid4().hex}"
+        listing.save(update_fields=["title", "summary", "licence_text", "measures", "share_name"])
 
 
 @transaction.atomic

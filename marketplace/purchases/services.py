@@ -11,6 +11,7 @@ from django.db import connection, transaction
 from ledger.entries import at_text
 from ledger.services import commit_subject, submit_entry
 from marketplace.accounts.models import User
+from marketplace.accounts.services import hold_account
 from marketplace.consents.models import Consent
 from marketplace.listings.errors import PlanOutlivesConsent
 from marketplace.listings.models import Listing, Plan
@@ -64,10 +65,11 @@ def buy_listing(
     Raises: ListingNotForSale, OwnListing, BuyerNotAllowed, PlanNotOffered, listings.errors.PlanOutlivesConsent,
     PriceChanged, AlreadyPurchased, RequestRepeated, wallet.errors.InsufficientFunds. Nothing is written when it raises.
 
-    Locks, in this order: the request's key; the buyer's taking of a free plan; the listing and its consent, shared, so
-    that buyers do not wait for each other while a withdrawal waits for them or they for it; the two commitment secrets;
-    the buyer's wallet, last because it is held until the commit.
+    Locks, in this order: the buyer's account, shared; the request's key; the buyer's taking of a free plan; the listing
+    and its consent, shared, so that buyers do not wait for each other while a withdrawal waits for them or they for it;
+    the two commitment secrets; the buyer's wallet, last because it is held until the commit.
     """
+    hold_account(buyer)
     if idempotency_key is not None:
         earlier = _find_earlier(buyer, idempotency_key)
         if earlier is not None:
@@ -81,6 +83,17 @@ def buy_listing(
     if plan.kind == Plan.Kind.FREE:
         _check_not_taken(plan, buyer, at)
     return _record_purchase(listing, plan, buyer, at, idempotency_key)
+
+
+def lock_purchases(*, buyer: User) -> list[Purchase]:
+    """Hold off new tokens of everything that a person bought until the running transaction ends."""
+    own = Purchase.objects.for_buyer(buyer).select_related("listing")
+    return list(own.select_for_update(of=("self",), no_key=True).order_by("pk"))
+
+
+def erase_request_keys(*, buyer: User) -> None:
+    """Forget the keys that the buyer's programs gave to requests. The purchases themselves belong to the books."""
+    Purchase.objects.for_buyer(buyer).update(idempotency_key=None)
 
 
 def _find_earlier(buyer: User, key: UUID) -> Purchase | None:

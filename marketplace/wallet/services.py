@@ -11,6 +11,7 @@ from django.db import DatabaseError, connection, transaction
 from django.db.models import Q
 
 from marketplace.accounts.models import User
+from marketplace.accounts.services import hold_account
 from marketplace.wallet import providers
 from marketplace.wallet.errors import (
     IdempotencyConflict,
@@ -130,6 +131,7 @@ def start_top_up(*, user: User, amount_micros: int, at: datetime, idempotency_ke
 
     Raises: ProviderUnknown, AmountOutOfRange, AmountNotWholeCents, IdempotencyConflict.
     """
+    hold_account(user)
     providers.check_amount(amount_micros)
     fields = {
         "amount_micros": amount_micros,
@@ -173,6 +175,13 @@ def settle_top_up(*, top_up: TopUp, outcome: str, at: datetime) -> TopUp:
     top_up.save(update_fields=["state", "settled_at", "transfer"])
     logger.info("top_up.settled", extra={"top_up_id": str(top_up.public_id), "state": str(state)})
     return top_up
+
+
+def erase_top_ups(*, user: User) -> None:
+    """Delete a person's top-ups that brought no money. Those that did stay: they belong to the books."""
+    own = TopUp.objects.filter(user=user)
+    own.exclude(state=TopUp.State.PAID).delete()
+    own.update(idempotency_key=None)
 
 
 def roll_up_balances(*, at_least: int = 1000) -> int:

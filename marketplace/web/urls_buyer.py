@@ -3,6 +3,7 @@ from django.urls import path
 from marketplace.web.views import (
     api_keys_pages,
     catalogue,
+    erasure,
     listing_page,
     purchases,
     settings,
@@ -28,6 +29,8 @@ urlpatterns = [
     path("wallet/top-ups/<uuid:public_id>/", top_ups.top_up_page, name="top_up_page"),
     path("wallet/top-ups/<uuid:public_id>/outcome/", top_ups.top_up_outcome, name="top_up_outcome"),
     path("account/settings/", settings.account_settings, name="account_settings"),
+    path("account/settings/erasure/", erasure.account_erasure, name="account_erasure"),
+    path("account/erased/", erasure.account_erased, name="account_erased"),
     path("account/api-keys/", api_keys_pages.api_keys, name="api_keys"),
     path("account/api-keys/add/", api_keys_pages.api_key_create, name="api_key_create"),
     path("account/api-keys/<uuid:public_id>/revocation/", api_keys_pages.api_key_revocation, name="api_key_revocation"),

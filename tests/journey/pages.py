@@ -144,6 +144,8 @@ def device_pages(market: Market) -> Iterator[Visit]:
     yield visit("sara", "device_batches", enrolled)
     yield visit("sara", "batch_page", enrolled, 1)
     yield visit("sara", "device_retirement", enrolled)
+    yield visit("sara", "device_disclosure", enrolled)
+    yield visit("sara", "device_disclosure", market.devices["waiting"].public_id, state="waiting")
     yield visit("sara", "device_retirement", market.devices["retired"].public_id, state="retired")
 
 
@@ -155,6 +157,9 @@ def consent_pages(market: Market) -> Iterator[Visit]:
     yield visit("ben", "consent_add", state="without devices")
     for state, consent in market.consents.items():
         yield visit("sara", "consent_page", consent.public_id, state=state)
+    shown = market.consents["active"].public_id
+    yield visit("sara", "consent_disclosure", shown)
+    yield visit("sara", "consent_disclosure", shown, state="refused", act=send_empty("understood"))
     for url in ("consent_receipt", "consent_withdrawal"):
         for state in ("active", "withdrawn"):
             yield visit("sara", url, market.consents[state].public_id, state=state)
@@ -218,6 +223,10 @@ def make_api_key(page: Page) -> None:
 def account_pages(market: Market) -> Iterator[Visit]:
     yield visit("ben", "landing", state="member")
     yield visit("ben", "account_settings")
+    yield visit("ben", "account_erasure", state="with money")
+    yield visit("mallory", "account_erasure")
+    yield visit("mallory", "account_erasure", state="refused", act=send_empty("address"))
+    yield visit("visitor", "account_erased")
     yield visit("ben", "api_keys")
     yield visit("ben", "api_keys", state="key shown", act=make_api_key)
     yield visit("ben", "api_key_revocation", market.api_keys["kept"].public_id)

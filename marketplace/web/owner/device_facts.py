@@ -8,7 +8,9 @@ from django.db.models import QuerySet
 from django.urls import reverse
 
 from devices.models import Device
+from ledger.errors import SubjectUnknown
 from ledger.models import Entry
+from ledger.services import disclose_subject
 from marketplace.accounts.models import User
 from marketplace.countries import country_name
 from marketplace.web.records import WAITING, event, newest_first, recorded_seal, seals_of
@@ -87,8 +89,12 @@ def device_timeline(device: Device) -> list[dict[str, Any]]:
 
 
 def life_seal(device: Device, kind: str) -> Seal | None:
-    """The seal of device.enrolled or device.retired, found by the kind and the device's id as its key."""
-    found = Entry.objects.filter(kind=kind, key=device.public_id).places().first()
+    """The seal of device.enrolled or device.retired, found by the handle: the log knows the device by nothing else."""
+    try:
+        handle = disclose_subject(kind="device", subject_id=device.public_id).handle
+    except SubjectUnknown:
+        return WAITING
+    found = Entry.objects.filter(kind=kind, refs__contains=[handle]).places().first()
     return WAITING if found is None else recorded_seal(found[1], is_final=found[2])
 
 

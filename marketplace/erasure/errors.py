@@ -1,0 +1,37 @@
+"""Why an account is not erased yet, and what to do about it."""
+
+from marketplace.errors import MarketError
+
+
+class ErasureError(MarketError):
+    code = "erasure_refused"
+    sentence = "This account cannot be erased now."
+
+
+class StaffAccount(ErasureError):
+    code = "erasure_staff_account"
+    sentence = "You work here: ask an administrator to take you off the staff first."
+
+
+class MoneyInWallet(ErasureError):
+    """details: amount_micros, currency."""
+
+    code = "erasure_money_in_wallet"
+    sentence = (
+        "There is money in your wallet. Spend it, or have it paid out, first: nobody could give it to you afterwards."
+    )
+
+
+class TopUpUnderWay(ErasureError):
+    code = "erasure_top_up_under_way"
+    sentence = "A top-up waits for its payment. Pay it or decline it in your wallet first."
+
+
+class PurchaseUnderWay(ErasureError):
+    code = "erasure_purchase_under_way"
+    sentence = "Something that you bought or sold is not in the log yet. That takes seconds: try again soon."
+
+
+class RecordMalformed(ErasureError):
+    code = "erasure_record_malformed"
+    sentence = "This is not a whole record of erasures."
