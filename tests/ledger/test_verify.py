@@ -31,7 +31,7 @@ _VALUES = st.recursive(
 )
 BODIES = st.dictionaries(st.text('abAB_\\"', max_size=3), _VALUES, max_size=4)
 SOURCES = ("__init__", "cosignatures", "disclosures", "errors", "merkle", "notes", "pack_reading", "policy",
-           "receipts", "tiles", "verify")  # fmt: skip
+           "receipts", "tiles", "verdicts", "verify")  # fmt: skip
 
 
 @pytest.fixture
