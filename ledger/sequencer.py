@@ -14,17 +14,19 @@ from django.db import transaction
 
 from ledger import statements
 from ledger.continuity import check_continues
+from ledger.copying import copy_content
 from ledger.entries import EntryHead, check_record
 from ledger.errors import EntryError, LogDamaged, LogForked, LogRolledBack, MemoryUnusable, TileMissing
 from ledger.faults import fault_point
-from ledger.freezing import current_freeze, freeze_log, raise_alarm
+from ledger.freezing import freeze_log, raise_alarm
 from ledger.locks import elected_by
 from ledger.memory import SignerMemory
 from ledger.merkle import leaf_hash
 from ledger.models import LogHead
 from ledger.notes import TreeHead
 from ledger.signing import sign_checkpoint
-from ledger.tiles import Growth, edge_tiles, grow
+from ledger.statements import StoredEdge
+from ledger.tiles import RightEdge
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +35,8 @@ ELECTION = 0x0106_1ED6
 # With a checkpoint each quarter of a second a backlog of more than 30,000 records drains in a second.
 MOST_AT_ONCE = 8192
 MEMORY = "The signer's memory"
+# The right edge as the newest batch of this process left it.
+_newest_edge: dict[str, RightEdge] = {}
 
 
 class WaitingRecord(NamedTuple):
@@ -55,20 +59,23 @@ def sequence_batch(*, at: datetime, limit: int = MOST_AT_ONCE) -> int:
     is not what was submitted. Nothing is signed then.
     """
     with elected_by(ELECTION) as is_elected:
-        if not is_elected:
-            return 0
-        try:
-            taken, signed = _commit_batch(at, limit)
-        except (LogRolledBack, LogForked) as refusal:
-            freeze_log(code=refusal.code, sentence=str(refusal), evidence=refusal.details, at=at)
-            raise
-        except (LogDamaged, TileMissing, MemoryUnusable) as refusal:
-            raise_alarm(code=refusal.code, sentence=str(refusal), evidence={}, at=at)
-            raise
-        fault_point("after_commit")
-        if signed:
-            signer_memory().remember(signed)
-            fault_point("after_memory")
+        return commit_batch(at, limit) if is_elected else 0
+
+
+def commit_batch(at: datetime, limit: int) -> int:
+    """What sequence_batch does once it is elected."""
+    try:
+        taken, signed = _commit_batch(at, limit)
+    except (LogRolledBack, LogForked) as refusal:
+        freeze_log(code=refusal.code, sentence=str(refusal), evidence=refusal.details, at=at)
+        raise
+    except (LogDamaged, TileMissing, MemoryUnusable) as refusal:
+        raise_alarm(code=refusal.code, sentence=str(refusal), evidence={}, at=at)
+        raise
+    fault_point("after_commit")
+    if signed:
+        signer_memory().remember(signed)
+        fault_point("after_memory")
     return taken
 
 
@@ -102,22 +109,24 @@ def _check_memory(head: LogHead) -> None:
 def _commit_batch(at: datetime, limit: int) -> tuple[int, TreeHead | None]:
     """Return how many rows were worked off, and what the signer is to remember once this is committed."""
     fault_point("before_select")
-    head = LogHead.objects.select_for_update().get(pk=1)
-    if current_freeze():
+    stored = statements.lock_head()
+    head = stored.head
+    if stored.is_frozen:
         return 0, None
     _check_memory(head)
-    is_signed = not head.note
-    if is_signed:
+    if not head.note:
         _sign_head(head, at)
+        statements.move_head(head)
     records = [WaitingRecord(*row) for row in statements.select_waiting(limit)]
     fresh = [record for record in records if not record.is_repeat]
     for record in records:
         if record.is_repeat:
             logger.warning("ledger.repeat_dropped", extra={"kind": record.kind, "entry_id": record.entry_id})
+    taken = [record.row_id for record in records]
     if fresh:
-        _append(head, fresh, at)
-    if records:
-        statements.delete_waiting([record.row_id for record in records])
+        _append(stored, fresh, taken, at)
+    elif taken:
+        statements.delete_waiting(taken)
     fault_point("before_commit")
     if fresh:
         transaction.on_commit(
@@ -126,30 +135,34 @@ def _commit_batch(at: datetime, limit: int) -> tuple[int, TreeHead | None]:
     return len(records), TreeHead(settings.LEDGER_ORIGIN, head.size, bytes(head.root_hash))
 
 
-def _append(head: LogHead, records: Sequence[WaitingRecord], at: datetime) -> None:
+def _append(stored: StoredEdge, records: Sequence[WaitingRecord], taken: Sequence[int], at: datetime) -> None:
+    head, edge = stored.head, _checked_edge(stored)
     leaves = [leaf_hash(record.body) for record in records]
-    growth = _grown(head, leaves)
-    statements.insert_entries(
-        first_index=head.size,
-        committed_at=at,
-        rows=[
-            (record.entry_id, record.kind, record.key, content.at, content.refs, record.body, leaf)
-            for record, content, leaf in zip(records, map(_content, records), leaves, strict=True)
-        ],
-    )
+    rows = [
+        (record.entry_id, record.kind, record.key, content.at, content.refs, record.body, leaf)
+        for record, content, leaf in zip(records, map(_content, records), leaves, strict=True)
+    ]
+    statements.copy_entries(copy_content(rows, first_index=head.size, committed_at=at))
     fault_point("after_entries")
-    statements.insert_tiles(growth.tiles)
-    fault_point("after_tiles")
+    growth = edge.grow(leaves)
     head.size, head.root_hash = growth.size, growth.root_hash
     _sign_head(head, at)
+    statements.move_head(head, tiles=growth.tiles, taken=taken)
+    fault_point("after_tree")
+    _newest_edge["known"] = growth.edge
 
 
-def _grown(head: LogHead, leaves: Sequence[bytes]) -> Growth:
-    """Grow the tree from its right edge, after checking that the edge is what was signed."""
-    edge = {tile.level: hashes for tile, hashes in statements.select_tiles(edge_tiles(head.size)).items()}
-    if grow(head.size, edge, []).root_hash != bytes(head.root_hash):
+def _checked_edge(stored: StoredEdge) -> RightEdge:
+    """Return the right edge of the tree, after checking that the stored one is what was signed.
+
+    It is hashed once: what this process made of it in the batch before must be what is stored now.
+    """
+    head, hashes, known = stored.head, stored.hashes(), _newest_edge.get("known")
+    if known is None or (known.size, known.hashes) != (head.size, hashes):
+        known = RightEdge.read(head.size, hashes)
+    if known.root_hash != bytes(head.root_hash):
         raise LogDamaged(f"The stored tiles do not give the root that was signed at size {head.size}.")
-    return grow(head.size, edge, leaves)
+    return known
 
 
 def _content(record: WaitingRecord) -> EntryHead:
@@ -163,6 +176,3 @@ def _content(record: WaitingRecord) -> EntryHead:
 def _sign_head(head: LogHead, at: datetime) -> None:
     head.note = sign_checkpoint(TreeHead(settings.LEDGER_ORIGIN, head.size, bytes(head.root_hash)).text())
     head.updated_at = at
-    statements.insert_checkpoint(head, at)
-    fault_point("after_checkpoint")
-    head.save(update_fields=["size", "root_hash", "note", "updated_at"])

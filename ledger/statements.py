@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
-from typing import Any, LiteralString
-from uuid import UUID
+from typing import Any, NamedTuple
 
 import psycopg
 from django.db import connection
 
+from ledger.copying import COLUMNS
 from ledger.errors import TileMissing
-from ledger.models import Checkpoint, LogHead
-from ledger.tiles import HASH_SIZE, TileId, tile_path
+from ledger.models import LogHead
+from ledger.tiles import HASH_SIZE, TileId, edge_tiles, tile_path
 
-EntryRow = tuple[UUID, str, UUID, datetime, Sequence[str], bytes, bytes]
-
+# A batch that is appended must not see the freeze or the tiles of the moment before it got the head's lock, so these
+# are two statements. They travel together, and so does the BEGIN before them.
+_LOCK_HEAD = "SELECT size, root_hash, note FROM ledger_loghead WHERE id = 1 FOR UPDATE"
+_READ_EDGE = """
+    SELECT EXISTS (SELECT FROM ledger_logfreeze WHERE lifted_at IS NULL), ARRAY(
+        SELECT (
+            SELECT hashes FROM ledger_tile
+            WHERE level = edge.level AND number = size >> 8 * edge.level + 8 AND width >= size >> 8 * edge.level & 255
+            ORDER BY width LIMIT 1
+        )
+        FROM ledger_loghead CROSS JOIN generate_series(0, 6) AS edge (level)
+        WHERE size >> 8 * edge.level & 255 > 0 ORDER BY edge.level
+    )
+"""
 # The oldest that is there, never "newer than the last": ids become visible in another order than they were given.
 # LATERAL with LIMIT keeps this an index probe for each row, however large the log is.
 _SELECT_WAITING = """
@@ -24,17 +35,20 @@ _SELECT_WAITING = """
     LEFT JOIN LATERAL (
         SELECT index FROM ledger_entry WHERE kind = waiting.kind AND key = waiting.key LIMIT 1
     ) known ON TRUE
-    ORDER BY waiting.id LIMIT %s
+    ORDER BY waiting.id LIMIT %b
 """
-_INSERT_ENTRIES = """
-    INSERT INTO ledger_entry (index, entry_id, kind, key, at, refs, body, leaf_hash, committed_at)
-    SELECT %b + position - 1, entry_id, kind, key, at, refs::text[], body, leaf_hash, %b
-    FROM unnest(%b::uuid[], %b::text[], %b::uuid[], %b::timestamptz[], %b::text[], %b::bytea[], %b::bytea[])
-        WITH ORDINALITY AS added (entry_id, kind, key, at, refs, body, leaf_hash, position)
-"""
-_INSERT_TILES = """
-    INSERT INTO ledger_tile (level, number, width, hashes)
-    SELECT * FROM unnest(%b::smallint[], %b::bigint[], %b::smallint[], %b::bytea[])
+_COPY_ENTRIES = f"COPY ledger_entry ({', '.join(COLUMNS)}) FROM STDIN (FORMAT BINARY)"
+_MOVE_HEAD = """
+    WITH tiles AS (
+        INSERT INTO ledger_tile (level, number, width, hashes)
+        SELECT * FROM unnest(%b::smallint[], %b::bigint[], %b::smallint[], %b::bytea[])
+    ), checkpoint AS (
+        INSERT INTO ledger_checkpoint (size, root_hash, note, signed_at) VALUES (%b, %b, %b, %b)
+        RETURNING size, root_hash, note, signed_at
+    ), taken AS (
+        DELETE FROM ledger_outboxrow WHERE id = ANY(%b)
+    )
+    UPDATE ledger_loghead SET (size, root_hash, note, updated_at) = (SELECT * FROM checkpoint) WHERE id = 1
 """
 # A partial tile is the beginning of every wider one, so the narrowest that is wide enough serves.
 _SELECT_TILES = """
@@ -48,11 +62,41 @@ _SELECT_TILES = """
 """
 
 
+class StoredEdge(NamedTuple):
+    """The head, locked until the end of the transaction, and what the sequencer has to know with it.
+
+    stored: the hashes of the partial tiles, or of wider ones that begin with them, level 0 first; None where there is
+    no such tile.
+    """
+
+    head: LogHead
+    is_frozen: bool
+    stored: list[bytes | None]
+
+    def hashes(self) -> dict[int, bytes]:
+        """Return those of the partial tiles by level. Raises TileMissing."""
+        found = {}
+        for tile, hashes in zip(edge_tiles(self.head.size), self.stored, strict=True):
+            if hashes is None:
+                raise _missing(tile)
+            found[tile.level] = hashes[: tile.width * HASH_SIZE]
+        return found
+
+
+def lock_head() -> StoredEdge:
+    raw = _raw_connection()
+    with connection.wrap_database_errors, raw.pipeline(), _cursor() as heads, _cursor() as edges:
+        heads.execute(_LOCK_HEAD, prepare=True, binary=True)
+        edges.execute(_READ_EDGE, prepare=True, binary=True)
+        size, root_hash, note = _only_row(heads)
+        is_frozen, stored = _only_row(edges)
+    return StoredEdge(LogHead(id=1, size=size, root_hash=root_hash, note=note), is_frozen, stored)
+
+
 def select_waiting(limit: int) -> list[tuple[Any, ...]]:
     """Return (id, entry_id, kind, key, body, is_repeat) of the oldest waiting rows."""
-    with connection.cursor() as cursor:
-        cursor.execute(_SELECT_WAITING, [limit])
-        return [(*row[:4], bytes(row[4]), row[5]) for row in cursor.fetchall()]
+    with connection.wrap_database_errors, _cursor() as cursor:
+        return cursor.execute(_SELECT_WAITING, [limit], prepare=True, binary=True).fetchall()
 
 
 def delete_waiting(row_ids: Sequence[int]) -> None:
@@ -60,18 +104,19 @@ def delete_waiting(row_ids: Sequence[int]) -> None:
         cursor.execute("DELETE FROM ledger_outboxrow WHERE id = ANY(%s)", [list(row_ids)])
 
 
-def insert_entries(*, first_index: int, committed_at: datetime, rows: Sequence[EntryRow]) -> None:
-    """rows: (entry_id, kind, key, at, refs, body, leaf_hash), in log order from first_index on."""
-    entry_ids, kinds, keys, times, refs, bodies, leaves = (list(column) for column in zip(*rows, strict=True))
-    # unnest() would flatten a list of lists. References hold no character that an array literal must escape.
-    literals = ["{" + ",".join(f'"{ref}"' for ref in row_refs) + "}" for row_refs in refs]
-    _execute_binary(
-        _INSERT_ENTRIES, [first_index, committed_at, entry_ids, kinds, keys, times, literals, bodies, leaves]
-    )
+def copy_entries(content: bytes) -> None:
+    """content: see ledger.copying."""
+    with connection.wrap_database_errors, _cursor() as cursor, cursor.copy(_COPY_ENTRIES) as copy:
+        copy.write(content)
 
 
-def insert_tiles(tiles: Sequence[tuple[TileId, bytes]]) -> None:
-    _execute_binary(_INSERT_TILES, [*_columns(tile for tile, _ in tiles), [hashes for _, hashes in tiles]])
+def move_head(head: LogHead, *, tiles: Sequence[tuple[TileId, bytes]] = (), taken: Sequence[int] = ()) -> None:
+    """Store a signed head, its checkpoint and its tiles, and take the rows out of the outbox that it covers."""
+    columns = _columns(tile for tile, _ in tiles) or [[], [], []]
+    checkpoint = [head.size, head.root_hash, head.note, head.updated_at]
+    with connection.wrap_database_errors, _cursor() as cursor:
+        values = [*columns, [hashes for _, hashes in tiles], *checkpoint, list(taken)]
+        cursor.execute(_MOVE_HEAD, values, prepare=True)
 
 
 def select_tiles(wanted: Sequence[TileId]) -> dict[TileId, bytes]:
@@ -86,19 +131,31 @@ def select_tiles(wanted: Sequence[TileId]) -> dict[TileId, bytes]:
         }
     for tile in wanted:
         if tile not in found:
-            raise TileMissing(f"The tile {tile_path(tile)} is missing.")
+            raise _missing(tile)
     return found
 
 
-def insert_checkpoint(head: LogHead, signed_at: datetime) -> None:
-    Checkpoint.objects.create(size=head.size, root_hash=head.root_hash, note=head.note, signed_at=signed_at)
-
-
-def _execute_binary(sql: LiteralString, values: Sequence[object]) -> None:
-    """Bind on the server, in binary: Django's own cursor would write every array out as text first."""
+def _raw_connection() -> psycopg.Connection[Any]:
+    """The sequencer's statements are few and the same each time, so the server keeps their plans."""
     connection.ensure_connection()
-    with psycopg.Cursor(connection.connection) as cursor:
-        cursor.execute(sql, values)
+    raw: psycopg.Connection[Any] = connection.connection
+    if raw.prepare_threshold is None:
+        raw.prepare_threshold = 5
+    return raw
+
+
+def _cursor() -> psycopg.Cursor[Any]:
+    """Bind on the server, in binary: Django's own cursor would write every value out as text first."""
+    return psycopg.Cursor(_raw_connection())
+
+
+def _only_row(cursor: psycopg.Cursor[Any]) -> tuple[Any, ...]:
+    (row,) = cursor.fetchall()
+    return row
+
+
+def _missing(tile: TileId) -> TileMissing:
+    return TileMissing(f"The tile {tile_path(tile)} is missing.")
 
 
 def _columns(tiles: Iterable[TileId]) -> list[list[int]]:

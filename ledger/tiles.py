@@ -4,6 +4,8 @@ A tile holds up to 256 neighbouring hashes of perfect subtrees of height 8 x lev
 the full one.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -29,6 +31,43 @@ class Growth:
     size: int
     root_hash: bytes
     tiles: list[tuple[TileId, bytes]]
+    edge: RightEdge
+
+
+@dataclass(frozen=True, slots=True)
+class RightEdge:
+    """What has to be known of a log to append to it.
+
+    hashes: those of each partial tile, by level; peaks: the same joined to perfect subtrees, largest first.
+    """
+
+    size: int
+    hashes: Mapping[int, bytes]
+    peaks: Mapping[int, Sequence[bytes]]
+
+    @classmethod
+    def read(cls, size: int, hashes: Mapping[int, bytes]) -> RightEdge:
+        return cls(size, hashes, {level: _peaks(own) for level, own in hashes.items()})
+
+    @property
+    def root_hash(self) -> bytes:
+        return fold_peaks([peak for level in sorted(self.peaks, reverse=True) for peak in self.peaks[level]])
+
+    def grow(self, leaves: Sequence[bytes]) -> Growth:
+        """Append leaf hashes. No hash that an earlier append computed is computed again."""
+        tiles: list[tuple[TileId, bytes]] = []
+        hashes, peaks = dict(self.hashes), dict(self.peaks)
+        fresh, level = leaves, 0
+        while fresh:
+            own = hashes.pop(level, b"")
+            full, tree = _fill(Frontier(len(own) // HASH_SIZE, list(peaks.pop(level, ()))), fresh)
+            written = _cut(level, (self.size >> TILE_HEIGHT * level) // FULL_WIDTH, own + b"".join(fresh))
+            tiles += written
+            if tree.size:
+                hashes[level], peaks[level] = written[-1][1], tree.peaks
+            fresh, level = full, level + 1
+        edge = RightEdge(self.size + len(leaves), hashes, peaks)
+        return Growth(edge.size, edge.root_hash, tiles, edge)
 
 
 ReadTile = Callable[[TileId], bytes]
@@ -107,22 +146,7 @@ def grow(size: int, edge: Mapping[int, bytes], leaves: Sequence[bytes]) -> Growt
 
     edge: the hashes of each partial tile by level, as edge_tiles(size) names them.
     """
-    tiles: list[tuple[TileId, bytes]] = []
-    peaks_by_level: list[list[bytes]] = []
-    fresh = list(leaves)
-    level = 0
-    while fresh or size >> TILE_HEIGHT * level:
-        number = (size >> TILE_HEIGHT * level) // FULL_WIDTH
-        hashes = edge.get(level, b"") + b"".join(fresh)
-        written = _cut(level, number, hashes)
-        full = [piece for tile, piece in written if tile.width == FULL_WIDTH]
-        if fresh:
-            tiles.extend(written)
-        peaks_by_level.append(_peaks(hashes[len(full) * FULL_WIDTH * HASH_SIZE :]))
-        fresh = [tile_root(piece) for piece in full]
-        level += 1
-    peaks = [peak for level_peaks in reversed(peaks_by_level) for peak in level_peaks]
-    return Growth(size + len(leaves), fold_peaks(peaks), tiles)
+    return RightEdge.read(size, edge).grow(leaves)
 
 
 def tile_root(hashes: bytes) -> bytes:
@@ -137,6 +161,17 @@ def _cut(level: int, number: int, hashes: bytes) -> list[tuple[TileId, bytes]]:
     step = FULL_WIDTH * HASH_SIZE
     pieces = [hashes[start : start + step] for start in range(0, len(hashes), step)]
     return [(TileId(level, number + offset, len(piece) // HASH_SIZE), piece) for offset, piece in enumerate(pieces)]
+
+
+def _fill(tree: Frontier, fresh: Iterable[bytes]) -> tuple[list[bytes], Frontier]:
+    """Add hashes to a tile's tree; return the roots of the tiles that became full, and the tree of the last one."""
+    full = []
+    for subtree in fresh:
+        tree.add(subtree)
+        if tree.size == FULL_WIDTH:
+            full += tree.peaks
+            tree = Frontier()
+    return full, tree
 
 
 def _peaks(hashes: bytes) -> list[bytes]:

@@ -44,7 +44,7 @@ def sequence(fault: str) -> None:
 
 
 def killer(fault: str) -> Callable[[str], None]:
-    """fault: "after_tiles", or "after_tiles:3" to die at the third pass."""
+    """fault: "after_tree", or "after_tree:3" to die at the third pass."""
     wanted, _, count = fault.partition(":")
     passes = itertools.count(1)
 

@@ -19,8 +19,7 @@ from tests.builders_ledger import submit, submit_many
 FAULTS = [
     "before_select",
     "after_entries",
-    "after_tiles",
-    "after_checkpoint",
+    "after_tree",
     "before_commit",
     "after_commit",
     "after_memory",

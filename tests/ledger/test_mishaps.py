@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, OperationalError, connection
 
 from ledger import faults
 from ledger.models import Checkpoint, Entry, LogFreeze, OutboxRow
@@ -42,7 +42,7 @@ def cut_connection(pid: int) -> None:
         pool.submit(cut).result()
 
 
-@pytest.mark.parametrize("place", ["before_select", "after_entries", "after_checkpoint", "before_commit"])
+@pytest.mark.parametrize("place", ["before_select", "after_entries", "after_tree", "before_commit"])
 def test_the_lock_connection_is_cut_in_mid_batch(now, watch, place):
     submit_many(5, now)
     sequence_batch(at=now)
@@ -81,9 +81,16 @@ def test_the_connection_is_cut_after_the_commit(now, watch):
 def test_a_full_disk_loses_nothing(now, monkeypatch, table):
     class FullDisk(psycopg.Cursor):
         def execute(self, query, *args, **kwargs):
-            if f"INSERT INTO {table}" in str(query):
-                raise psycopg.errors.DiskFull("could not extend file: No space left on device")
+            fail_at(query)
             return super().execute(query, *args, **kwargs)
+
+        def copy(self, statement, *args, **kwargs):
+            fail_at(statement)
+            return super().copy(statement, *args, **kwargs)
+
+    def fail_at(statement):
+        if f"INTO {table}" in statement or f"COPY {table}" in statement:
+            raise psycopg.errors.DiskFull("could not extend file: No space left on device")
 
     submit_many(5, now)
     sequence_batch(at=now)
@@ -91,7 +98,7 @@ def test_a_full_disk_loses_nothing(now, monkeypatch, table):
     with monkeypatch.context() as patched:
         patched.setattr("ledger.statements.psycopg.Cursor", FullDisk)
         for _ in range(2):
-            with pytest.raises(psycopg.errors.DiskFull):
+            with pytest.raises(OperationalError, match="No space left"):
                 sequence_batch(at=now)
     assert (Entry.objects.count(), OutboxRow.objects.count(), signer_memory().recall().size) == (5, 7, 5)
     assert sequence_batch(at=now) == 7

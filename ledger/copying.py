@@ -1,0 +1,54 @@
+"""Entries in the binary form of PostgreSQL's COPY, which stores many rows with the least work on both sides. Pure."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from struct import Struct, pack
+from uuid import UUID
+
+COLUMNS = ("index", "entry_id", "kind", "key", "at", "refs", "body", "leaf_hash", "committed_at")
+# (entry_id, kind, key, at, refs, body, leaf_hash)
+EntryRow = tuple[UUID, str, UUID, datetime, Sequence[str], bytes, bytes]
+
+_HEAD = b"PGCOPY\n\xff\r\n\0" + pack(">ii", 0, 0)
+_TAIL = pack(">h", -1)
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_TEXT = 25
+# Each field is its length and its bytes. These are index and entry_id; key, at and the length of refs; and the rest.
+_FIRST = Struct(">hiqi16si")
+_MIDDLE = Struct(">i16siqi")
+_LAST = Struct(">i32siq")
+_LENGTH = Struct(">i")
+_ARRAY = Struct(">iiIii")
+_EMPTY_ARRAY = pack(">iiI", 0, 0, _TEXT)
+
+
+def copy_content(rows: Sequence[EntryRow], *, first_index: int, committed_at: datetime) -> bytes:
+    """Return what COPY takes, in the order of COLUMNS. rows: in log order from first_index on."""
+    committed = _instant(committed_at)
+    parts = [_HEAD]
+    for index, (entry_id, kind, key, at, refs, body, leaf) in enumerate(rows, first_index):
+        kind_bytes, array = kind.encode(), _text_array(refs)
+        parts += (
+            _FIRST.pack(len(COLUMNS), 8, index, 16, entry_id.bytes, len(kind_bytes)),
+            kind_bytes,
+            _MIDDLE.pack(16, key.bytes, 8, _instant(at), len(array)),
+            array,
+            _LENGTH.pack(len(body)),
+            body,
+            _LAST.pack(32, leaf, 8, committed),
+        )
+    parts.append(_TAIL)
+    return b"".join(parts)
+
+
+def _instant(at: datetime) -> int:
+    return (at - _EPOCH) // _MICROSECOND
+
+
+def _text_array(texts: Sequence[str]) -> bytes:
+    if not texts:
+        return _EMPTY_ARRAY
+    encoded = [text.encode() for text in texts]
+    items = b"".join([_LENGTH.pack(len(item)) + item for item in encoded])
+    return _ARRAY.pack(1, 0, _TEXT, len(texts), 1) + items
