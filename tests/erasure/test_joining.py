@@ -5,6 +5,7 @@ Justified, and therefore not looked for:
   made them hers was the key, and the test shows that no key and no id is left to compute one from.
 - The texts of listings that were sold, as sara wrote them: they are the buyers' contract.
 - The last letter, which in the embedded run lies in the mail folder instead of leaving the server.
+- Answers to other people's repeated API requests, which may say from whom they bought: deleted after two days.
 - The mark in erasure_erasure: only who already has the account's id, from a backup, can compute it.
 """
 
