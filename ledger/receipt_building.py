@@ -38,10 +38,10 @@ def _stored_text(index: int) -> str | None:
 
 def _build(index: int, checkpoint: str) -> str:
     try:
-        size = TreeHead.parse(parse_note(checkpoint).text).size
+        signed = TreeHead.parse(parse_note(checkpoint).text)
         # The row is read again: what a caller holds may be another record that was submitted twice.
         body = bytes(Entry.objects.values_list("body", flat=True).get(pk=index))
-        receipt = Receipt(index, tuple(prove_inclusion(index, size)), checkpoint, body)
+        receipt = Receipt(index, tuple(prove_inclusion(index, signed.size, signed.root_hash)), checkpoint, body)
         verify_receipt(receipt, entry=body, policy=log_policy())
     except (LedgerError, IndexError) as error:
         raise LogDamaged(f"No receipt can be given for entry {index}: {error}") from error
