@@ -8,22 +8,13 @@ from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
-from django.db import connection
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 
+from ledger.kinds import kinds_in
+
 MOST_COUNTED = 10_000
-# Jumps from one kind to the next in the index, instead of reading every row for the few kinds there are.
-_KINDS = """
-    WITH RECURSIVE kinds (kind) AS (
-        (SELECT kind FROM {table} ORDER BY kind LIMIT 1)
-        UNION ALL
-        SELECT (SELECT kind FROM {table} WHERE kind > kinds.kind ORDER BY kind LIMIT 1)
-        FROM kinds WHERE kinds.kind IS NOT NULL
-    )
-    SELECT kind FROM kinds WHERE kind IS NOT NULL
-"""
 
 
 class CappedPaginator(Paginator):
@@ -40,10 +31,7 @@ class KindFilter(admin.SimpleListFilter):
     parameter_name = "kind"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        table = connection.ops.quote_name(model_admin.model._meta.db_table)
-        with connection.cursor() as cursor:
-            cursor.execute(_KINDS.format(table=table))
-            return [(kind, kind) for (kind,) in cursor.fetchall()]
+        return [(kind, kind) for kind in kinds_in(model_admin.model._meta.db_table)]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         return queryset.filter(kind=self.value()) if self.value() else queryset

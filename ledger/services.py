@@ -20,7 +20,7 @@ from ledger.nudge import nudge_sequencer
 from ledger.proofs import prove_consistency, prove_inclusion
 from ledger.sequencer import sequence_batch
 from ledger.tiles import HASH_SIZE
-from ledger.trust import final_size
+from ledger.trust import final_size, log_policy
 
 __all__ = [
     "AuditReport",
@@ -30,6 +30,7 @@ __all__ = [
     "final_size",
     "find_entry",
     "forget_subjects",
+    "log_policy",
     "prove_consistency",
     "prove_inclusion",
     "sequence_batch",

@@ -29,8 +29,8 @@ ACCOUNT_LINKS = (
 )
 STAFF_LINKS = (("Admin panel", "admin:index", "file-check"),)
 FOOTER_LINKS = (
-    ("Log checkpoint", "log_checkpoint"),
-    ("Log key", "log_vkey"),
+    ("The log", "log_explorer"),
+    ("Check a receipt", "log_verification"),
     ("API", "api_docs"),
     ("Health", "health"),
 )

@@ -4,12 +4,15 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
+from redis import RedisError
 
 from marketplace.accounts.models import User
+from marketplace.addresses import client_address
 
 
 class OwnerRequest(HttpRequest):
@@ -44,3 +47,14 @@ def own_address(request: HttpRequest, address: str) -> str:
         address, allowed_hosts=None, require_https=request.is_secure()
     )
     return address if is_ours else ""
+
+
+def is_too_often(request: HttpRequest, name: str, most: int) -> bool:
+    """Count what an address of the network asks for, and say whether it is more than so often in this minute."""
+    key = f"web-{name}:{client_address(request)}"
+    try:
+        cache.add(key, 0, 60)
+        return cache.incr(key) > most
+    except (RedisError, ValueError):
+        # Without the cache nothing is counted; what is asked for must be harmless then.
+        return False

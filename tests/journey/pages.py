@@ -45,7 +45,7 @@ NOT_PAGES = {
     "takes only POST": "device_claim listing_publication token_create token_rotation profile_download top_up_create "
     "top_up_outcome api_key_create",
     "a fragment of a page": "device_status listing_status listing_quotes purchase_status",
-    "a file or JSON": "health(_live)? reading_batch log_checkpoint log_policy log_vkey log_tile "
+    "a file or JSON": "health(_live)? reading_batch log_checkpoint log_policy log_vkey log_receipt log_tile "
     "log_entry_bundle api_schema mfa_download_recovery_codes mfa_login_webauthn admin:jsi18n admin:autocomplete",
     "for machines": "sharing_.* device_nonce device_enrolment device_batches_upload oauth_.* None .*:None",
     "switched off or a redirect": "account_set_password account_confirm_login_code admin:login admin:logout "
@@ -109,6 +109,9 @@ def visitor_pages(market: Market) -> Iterator[Visit]:
     yield visit("visitor", "listing_page", withdrawn, state="withdrawn", status=404)
     yield visit("visitor", "api_docs")
     yield visit("visitor", "log_entry", market.ledger_rows["entry"])
+    yield visit("visitor", "log_explorer")
+    yield visit("visitor", "log_explorer", state="no entry fits", query="?until=2001-01-01T00:00")
+    yield visit("visitor", "log_verification")
     for url in ("account_login", "account_signup", "account_reset_password"):
         yield visit("visitor", url)
     yield visit("visitor", "account_login", state="refused", act=send_empty("password"))
