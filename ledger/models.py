@@ -7,7 +7,7 @@ from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
-from django.db.models import Exists, F, Func, OuterRef, Q, Value
+from django.db.models import F, Func, Q, Value
 from django.db.models.lookups import Exact, Range
 
 from ledger.canonical import LARGEST_ENTRY
@@ -71,11 +71,6 @@ class EntryQuerySet(models.QuerySet["Entry"]):
     def for_ids(self, ids: Iterable[UUID]) -> dict[UUID, int]:
         """Return the indices of those that are entries already."""
         return dict(self.filter(entry_id__in=list(ids)).values_list("entry_id", "index"))
-
-    def places(self) -> models.QuerySet[Entry, tuple[UUID, int, bool]]:
-        """Return id, index and whether a final checkpoint covers it."""
-        final = FinalCheckpoint.objects.filter(size__gt=OuterRef("index"))
-        return self.annotate(is_final=Exists(final)).values_list("entry_id", "index", "is_final")
 
 
 class Entry(models.Model):

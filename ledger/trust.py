@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 from django.conf import settings
 
-from ledger.errors import AddressUnusable, PolicyMalformed
+from ledger.errors import AddressUnusable, LedgerError, PolicyMalformed
 from ledger.models import FinalCheckpoint
+from ledger.notes import parse_note
 from ledger.policy import LogPolicy, PolicyLog
 from ledger.signing import log_verifier_keys
 from ledger.witness_client import parse_address
+
+# After a change of the policy the newest of them may have too few of its witnesses.
+MOST_LOOKED_AT = 20
 
 
 def log_policy() -> LogPolicy:
@@ -42,8 +47,23 @@ def witness_policy() -> LogPolicy:
 
 
 def final_size() -> int:
-    """Return how many entries, counted from the first, are final."""
-    return FinalCheckpoint.objects.order_by("-size").values_list("size", flat=True).first() or 0
+    """Return how many entries, counted from the first, are final: as proven by what is stored, not as stored."""
+    newest = FinalCheckpoint.objects.order_by("-size")
+    return next((final.size for final in newest[:MOST_LOOKED_AT] if is_proven_final(final)), 0)
+
+
+def is_proven_final(final: FinalCheckpoint) -> bool:
+    """Whether the log's key and enough witnesses of the policy signed this very size."""
+    return _is_quorum(final.note, final.size, log_policy().text())
+
+
+@lru_cache(maxsize=256)
+def _is_quorum(note: str, size: int, policy_text: str) -> bool:
+    try:
+        checked = LogPolicy.parse(policy_text).check(parse_note(note))
+    except LedgerError:
+        return False
+    return checked.is_final and checked.head.size == size
 
 
 def is_splittable(policy: LogPolicy) -> bool:

@@ -51,6 +51,7 @@ class Statement:
 class Verdict:
     statements: list[Statement] = field(default_factory=list)
     is_final: bool = False
+    lacking: str = "signed by the log, not yet seen by enough witnesses"
     receipt: Receipt | None = None
     verified: VerifiedReceipt | None = None
     content: dict[str, Any] = field(default_factory=dict)

@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if verdict.is_final:
         verdict.say("RESULT", "Good and final.")
     else:
-        verdict.say("RESULT", "Good but not final: signed by the log, not yet seen by enough witnesses.")
+        verdict.say("RESULT", f"Good but not final: {verdict.lacking}.")
     _print(verdict)
     return GOOD if verdict.is_final else NOT_FINAL
 
@@ -97,7 +97,10 @@ def _check_pack(words: Sequence[str], verdict: Verdict) -> None:
         verified = take_step(lambda: verify_pack(opened, policy), "the evidence pack")
     say_pack(verdict, verified)
     verdict.say_limits()
-    verdict.is_final = verified.is_final
+    # Whoever made the pack chose its policy too, so without one of the reader's own nothing is final.
+    verdict.is_final = verified.is_final and verified.is_policy_trusted
+    if not verified.is_policy_trusted:
+        verdict.lacking = "the pack agrees with itself, and only a policy that you trust shows whose log it is"
 
 
 def _read(path: Path, most: int) -> bytes:

@@ -4,12 +4,13 @@ import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from uuid import UUID
 
 from ledger.cosignatures import CosignatureSigner
 from ledger.entries import entry_bytes
 from ledger.merkle import inclusion_proof, leaf_hash, root_hash
-from ledger.notes import NoteSigner, TreeHead
+from ledger.notes import NoteSigner, TreeHead, parse_note
 from ledger.packs import PackContent, write_pack
 from ledger.policy import LogPolicy
 from ledger.receipts import Receipt
@@ -81,3 +82,18 @@ class SmallLog:
         target = io.BytesIO()
         write_pack(target, content, self.tiles.__getitem__)
         return target.getvalue()
+
+
+def write_policy(folder: Path) -> Path:
+    """Name the witnesses of here to the log under test: for settings.LEDGER_POLICY_FILE."""
+    path = folder / "witness-policy"
+    lines = POLICY.text().splitlines(keepends=True)
+    # The log must know where to ask; nobody answers there.
+    named = [line.rstrip("\n") + " http://127.0.0.1:9\n" if line.startswith("witness ") else line for line in lines]
+    path.write_text("".join(line for line in named if not line.startswith("log ")))
+    return path
+
+
+def cosigned(note: str, witnesses: Iterable[int] = (0, 1)) -> str:
+    text = parse_note(note).text
+    return note + "".join(WITNESSES[number].cosign(text, COSIGNED_AT) for number in witnesses)

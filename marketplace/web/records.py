@@ -7,16 +7,18 @@ from uuid import UUID
 from django.urls import reverse
 
 from ledger.models import Entry
+from ledger.services import final_size
 from marketplace.web.seals import Seal
 
 WAITING = Seal("waiting")
 
 
 def seals_of(entry_ids: Iterable[UUID | None]) -> dict[UUID | None, Seal]:
-    """Return the seal of each entry id, with one query."""
+    """Return the seal of each entry id, with two queries."""
     wanted = [entry_id for entry_id in entry_ids if entry_id is not None]
-    places = Entry.objects.filter(entry_id__in=wanted).places() if wanted else []
-    recorded = {entry_id: recorded_seal(index, is_final=is_final) for entry_id, index, is_final in places}
+    indexes = Entry.objects.for_ids(wanted) if wanted else {}
+    final = final_size() if indexes else 0
+    recorded = {entry_id: recorded_seal(index, is_final=index < final) for entry_id, index in indexes.items()}
     return {entry_id: recorded.get(entry_id, WAITING) for entry_id in wanted}
 
 

@@ -5,17 +5,22 @@ import pytest
 
 from ledger.errors import LogDamaged
 from ledger.models import Checkpoint, Entry, FinalCheckpoint, StoredReceipt
-from ledger.notes import parse_note
 from ledger.policy import LogPolicy, PolicyLog
 from ledger.receipt_building import receipt_for
 from ledger.receipts import Receipt, verify_receipt
 from ledger.services import sequence_batch
 from ledger.signing import log_verifier_key
+from ledger.trust import final_size
 from tests.builders_ledger import submit_many, tamper
-from tests.builders_receipts import COSIGNED_AT, POLICY, WITNESSES
+from tests.builders_receipts import POLICY, cosigned, write_policy
 from tests.ledger.test_concurrency import at_once
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _policy(settings, tmp_path):
+    settings.LEDGER_POLICY_FILE = write_policy(tmp_path)
 
 
 def append(now, *counts):
@@ -25,9 +30,7 @@ def append(now, *counts):
 
 
 def finalise(size, now, witnesses=(0, 1)):
-    note = Checkpoint.objects.get(size=size).note
-    text = parse_note(note).text
-    joined = note + "".join(WITNESSES[number].cosign(text, COSIGNED_AT) for number in witnesses)
+    joined = cosigned(Checkpoint.objects.get(size=size).note, witnesses)
     return FinalCheckpoint.objects.create(size=size, note=joined, final_at=now)
 
 
@@ -114,12 +117,31 @@ def test_a_damaged_log_gives_no_receipt_and_keeps_none(now, sql, is_final):
     assert not StoredReceipt.objects.exists()
 
 
-def test_a_final_checkpoint_that_another_log_signed_gives_no_receipt(now):
+@pytest.mark.parametrize("forge", ["another log's", "without a quorum", "of another size", "nonsense"])
+def test_a_final_checkpoint_that_is_not_one_is_passed_over(now, forge):
     append(now, 3)
-    note = Checkpoint.objects.get(size=3).note.replace("— ", "— x", 1)
-    FinalCheckpoint.objects.create(size=3, note=note, final_at=now)
-    with pytest.raises(LogDamaged, match="entry 1"):
-        receipt_for(entry_at(1), at=now)
+    note = Checkpoint.objects.get(size=3).note
+    notes = {
+        "another log's": cosigned(note).replace("— ", "— x", 1),
+        "without a quorum": cosigned(note, [0]),
+        "of another size": cosigned(note),
+        "nonsense": "x",
+    }
+    size = 999 if forge == "of another size" else 3
+    FinalCheckpoint.objects.create(size=size, note=notes[forge], final_at=now)
+    assert final_size() == 0
+    assert not verified(receipt_for(entry_at(1), at=now))[1].is_final
+    assert not StoredReceipt.objects.exists()
+
+
+def test_a_kept_receipt_that_somebody_else_wrote_is_not_handed_out(now):
+    append(now, 3)
+    finalise(3, now)
+    good = Receipt.parse(receipt_for(entry_at(0), at=now))
+    for index, forged in ((1, "forged"), (2, good.text())):
+        StoredReceipt.objects.create(index=index, text=forged, frozen_at=now)
+        with pytest.raises(LogDamaged, match=f"entry {index}"):
+            receipt_for(entry_at(index), at=now)
 
 
 def test_a_kept_receipt_outlives_the_loss_of_tiles(now):

@@ -236,17 +236,19 @@ def test_any_mix_of_good_lines_is_a_receipt_or_refused(content):
 
 
 @given(st.integers(0, len(SMALL)), st.integers(0, len(SMALL)), st.binary(max_size=8))
-@example(539, 423, b"")  # A witness's line that stands there twice, found by fuzzing: harmless.
+@example(539, 423, b"")  # A witness's line that stands there twice: found by fuzzing, harmless.
+@example(676, 545, b"")  # A line in which two names run into one, known to nobody: the same.
 def test_a_spliced_receipt_says_the_same_or_is_not_final(start, end, content):
     try:
         spliced = Receipt.parse(SMALL[:start] + content + SMALL[end:])
         verified = verify(spliced)
     except LedgerError:
         return
-    whole = Receipt.parse(SMALL)
     if verified.is_final:
+        whole = Receipt.parse(SMALL)
         assert replace(spliced, checkpoint="") == replace(whole, checkpoint="")
-        assert set(spliced.checkpoint.split("\n")) == set(whole.checkpoint.split("\n"))
+        # Lines by nobody who is known are passed over, and a line may stand there twice.
+        assert parse_note(spliced.checkpoint).text == parse_note(whole.checkpoint).text
 
 
 @given(st.text(max_size=200))

@@ -10,7 +10,7 @@ from django.urls import reverse
 from devices.models import Device
 from ledger.errors import SubjectUnknown
 from ledger.models import Entry
-from ledger.services import disclose_subject
+from ledger.services import disclose_subject, final_size
 from marketplace.accounts.models import User
 from marketplace.countries import country_name
 from marketplace.web.records import WAITING, event, newest_first, recorded_seal, seals_of
@@ -94,8 +94,8 @@ def life_seal(device: Device, kind: str) -> Seal | None:
         handle = disclose_subject(kind="device", subject_id=device.public_id).handle
     except SubjectUnknown:
         return WAITING
-    found = Entry.objects.filter(kind=kind, refs__contains=[handle]).places().first()
-    return WAITING if found is None else recorded_seal(found[1], is_final=found[2])
+    index = Entry.objects.filter(kind=kind, refs__contains=[handle]).values_list("index", flat=True).first()
+    return WAITING if index is None else recorded_seal(index, is_final=index < final_size())
 
 
 def device_address(device: Device) -> str:

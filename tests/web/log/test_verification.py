@@ -87,7 +87,9 @@ def test_a_disclosure_says_whose_code_stands_in_the_entry(client, now, sara):
     assert "the disclosure" in page.content.decode()
 
 
-@pytest.mark.parametrize("content", [b"\x00\xff", b"<script>alert(1)</script>", b"c2sp.org/tlog-proof@v1\nindex one\n\n"])
+@pytest.mark.parametrize(
+    "content", [b"\x00\xff", b"<script>alert(1)</script>", b"c2sp.org/tlog-proof@v1\nindex one\n\n"]
+)
 def test_any_other_file_is_told_apart(client, receipt, content):
     page = client.post(PAGE, {"receipt": file(content)})
     assert page.status_code == 422
