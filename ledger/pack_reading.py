@@ -48,6 +48,8 @@ _LARGEST = {
 # Every file that a zip lists begins with this in the list; what the zip says about their number may be a lie.
 _LISTED = b"PK\x01\x02"
 _ENCRYPTED = 0x1
+# The record that ends a zip, without a comment.
+_END, _END_SIZE = b"PK\x05\x06", 22
 _SYMBOLIC_LINK = 0o12
 _UNREADABLE = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError, ValueError)
 
@@ -107,6 +109,9 @@ class _Files:
             raise PackInvalid("Its files are far larger than the zip: this is how zip bombs are made.")
         if sum(info.compress_size for info in infos) > zip_size:
             raise PackInvalid("Its files lie on top of each other: this is how zip bombs are made.")
+        source.seek(-_END_SIZE, 2)
+        if source.read(4) != _END or min((info.header_offset for info in infos), default=0) != 0:
+            raise PackInvalid("Something stands before or behind its files, which other programs may read otherwise.")
 
     def _add(self, info: zipfile.ZipInfo) -> None:
         name = info.orig_filename

@@ -58,6 +58,12 @@ def whole():
     return SMALL.pack(sizes=[2, 3])
 
 
+@pytest.mark.parametrize(("before", "behind"), [(b"PK another one", b""), (b"", b"behind it")])
+def test_nothing_stands_before_or_behind_the_files(whole, before, behind):
+    with pytest.raises(PackInvalid):
+        verify_pack(io.BytesIO(before + whole + behind))
+
+
 def test_a_pack_of_the_whole_log_verifies(whole):
     pack = verify(whole)
     assert (pack.is_final, pack.is_whole, pack.indices) == (True, True, (0, 1, 2, 3, 4))

@@ -5,7 +5,6 @@ import psycopg
 import pytest
 from django.db import connection
 
-from ledger import statements
 from ledger.entries import entry_bytes
 from ledger.errors import EntryNotCanonical, LogDamaged, TileMissing
 from ledger.merkle import EMPTY_ROOT, consistency_proof, inclusion_proof, leaf_hash, root_hash
@@ -76,7 +75,7 @@ def test_uses_the_same_few_statements_for_one_record_and_for_many(now, monkeypat
             sent.append(statement)
             return super().copy(statement, *args, **kwargs)
 
-    monkeypatch.setattr(statements.psycopg, "Cursor", Counting)
+    monkeypatch.setattr("ledger.statements.psycopg.Cursor", Counting)
     for count in (1, 600):
         submit_many(count, now)
         sequence_batch(at=now)
