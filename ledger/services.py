@@ -3,7 +3,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -25,6 +25,7 @@ from ledger.trust import final_size, log_policy
 __all__ = [
     "AuditReport",
     "commit_subject",
+    "commit_subjects",
     "current_freeze",
     "disclose_subject",
     "final_size",
@@ -45,6 +46,11 @@ _SUBMIT = """
     WHERE NOT EXISTS (SELECT 1 FROM ledger_entry WHERE kind = %(kind)s AND key = %(key)s)
     ON CONFLICT (kind, key) DO NOTHING
 """
+
+# Each sale asks for it: building this query anew each time would take longer than answering it.
+_FIND_SECRETS = (
+    "SELECT subject_id, secret FROM ledger_commitmentsecret WHERE subject_kind = %s AND subject_id = ANY(%s)"
+)
 
 
 def submit_entry(*, kind: str, body: Mapping[str, Any], key: UUID, at: datetime, refs: Sequence[str] = ()) -> UUID:
@@ -80,13 +86,31 @@ def commit_subject(*, kind: str, subject_id: UUID) -> str:
     HMAC-SHA-256 of "kind:subject_id" under a random key of this subject, made on first use: without the key nobody
     can tell whose handle it is, with it anybody can check.
     """
-    names = {"subject_kind": kind, "subject_id": subject_id}
-    secret = CommitmentSecret.objects.filter(**names).values_list("secret", flat=True).first()
-    if secret is None:
-        fresh = CommitmentSecret(**names, secret=secrets.token_bytes(HASH_SIZE))
-        CommitmentSecret.objects.bulk_create([fresh], ignore_conflicts=True)
-        secret = CommitmentSecret.objects.values_list("secret", flat=True).get(**names)
-    return hmac.new(bytes(secret), f"{kind}:{subject_id}".encode(), hashlib.sha256).hexdigest()
+    return commit_subjects(kind=kind, subject_ids=[subject_id])[subject_id]
+
+
+def commit_subjects(*, kind: str, subject_ids: Collection[UUID]) -> dict[UUID, str]:
+    """Return the handles of several subjects of one kind: in one query once they all have their keys."""
+    found = _find_secrets(kind, subject_ids)
+    if len(found) < len(set(subject_ids)):
+        # In the order of their ids: two transactions that make the same keys would else wait in a circle.
+        missing = sorted(set(subject_ids) - set(found))
+        fresh = [
+            CommitmentSecret(subject_kind=kind, subject_id=subject_id, secret=secrets.token_bytes(HASH_SIZE))
+            for subject_id in missing
+        ]
+        CommitmentSecret.objects.bulk_create(fresh, ignore_conflicts=True)
+        found |= _find_secrets(kind, missing)
+    return {
+        subject_id: hmac.new(found[subject_id], f"{kind}:{subject_id}".encode(), hashlib.sha256).hexdigest()
+        for subject_id in subject_ids
+    }
+
+
+def _find_secrets(kind: str, subject_ids: Collection[UUID]) -> dict[UUID, bytes]:
+    with connection.cursor() as cursor:
+        cursor.execute(_FIND_SECRETS, [kind, list(subject_ids)])
+        return {subject_id: bytes(secret) for subject_id, secret in cursor.fetchall()}
 
 
 def disclose_subject(*, kind: str, subject_id: UUID) -> Disclosure:

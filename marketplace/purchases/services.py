@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from ledger.entries import at_text
-from ledger.services import commit_subject, submit_entry
+from ledger.services import commit_subjects, submit_entry
 from marketplace.accounts.models import User
 from marketplace.accounts.services import hold_account
 from marketplace.consents.models import Consent
@@ -181,9 +181,7 @@ def _record_purchase(listing: Listing, plan: Plan, buyer: User, at: datetime, ke
 def _submit_record(
     public_id: UUID, listing: Listing, plan: Plan, buyer: User, *, price: Quote, window: Window, at: datetime
 ) -> UUID:
-    people = sorted([buyer.public_id, listing.seller.public_id])
-    # In the order of their ids: two first-time traders who buy from each other would else wait in a circle.
-    handles = {person: commit_subject(kind="person", subject_id=person) for person in people}
+    handles = commit_subjects(kind="person", subject_ids=[buyer.public_id, listing.seller.public_id])
     body = entries.purchase_recorded(
         purchase=public_id,
         listing=listing.public_id,
