@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 from uuid import UUID
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from ledger import statements
 from ledger.continuity import check_continues
-from ledger.copying import copy_content
+from ledger.copying import EntryRow, copy_chunks
 from ledger.entries import EntryHead, check_record
 from ledger.errors import EntryError, LogDamaged, LogForked, LogRolledBack, MemoryUnusable, TileMissing
 from ledger.faults import fault_point
@@ -65,7 +65,7 @@ def sequence_batch(*, at: datetime, limit: int = MOST_AT_ONCE) -> int:
 def commit_batch(at: datetime, limit: int) -> int:
     """What sequence_batch does once it is elected."""
     try:
-        taken, signed = _commit_batch(at, limit)
+        taken, signed = _try_batch(at, limit)
     except (LogRolledBack, LogForked) as refusal:
         freeze_log(code=refusal.code, sentence=str(refusal), evidence=refusal.details, at=at)
         raise
@@ -77,6 +77,14 @@ def commit_batch(at: datetime, limit: int) -> int:
         signer_memory().remember(signed)
         fault_point("after_memory")
     return taken
+
+
+def _try_batch(at: datetime, limit: int) -> tuple[int, TreeHead | None]:
+    """Take it that no record is there already, as nearly always; where the database knows better, look which."""
+    try:
+        return _commit_batch(at, limit)
+    except IntegrityError:
+        return _commit_batch(at, limit, finds_repeats=True)
 
 
 def signer_memory() -> SignerMemory:
@@ -106,7 +114,7 @@ def _check_memory(head: LogHead) -> None:
 
 
 @transaction.atomic(durable=True)
-def _commit_batch(at: datetime, limit: int) -> tuple[int, TreeHead | None]:
+def _commit_batch(at: datetime, limit: int, *, finds_repeats: bool = False) -> tuple[int, TreeHead | None]:
     """Return how many rows were worked off, and what the signer is to remember once this is committed."""
     fault_point("before_select")
     stored = statements.lock_head()
@@ -117,7 +125,7 @@ def _commit_batch(at: datetime, limit: int) -> tuple[int, TreeHead | None]:
     if not head.note:
         _sign_head(head, at)
         statements.move_head(head)
-    records = [WaitingRecord(*row) for row in statements.select_waiting(limit)]
+    records = [WaitingRecord(*row) for row in statements.select_waiting(limit, finds_repeats=finds_repeats)]
     fresh = [record for record in records if not record.is_repeat]
     for record in records:
         if record.is_repeat:
@@ -137,12 +145,15 @@ def _commit_batch(at: datetime, limit: int) -> tuple[int, TreeHead | None]:
 
 def _append(stored: StoredEdge, records: Sequence[WaitingRecord], taken: Sequence[int], at: datetime) -> None:
     head, edge = stored.head, _checked_edge(stored)
-    leaves = [leaf_hash(record.body) for record in records]
-    rows = [
-        (record.entry_id, record.kind, record.key, content.at, content.refs, record.body, leaf)
-        for record, content, leaf in zip(records, map(_content, records), leaves, strict=True)
-    ]
-    statements.copy_entries(copy_content(rows, first_index=head.size, committed_at=at))
+    leaves: list[bytes] = []
+
+    def rows() -> Iterator[EntryRow]:
+        for record in records:
+            content, leaf = _content(record), leaf_hash(record.body)
+            leaves.append(leaf)
+            yield record.entry_id, record.kind, record.key, content.at, content.refs, record.body, leaf
+
+    statements.copy_entries(copy_chunks(rows(), first_index=head.size, committed_at=at))
     fault_point("after_entries")
     growth = edge.grow(leaves)
     head.size, head.root_hash = growth.size, growth.root_hash

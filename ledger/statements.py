@@ -28,8 +28,9 @@ _READ_EDGE = """
     )
 """
 # The oldest that is there, never "newer than the last": ids become visible in another order than they were given.
+_SELECT_WAITING = "SELECT id, entry_id, kind, key, body, FALSE FROM ledger_outboxrow ORDER BY id LIMIT %b"
 # LATERAL with LIMIT keeps this an index probe for each row, however large the log is.
-_SELECT_WAITING = """
+_SELECT_WAITING_AND_REPEATS = """
     SELECT waiting.id, waiting.entry_id, waiting.kind, waiting.key, waiting.body, known.index IS NOT NULL
     FROM ledger_outboxrow waiting
     LEFT JOIN LATERAL (
@@ -93,10 +94,11 @@ def lock_head() -> StoredEdge:
     return StoredEdge(LogHead(id=1, size=size, root_hash=root_hash, note=note), is_frozen, stored)
 
 
-def select_waiting(limit: int) -> list[tuple[Any, ...]]:
-    """Return (id, entry_id, kind, key, body, is_repeat) of the oldest waiting rows."""
+def select_waiting(limit: int, *, finds_repeats: bool) -> list[tuple[Any, ...]]:
+    """Return (id, entry_id, kind, key, body, is_repeat) of the oldest waiting rows; is_repeat only when asked for."""
+    sql = _SELECT_WAITING_AND_REPEATS if finds_repeats else _SELECT_WAITING
     with connection.wrap_database_errors, _cursor() as cursor:
-        return cursor.execute(_SELECT_WAITING, [limit], prepare=True, binary=True).fetchall()
+        return cursor.execute(sql, [limit], prepare=True, binary=True).fetchall()
 
 
 def delete_waiting(row_ids: Sequence[int]) -> None:
@@ -104,10 +106,11 @@ def delete_waiting(row_ids: Sequence[int]) -> None:
         cursor.execute("DELETE FROM ledger_outboxrow WHERE id = ANY(%s)", [list(row_ids)])
 
 
-def copy_entries(content: bytes) -> None:
-    """content: see ledger.copying."""
+def copy_entries(chunks: Iterable[bytes]) -> None:
+    """chunks: see ledger.copying."""
     with connection.wrap_database_errors, _cursor() as cursor, cursor.copy(_COPY_ENTRIES) as copy:
-        copy.write(content)
+        for chunk in chunks:
+            copy.write(chunk)
 
 
 def move_head(head: LogHead, *, tiles: Sequence[tuple[TileId, bytes]] = (), taken: Sequence[int] = ()) -> None:

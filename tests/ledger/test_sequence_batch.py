@@ -83,12 +83,18 @@ def test_uses_the_same_few_statements_for_one_record_and_for_many(now, monkeypat
     assert sent[:5] == sent[5:]
 
 
+def submit_past_the_check(now, key):
+    """As two submissions of one record at once can, of which neither sees the other."""
+    kind, entry_id = "device.enrolled", uuid4()
+    body = entry_bytes(kind=kind, entry_id=entry_id, at=now, refs=[], body={})
+    OutboxRow.objects.create(kind=kind, key=key, entry_id=entry_id, body=body, submitted_at=now)
+
+
 def test_drops_a_repeat_of_an_entry_with_a_warning(now, caplog):
     key = uuid4()
     submit(now, key=key)
     sequence_batch(at=now)
-    again = entry_bytes(kind="device.enrolled", entry_id=uuid4(), at=now, refs=[], body={})
-    OutboxRow.objects.create(kind="device.enrolled", key=key, entry_id=uuid4(), body=again, submitted_at=now)
+    submit_past_the_check(now, key)
     other = submit(now)
     assert sequence_batch(at=now) == 2
     assert Entry.objects.count() == 2
@@ -102,8 +108,7 @@ def test_only_repeats_leave_the_head_alone(now):
     submit(now, key=key)
     sequence_batch(at=now)
     note = LogHead.objects.get().note
-    body = entry_bytes(kind="device.enrolled", entry_id=uuid4(), at=now, refs=[], body={})
-    OutboxRow.objects.create(kind="device.enrolled", key=key, entry_id=uuid4(), body=body, submitted_at=now)
+    submit_past_the_check(now, key)
     assert sequence_batch(at=now) == 1
     assert LogHead.objects.get().note == note
 
