@@ -56,6 +56,6 @@ def _instant(at: datetime) -> int:
 def _text_array(texts: Sequence[str]) -> bytes:
     if not texts:
         return _EMPTY_ARRAY
-    encoded = [text.encode() for text in texts]
-    items = b"".join([_LENGTH.pack(len(item)) + item for item in encoded])
-    return _ARRAY.pack(1, 0, _TEXT, len(texts), 1) + items
+    length = _LENGTH.pack
+    items = [length(len(item)) + item for item in map(str.encode, texts)]
+    return _ARRAY.pack(1, 0, _TEXT, len(texts), 1) + b"".join(items)

@@ -44,21 +44,17 @@ def entry_bytes(*, kind: str, entry_id: UUID, at: datetime, refs: Sequence[str],
 
 def read_head(encoded: bytes) -> EntryHead:
     """Return the common fields of an entry's bytes. Raises EntryNotCanonical, EntryTooLarge."""
-    content = parse_canonical(encoded)
-    kind, entry_id, at, refs = (content.get(name) for name in ("kind", "id", "at", "refs"))
-    if content.get("v") != VERSION or content["v"] is True or not isinstance(refs, list):
-        raise EntryNotCanonical("The entry lacks its version or its references.")
-    check_kind(kind)
-    check_refs(refs)
-    return EntryHead(kind=str(kind), entry_id=_parse_id(entry_id), at=_parse_at(at), refs=tuple(refs))
+    kind, entry_id, at, refs = _read_fields(encoded)
+    return EntryHead(kind=kind, entry_id=_parse_id(entry_id), at=at, refs=refs)
 
 
 def check_record(body: bytes, *, entry_id: UUID, kind: str) -> EntryHead:
     """Read what waits to become an entry. Raises an EntryError when it cannot, or is not what its columns say."""
-    head = read_head(body)
-    if (head.entry_id, head.kind) != (entry_id, kind):
+    own_kind, own_id, at, refs = _read_fields(body)
+    # The text of a UUID is unique: when these are equal, the body's id needs no parsing.
+    if own_kind != kind or own_id != str(entry_id):
         raise EntryNotCanonical("The record is not what its columns say.")
-    return head
+    return EntryHead(kind=kind, entry_id=entry_id, at=at, refs=refs)
 
 
 def at_text(at: datetime) -> str:
@@ -89,6 +85,16 @@ def _with_version(random_bytes: bytes) -> bytes:
     changed[0] = 0x70 | (changed[0] & 0x0F)
     changed[2] = 0x80 | (changed[2] & 0x3F)
     return bytes(changed)
+
+
+def _read_fields(encoded: bytes) -> tuple[str, object, datetime, tuple[str, ...]]:
+    content = parse_canonical(encoded)
+    kind, entry_id, at, refs = content.get("kind"), content.get("id"), content.get("at"), content.get("refs")
+    if content.get("v") != VERSION or content["v"] is True or not isinstance(refs, list):
+        raise EntryNotCanonical("The entry lacks its version or its references.")
+    check_kind(kind)
+    check_refs(refs)
+    return str(kind), entry_id, _parse_at(at), tuple(refs)
 
 
 def _parse_id(text: object) -> UUID:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ledger.errors import TileMissing
-from ledger.merkle import Frontier, fold_peaks, root_hash
+from ledger.merkle import Frontier, fold_peaks, perfect_root, root_hash
 
 HASH_SIZE = 32
 FULL_WIDTH = 256
@@ -150,7 +150,8 @@ def grow(size: int, edge: Mapping[int, bytes], leaves: Sequence[bytes]) -> Growt
 
 
 def tile_root(hashes: bytes) -> bytes:
-    return root_hash(split_hashes(hashes))
+    split = split_hashes(hashes)
+    return perfect_root(split) if len(split) == FULL_WIDTH else root_hash(split)
 
 
 def split_hashes(hashes: bytes) -> list[bytes]:
@@ -163,11 +164,16 @@ def _cut(level: int, number: int, hashes: bytes) -> list[tuple[TileId, bytes]]:
     return [(TileId(level, number + offset, len(piece) // HASH_SIZE), piece) for offset, piece in enumerate(pieces)]
 
 
-def _fill(tree: Frontier, fresh: Iterable[bytes]) -> tuple[list[bytes], Frontier]:
+def _fill(tree: Frontier, fresh: Sequence[bytes]) -> tuple[list[bytes], Frontier]:
     """Add hashes to a tile's tree; return the roots of the tiles that became full, and the tree of the last one."""
-    full = []
-    for subtree in fresh:
-        tree.add(subtree)
+    full: list[bytes] = []
+    for start in range(-tree.size, len(fresh), FULL_WIDTH):
+        own = fresh[max(start, 0) : start + FULL_WIDTH]
+        if len(own) == FULL_WIDTH:
+            full.append(perfect_root(own))
+            continue
+        for subtree in own:
+            tree.add(subtree)
         if tree.size == FULL_WIDTH:
             full += tree.peaks
             tree = Frontier()
