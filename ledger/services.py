@@ -15,10 +15,12 @@ from ledger.disclosures import Disclosure
 from ledger.entries import check_record, entry_bytes, time_ordered_id
 from ledger.errors import EntryRepeated, SubjectUnknown
 from ledger.freezing import current_freeze
+from ledger.kinds import kinds_in
 from ledger.models import CommitmentSecret, Entry
 from ledger.nudge import nudge_sequencer
 from ledger.proofs import prove_consistency, prove_inclusion
 from ledger.sequencer import sequence_batch
+from ledger.settling import cosigned_note
 from ledger.tiles import HASH_SIZE
 from ledger.trust import final_size, log_policy
 
@@ -26,11 +28,13 @@ __all__ = [
     "AuditReport",
     "commit_subject",
     "commit_subjects",
+    "cosigned_note",
     "current_freeze",
     "disclose_subject",
     "final_size",
     "find_entry",
     "forget_subjects",
+    "kinds_in",
     "log_policy",
     "prove_consistency",
     "prove_inclusion",

@@ -1,7 +1,7 @@
 from django.urls import path
 
 from marketplace.web.health import health, health_live
-from marketplace.web.views.entries import log_entry, log_explorer, log_receipt
+from marketplace.web.views.entries import log_entry, log_explorer
 from marketplace.web.views.landing import landing
 from marketplace.web.views.log_verification import log_verification
 from marketplace.web.views.mail import mail_list, mail_page
@@ -12,7 +12,6 @@ urlpatterns = [
     path("health/live", health_live, name="health_live"),
     path("log/", log_explorer, name="log_explorer"),
     path("log/entries/<int:index>/", log_entry, name="log_entry"),
-    path("log/entries/<int:index>/receipt", log_receipt, name="log_receipt"),
     path("log/verify/", log_verification, name="log_verification"),
     path("mail/", mail_list, name="mail_list"),
     path("mail/<str:name>/", mail_page, name="mail_page"),

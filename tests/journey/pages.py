@@ -46,7 +46,8 @@ NOT_PAGES = {
     "top_up_outcome api_key_create",
     "a fragment of a page": "device_status listing_status listing_quotes purchase_status",
     "a file or JSON": "health(_live)? reading_batch log_checkpoint log_policy log_vkey log_receipt log_tile "
-    "log_entry_bundle api_schema mfa_download_recovery_codes mfa_login_webauthn admin:jsi18n admin:autocomplete",
+    "log_entry_bytes log_entry_bundle api_schema mfa_download_recovery_codes mfa_login_webauthn "
+    "admin:jsi18n admin:autocomplete",
     "for machines": "sharing_.* device_nonce device_enrolment device_batches_upload oauth_.* None .*:None",
     "switched off or a redirect": "account_set_password account_confirm_login_code admin:login admin:logout "
     "admin:view_on_site admin:password_change(_done)?",

@@ -105,6 +105,7 @@ def purchase_context(request: HttpRequest, purchase: Purchase, secret: str = "")
         "steps": purchase_steps(purchase, seal, is_done, has_witnesses=WitnessMemory.objects.exists()),
         "is_done": is_done,
         "ended": ended,
+        "withdrawal_seal": withdrawal_seal(purchase),
         "terms": terms_of(purchase.listing.consent),
         "reads": reads,
         "last_reads": list(Read.objects.filter(purchase=purchase).select_related("token")[:10]),
@@ -112,12 +113,18 @@ def purchase_context(request: HttpRequest, purchase: Purchase, secret: str = "")
     }
 
 
+def withdrawal_seal(purchase: Purchase) -> Seal | None:
+    """The record of what ended this purchase early, which both sides may prove."""
+    listing = purchase.listing
+    return seal_of(listing.consent.withdrawal_entry_id or listing.withdrawal_entry_id)
+
+
 def access_context(
     request: HttpRequest, purchase: Purchase, at: datetime, secret: str, *, is_over: bool
 ) -> dict[str, Any]:
     """is_over: nothing can be read under this purchase, whatever its tokens say."""
     tokens = list(AccessToken.objects.filter(purchase=purchase))
-    seals = seals_of(token.entry_id for token in tokens)
+    seals = seals_of(entry_id for token in tokens for entry_id in (token.entry_id, token.revocation_entry_id))
     return {
         "secret": secret,
         "grace_minutes": ROTATION_GRACE // timedelta(minutes=1),
@@ -125,6 +132,7 @@ def access_context(
             {
                 "token": token,
                 "seal": seals[token.entry_id],
+                "revocation_seal": seals.get(token.revocation_entry_id),
                 "is_usable": token.is_usable(at) and not is_over,
                 "state": token_state(token, at, is_over=is_over),
             }

@@ -11,7 +11,6 @@ from django import template
 from django.conf import settings
 from django.http import QueryDict
 from django.template.context import Context
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
@@ -107,17 +106,10 @@ def seal(state: SealState, number: int | None = None, href: str = "", large: boo
     return {"seal": Seal(state, number, href, large)}
 
 
-@register.simple_tag
-def receipt_link(number: int | None) -> str:
-    """The receipt of an entry as a file; nothing while the record waits."""
-    if number is None:
-        return ""
-    address = reverse("log_receipt", args=[number])
-    return format_html(
-        '<a class="receipt-link" href="{}" download>Receipt<span class="visually-hidden"> of entry {}</span></a>',
-        address,
-        formats.number_text(number),
-    )
+@register.inclusion_tag("components/_receipt.html")
+def receipt_link(number: int | None, state: SealState = "final") -> dict[str, Any]:
+    """The receipt of an entry as a file; nothing while the record waits. With state it says when it is not final."""
+    return {"number": number, "state": state}
 
 
 @register.inclusion_tag("components/_breadcrumb.html")

@@ -122,4 +122,5 @@ def consent_withdrawal(request: OwnerRequest, public_id: UUID) -> HttpResponse:
         messages.success(request, "The consent is withdrawn. Every token under it is refused from now on.")
         return redirect("consent_page", public_id=public_id)
     context = {**consent_context(consent, now), **withdrawal_effects(consent, at=now)}
+    context["withdrawal_seal"] = seal_of(consent.withdrawal_entry_id)
     return render(request, "owner/consents/withdrawal.html", context)

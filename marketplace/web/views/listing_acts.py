@@ -16,6 +16,7 @@ from marketplace.listings.models import Listing, Plan
 from marketplace.listings.services import change_price, delete_draft, withdraw_listing
 from marketplace.web.forms.listings import PriceForm, price_values, to_micros
 from marketplace.web.owner.permissions import usable_count
+from marketplace.web.records import seal_of
 from marketplace.web.requests import OwnerRequest, post_only
 from marketplace.web.views.listing_drafts import preview_context
 from marketplace.web.wording import plan_name
@@ -81,4 +82,5 @@ def listing_withdrawal(request: OwnerRequest, public_id: UUID) -> HttpResponse:
             return render(request, "owner/listings/withdrawal.html", {**context, "refusal": error}, status=422)
         messages.success(request, "The listing is withdrawn. Nobody can buy it or read under it from now on.")
         return redirect("own_listing", public_id=public_id)
+    context["withdrawal_seal"] = seal_of(listing.withdrawal_entry_id)
     return render(request, "owner/listings/withdrawal.html", context)
