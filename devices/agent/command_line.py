@@ -86,7 +86,11 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     everywhere = argparse.ArgumentParser(add_help=False)
     everywhere.add_argument(
-        "--state", type=Path, default=DEFAULT_FOLDER, metavar="FOLDER", help=f"key and progress ({DEFAULT_FOLDER})"
+        "--state",
+        type=folder_path,
+        default=DEFAULT_FOLDER,
+        metavar="FOLDER",
+        help=f"key and progress ({DEFAULT_FOLDER})",
     )
     everywhere.add_argument("--tries", type=positive, default=DEFAULT_TRIES, help="how often to try when the net fails")
     batches = argparse.ArgumentParser(add_help=False)
@@ -122,6 +126,11 @@ def add_simulate(command: argparse.ArgumentParser) -> None:
     command.add_argument("--every", type=positive, default=60, metavar="SECONDS", help="between readings (60)")
     command.add_argument("--seed", type=int, help="the same seed gives the same readings (from the key)")
     command.add_argument("--live", action="store_true", help="go on sending as time passes")
+
+
+def folder_path(text: str) -> Path:
+    """Some shells, and whoever runs the device as a service, leave the ~ to the program."""
+    return Path(text).expanduser()
 
 
 def positive(text: str) -> int:

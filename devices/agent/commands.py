@@ -44,7 +44,7 @@ def enrol(folder: StateFolder, *, server: str, code: str, tries: int = DEFAULT_T
     )
     folder.write(DeviceState(server=server, device=answer["device"], name=answer["name"], kind=answer["kind"]))
     print(f"Enrolled as {answer['name']} ({answer['issuer']}).")
-    print(f"The key is in {folder.folder} and never leaves it. Next: send FILE, or simulate.")
+    print(f"The key is in {folder.folder} and never leaves it. Next: send FILE or simulate{folder.option}.")
 
 
 def send_file(

@@ -57,6 +57,11 @@ class StateFolder:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
+    @property
+    def option(self) -> str:
+        """What a command needs besides to work on this folder."""
+        return "" if self.folder == DEFAULT_FOLDER else f", with --state {self.folder}"
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep a second agent off: two would use one sequence number for different readings."""

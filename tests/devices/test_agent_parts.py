@@ -19,7 +19,7 @@ from devices.agent.errors import ADVICE, AgentError, MappingError, ServerRefused
 from devices.agent.mapping import Mapping, MeasureColumn, parse_measure, parse_offset, read_mapping
 from devices.agent.recording import Recording
 from devices.agent.shapes import KINDS, samples_at
-from devices.agent.state import StateFolder
+from devices.agent.state import DEFAULT_FOLDER, StateFolder
 from devices.errors import BatchError, EnrolmentError
 from devices.units import ucum_unit
 
@@ -210,3 +210,14 @@ def test_never_repeats_a_refusal(server: str) -> None:
 def test_rejects_what_is_no_address() -> None:
     with pytest.raises(AgentError):
         ServerClient("market.example")
+
+
+def test_a_state_folder_may_start_at_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    options = build_parser().parse_args(["status", "--state", "~/devices/roof"])
+    assert options.state == tmp_path / "devices" / "roof"
+
+
+def test_says_which_folder_the_next_commands_need(tmp_path: Path) -> None:
+    assert StateFolder(tmp_path).option == f", with --state {tmp_path}"
+    assert StateFolder(DEFAULT_FOLDER).option == ""

@@ -10,12 +10,14 @@ from urllib.parse import urlsplit
 
 import segno
 from django.http import HttpRequest
+from django.utils.text import slugify
 
 from devices.limits import CLAIM_MINUTES
 from devices.models import Batch, Device
 from devices.services import issue_claim
 
 SESSION_KEY = "claim_codes"
+LONGEST_SLUG = 24
 # The project's own Python: another one lacks the device's packages.
 AGENT = ".venv/bin/python -m devices.agent"
 
@@ -45,7 +47,8 @@ def shown_claim(request: HttpRequest, *, device: Device, at: datetime) -> ShownC
     kept = request.session.get(SESSION_KEY, {}).get(str(device.public_id))
     if kept is None or datetime.fromisoformat(kept["expires_at"]) <= at:
         return None
-    command = f"{AGENT} enrol --server {server_address(request)} --code {kept['code']}"
+    place = f"--state {state_folder(device)}"
+    command = f"{AGENT} enrol --server {server_address(request)} {place} --code {kept['code']}"
     return ShownClaim(
         code=kept["code"],
         expires_at=datetime.fromisoformat(kept["expires_at"]),
@@ -57,6 +60,7 @@ def shown_claim(request: HttpRequest, *, device: Device, at: datetime) -> ShownC
 def status_context(request: HttpRequest, *, device: Device, at: datetime) -> dict[str, object]:
     """What the way from a claim code to the first readings shows. shown: by which a poll tells that nothing changed."""
     claim = shown_claim(request, device=device, at=at) if device.state == Device.State.WAITING else None
+    place = f"--state {state_folder(device)}"
     has_sent = device.state != Device.State.WAITING and Batch.objects.filter(device=device).exists()
     shown = ""
     if device.state == Device.State.WAITING:
@@ -68,9 +72,15 @@ def status_context(request: HttpRequest, *, device: Device, at: datetime) -> dic
         "claim_minutes": CLAIM_MINUTES,
         "shown": shown,
         "has_sent": has_sent,
-        "simulate_command": f"{AGENT} simulate --live",
-        "send_command": f"{AGENT} send readings.csv --time time --map temperature=air_temperature:Cel",
+        "simulate_command": f"{AGENT} simulate --live {place}",
+        "send_command": f"{AGENT} send readings.csv --time time --map temperature=air_temperature:Cel {place}",
     }
+
+
+def state_folder(device: Device) -> str:
+    """A folder of the device's own, as one folder is one device and a person may enrol several on one machine."""
+    name = slugify(device.name)[:LONGEST_SLUG].strip("-") or device.kind.replace("_", "-")
+    return f"~/.ownstream-devices/{name}-{str(device.public_id)[-8:]}"
 
 
 def server_address(request: HttpRequest) -> str:

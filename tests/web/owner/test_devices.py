@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from datetime import datetime, timedelta
 from uuid import uuid4
 
@@ -12,6 +13,7 @@ from nacl.signing import SigningKey
 from devices.models import ClaimCode, Device
 from ledger.models import OutboxRow
 from marketplace.accounts.models import User
+from marketplace.web.owner.claims import state_folder
 from marketplace.web.owner.envelopes import exact_time
 from tests.builders_devices import SigningDevice, add_waiting_device, enrol_with, make_signing_device
 
@@ -66,10 +68,30 @@ def test_adding_a_device_shows_its_claim_code(sara_client: Client, sara: User):
     page = response.content.decode()
     code = re.search(r'class="claim-code">([A-Z0-9]{4}-[A-Z0-9]{4})<', page)
     assert code is not None
-    command = f".venv/bin/python -m devices.agent enrol --server http://testserver --code {code.group(1)}"
+    place = f"--state ~/.ownstream-devices/garden-{str(device.public_id)[-8:]}"
+    command = f".venv/bin/python -m devices.agent enrol --server http://testserver {place} --code {code.group(1)}"
     assert command in page
     assert "(Europe/Berlin)" in page
     assert "data:image/svg+xml" in page
+
+
+@pytest.mark.parametrize(
+    ("name", "slug"),
+    [
+        ("Roof; rm -rf $HOME", "roof-rm-rf-home"),
+        ("屋根", "weather-station"),
+        ("-" * 60, "weather-station"),
+        ("w" * 60, "w" * 24),
+    ],
+)
+def test_each_device_has_a_folder_of_its_own_that_a_shell_takes_as_one_word(
+    sara: User, now: datetime, name: str, slug: str
+):
+    devices = [add_waiting_device(sara, now, name=name), add_waiting_device(sara, now, name=name)]
+    folders = [state_folder(device) for device in devices]
+    assert folders == [f"~/.ownstream-devices/{slug}-{str(device.public_id)[-8:]}" for device in devices]
+    assert len(set(folders)) == 2
+    assert all(shlex.quote(folder[2:]) == folder[2:] for folder in folders)
 
 
 def test_refuses_a_device_without_a_name(sara_client: Client):
@@ -122,7 +144,9 @@ def test_status_follows_from_the_code_to_the_first_readings(sara_client: Client,
     enrol_with(code.group(1), key, now)
     enrolled = sara_client.get(address, {"shown": "code"}).content.decode()
     assert "is enrolled" in enrolled
-    assert ".venv/bin/python -m devices.agent simulate --live" in enrolled
+    place = f"--state ~/.ownstream-devices/garden-{str(device.public_id)[-8:]}"
+    assert f".venv/bin/python -m devices.agent simulate --live {place}" in enrolled
+    assert f"temperature=air_temperature:Cel {place}<" in enrolled
     assert "?shown=enrolled" in enrolled
     assert "<html" not in enrolled
     assert sara_client.get(address, {"shown": "enrolled"}).status_code == 204
