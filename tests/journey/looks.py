@@ -47,13 +47,19 @@ class Complaints:
 def faults_of(page: Page) -> list[str]:
     """Look at the open page wide and light, narrow and dark. Returns what is wrong with it."""
     faults = head_faults(page) + axe_faults(page, "light")
-    for width in (SMALL_PHONE, PHONE):
-        page.set_viewport_size({"width": width, "height": HEIGHT})
-        faults += [f"wider than {width}px: {element}" for element in page.evaluate(_OVERFLOW)]
+    faults += overflow_faults(page)
     page.emulate_media(color_scheme="dark")
     faults += axe_faults(page, "dark phone")
     page.emulate_media(color_scheme="light")
     page.set_viewport_size({"width": WIDE, "height": HEIGHT})
+    return faults
+
+
+def overflow_faults(page: Page) -> list[str]:
+    faults = []
+    for width in (SMALL_PHONE, PHONE):
+        page.set_viewport_size({"width": width, "height": HEIGHT})
+        faults += [f"wider than {width}px: {element}" for element in page.evaluate(_OVERFLOW)]
     return faults
 
 
