@@ -55,6 +55,12 @@ def fields_text(fields: Iterable[str]) -> str:
     return ", ".join(measure_label(name) for name in fields)
 
 
+def first_fields_text(fields: Sequence[str], shown: int = 2) -> str:
+    """Air pressure, Air temperature and 17 more: for headings and labels, where the whole list says less."""
+    more = len(fields) - shown
+    return f"{fields_text(fields[:shown])} and {more} more" if more > 0 else fields_text(fields)
+
+
 def plan_name(plan: Plan | PlanTerms) -> str:
     """What a plan is called on the pages of both sides."""
     if plan.kind == Plan.Kind.PERIOD:

@@ -19,7 +19,14 @@ from marketplace.purchases.pricing import ALL_BASIS_POINTS, quote
 from marketplace.purchases.services import ACCESS_AFTER_PERIOD, HISTORY_ACCESS, window_of
 from marketplace.web.formats import end_text, money_text, percent_text, plural
 from marketplace.web.records import seals_of
-from marketplace.web.wording import delay_text, fields_text, join_words, plan_name, purpose_labels, resolution_label
+from marketplace.web.wording import (
+    delay_text,
+    first_fields_text,
+    join_words,
+    plan_name,
+    purpose_labels,
+    resolution_label,
+)
 
 FIELDS_SHOWN = 4
 EARLIER_SHOWN = 3
@@ -43,7 +50,7 @@ def _listing_card(listing: Listing, at: datetime) -> dict[str, Any]:
     return {
         "title": listing.title,
         "address": reverse("listing_page", args=[listing.public_id]),
-        "summary": f"{listing.get_category_display()}: {_first_fields(listing.measures)}",
+        "summary": f"{listing.get_category_display()}: {first_fields_text(listing.measures, FIELDS_SHOWN)}",
         "price_text": _from_text(cheapest, len(plans)),
         "price_note": period_note(cheapest) if cheapest else "",
         "quality_text": f"{percent_text(quality.coverage)} complete" if quality else "not measured yet",
@@ -52,12 +59,6 @@ def _listing_card(listing: Listing, at: datetime) -> dict[str, Any]:
         "sparkline": quality.sparkline if quality else [],
         "seller": listing.seller.pseudonym,
     }
-
-
-def _first_fields(measures: Sequence[str]) -> str:
-    shown = fields_text(measures[:FIELDS_SHOWN])
-    more = len(measures) - FIELDS_SHOWN
-    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def _from_text(cheapest: Plan | None, plan_count: int) -> str:

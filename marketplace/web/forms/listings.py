@@ -17,7 +17,7 @@ from marketplace.listings.services import LONGEST_PERIOD_DAYS
 from marketplace.wallet.units import MICROS_PER_UNIT
 from marketplace.web.formats import end_text, plural
 from marketplace.web.forms.money import MoneyField
-from marketplace.web.wording import fields_text, resolution_label
+from marketplace.web.wording import first_fields_text, resolution_label
 
 PERIOD_SLOTS = (1, 2, 3)
 LICENCE = "\n\n".join(
@@ -33,7 +33,7 @@ LICENCE = "\n\n".join(
 class ConsentChoice(forms.ModelChoiceField):
     def label_from_instance(self, obj: Any) -> str:
         until = end_text(obj.valid_until, get_current_timezone())
-        return f"{fields_text(obj.fields)} · {resolution_label(obj.resolution)} · until {until}"
+        return f"{first_fields_text(obj.fields)} · {resolution_label(obj.resolution)} · until {until}"
 
 
 class ListingTextForm(forms.Form):

@@ -15,7 +15,7 @@ from marketplace.accounts.models import User
 from marketplace.countries import country_name
 from marketplace.web.records import WAITING, event, newest_first, recorded_seal, seals_of
 from marketplace.web.seals import Seal
-from marketplace.web.wording import fields_text
+from marketplace.web.wording import first_fields_text
 
 SILENT_AFTER = timedelta(hours=24)
 ICONS = {
@@ -77,10 +77,10 @@ def device_timeline(device: Device) -> list[dict[str, Any]]:
         note = "It proved that it holds its private key."
         events.append(event("Enrolled", device.enrolled_at, note=note, seal=life_seal(device, "device.enrolled")))
     for consent in consents:
-        title = f"Consent granted: {fields_text(consent.fields)}"
+        title = f"Consent granted: {first_fields_text(consent.fields)}"
         events.append(event(title, consent.granted_at, seal=seals[consent.entry_id]))
         if consent.withdrawn_at:
-            title = f"Consent withdrawn: {fields_text(consent.fields)}"
+            title = f"Consent withdrawn: {first_fields_text(consent.fields)}"
             events.append(event(title, consent.withdrawn_at, seal=seals[consent.withdrawal_entry_id]))
     if device.retired_at:
         note = "Its key is refused from then on."

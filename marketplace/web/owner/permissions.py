@@ -21,6 +21,7 @@ from marketplace.web.wording import (
     audience_text,
     delay_text,
     fields_text,
+    first_fields_text,
     join_words,
     purpose_labels,
     resolution_label,
@@ -64,7 +65,7 @@ def permission_row(consent: Any, seal: Any, *, at: datetime) -> dict[str, Any]:
     return {
         "who": audience_text(consent),
         "for_what": join_words(purpose_labels(consent.purposes)),
-        "fields_text": fields_text(consent.fields),
+        "fields_text": first_fields_text(consent.fields),
         "resolution_text": f"{resolution_label(consent.resolution)}, {delay_text(consent.delay_seconds)}",
         "devices_text": join_words([device.name for device in consent.devices.all()]),
         "until": consent.valid_until,

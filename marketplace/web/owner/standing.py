@@ -19,7 +19,7 @@ from marketplace.web.buyer.orders import end_of_access
 from marketplace.web.formats import money_text, plural, relative_text
 from marketplace.web.owner.device_facts import device_address, silent_devices
 from marketplace.web.owner.sale_rows import latest_reads, latest_sales, sales_of
-from marketplace.web.wording import fields_text
+from marketplace.web.wording import first_fields_text
 
 EXPIRES_SOON = timedelta(days=14)
 SHOWN = 5
@@ -77,7 +77,7 @@ def expiry_needs(user: User, at: datetime) -> list[Need]:
         Need(
             "clock",
             f"A consent ends {relative_text(consent.valid_until, at)}",
-            f"{fields_text(consent.fields)}. Its listings end with it.",
+            f"{first_fields_text(consent.fields)}. Its listings end with it.",
             "Look at it",
             reverse("consent_page", args=[consent.public_id]),
         )

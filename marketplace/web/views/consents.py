@@ -27,7 +27,7 @@ from marketplace.web.owner.permissions import (
 from marketplace.web.paging import page_by_time
 from marketplace.web.records import seal_of
 from marketplace.web.requests import OwnerRequest
-from marketplace.web.wording import fields_text
+from marketplace.web.wording import first_fields_text
 
 CONSENTS_A_PAGE = 25
 
@@ -77,7 +77,7 @@ def device_ids(request: OwnerRequest) -> list[UUID]:
 def consent_context(consent: Consent, at: datetime) -> dict[str, object]:
     return {
         "consent": consent,
-        "fields_text": fields_text(consent.fields),
+        "fields_text": first_fields_text(consent.fields),
         "is_active": consent.is_active(at),
         "terms": consent_terms(consent),
         "seal": seal_of(consent.entry_id),

@@ -26,7 +26,7 @@ from marketplace.web.owner.disclosing import (
     subjects_of_device,
 )
 from marketplace.web.requests import OwnerRequest
-from marketplace.web.wording import fields_text
+from marketplace.web.wording import first_fields_text
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -35,7 +35,8 @@ from marketplace.web.wording import fields_text
 @never_cache
 def consent_disclosure(request: OwnerRequest, public_id: UUID) -> HttpResponse:
     consent = get_object_or_404(Consent, owner=request.user, public_id=public_id)
-    parents = [("Consents", reverse("consent_list")), (fields_text(consent.fields), _address("consent_page", consent))]
+    crumb = (first_fields_text(consent.fields), _address("consent_page", consent))
+    parents = [("Consents", reverse("consent_list")), crumb]
     return _answer(request, find_entry(consent.entry_id), subjects_of_consent(consent), parents)
 
 

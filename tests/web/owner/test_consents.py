@@ -192,3 +192,24 @@ def test_a_stranger_finds_nothing(mallory_client: Client, visitor: Client, sara:
 
 def test_what_does_not_exist_is_not_found(sara_client: Client):
     assert sara_client.get(reverse("consent_page", args=[uuid4()])).status_code == 404
+
+
+def test_many_fields_are_counted_in_headings_and_named_in_the_terms(sara_client: Client, sara: User, now: datetime):
+    names = [f"measure_{number:02}" for number in range(19)]
+    consent = make_consent(sara, now, devices=[make_device(sara, now, measures=names)], fields=names)
+    short = "Measure 00, Measure 01 and 17 more"
+    for name in ("consent_page", "consent_withdrawal", "consent_receipt"):
+        page = sara_client.get(reverse(name, args=[consent.public_id])).content.decode()
+        assert short in page
+    page = sara_client.get(reverse("consent_page", args=[consent.public_id])).content.decode()
+    assert page.count("Measure 18") == 1
+    assert f"<h1>Consent for {short}</h1>" in page
+    device = consent.devices.get()
+    for address in (
+        reverse("consent_list"),
+        reverse("listing_add"),
+        reverse("device_page", args=[device.public_id]),
+    ):
+        page = sara_client.get(address).content.decode()
+        assert short in page
+        assert "Measure 02, " not in page
