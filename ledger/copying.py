@@ -3,11 +3,10 @@
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from struct import Struct, pack
-from uuid import UUID
 
 COLUMNS = ("index", "entry_id", "kind", "key", "at", "refs", "body", "leaf_hash", "committed_at")
-# (entry_id, kind, key, at, refs, body, leaf_hash)
-EntryRow = tuple[UUID, str, UUID, datetime, Sequence[str], bytes, bytes]
+# (entry_id as text, kind, key, at, refs, body, leaf_hash)
+EntryRow = tuple[str, str, bytes, datetime, Sequence[str], bytes, bytes]
 
 _HEAD = b"PGCOPY\n\xff\r\n\0" + pack(">ii", 0, 0)
 _TAIL = pack(">h", -1)
@@ -35,9 +34,9 @@ def copy_chunks(rows: Iterable[EntryRow], *, first_index: int, committed_at: dat
     for index, (entry_id, kind, key, at, refs, body, leaf) in enumerate(rows, first_index):
         kind_bytes, array = kind.encode(), _text_array(refs)
         parts += (
-            _FIRST.pack(len(COLUMNS), 8, index, 16, entry_id.bytes, len(kind_bytes)),
+            _FIRST.pack(len(COLUMNS), 8, index, 16, bytes.fromhex(entry_id.replace("-", "")), len(kind_bytes)),
             kind_bytes,
-            _MIDDLE.pack(16, key.bytes, 8, _instant(at), len(array)),
+            _MIDDLE.pack(16, key, 8, _instant(at), len(array)),
             array,
             _LENGTH.pack(len(body)),
             body,

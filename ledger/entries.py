@@ -48,13 +48,15 @@ def read_head(encoded: bytes) -> EntryHead:
     return EntryHead(kind=kind, entry_id=_parse_id(entry_id), at=at, refs=refs)
 
 
-def check_record(body: bytes, *, entry_id: UUID, kind: str) -> EntryHead:
-    """Read what waits to become an entry. Raises an EntryError when it cannot, or is not what its columns say."""
+def check_record(body: bytes, *, entry_id: str, kind: str) -> tuple[datetime, tuple[str, ...]]:
+    """Read what waits to become an entry, and return its time and its references.
+
+    entry_id, kind: what its columns say, the id as text. Raises an EntryError when it cannot be read, or is another.
+    """
     own_kind, own_id, at, refs = _read_fields(body)
-    # The text of a UUID is unique: when these are equal, the body's id needs no parsing.
-    if own_kind != kind or own_id != str(entry_id):
+    if own_kind != kind or own_id != entry_id:
         raise EntryNotCanonical("The record is not what its columns say.")
-    return EntryHead(kind=kind, entry_id=entry_id, at=at, refs=refs)
+    return at, refs
 
 
 def at_text(at: datetime) -> str:

@@ -63,7 +63,7 @@ def inspect_entry(entry: Entry) -> Inspection:
 def refusal_of(row: OutboxRow) -> str:
     """Return why the sequencer will not take a waiting record, empty when it will."""
     try:
-        check_record(bytes(row.body), entry_id=row.entry_id, kind=row.kind)
+        check_record(bytes(row.body), entry_id=str(row.entry_id), kind=row.kind)
     except EntryError as error:
         return str(error)
     return ""

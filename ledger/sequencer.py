@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
-from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -15,7 +14,7 @@ from django.db import IntegrityError, transaction
 from ledger import statements
 from ledger.continuity import check_continues
 from ledger.copying import EntryRow, copy_chunks
-from ledger.entries import EntryHead, check_record
+from ledger.entries import check_record
 from ledger.errors import EntryError, LogDamaged, LogForked, LogRolledBack, MemoryUnusable, TileMissing
 from ledger.faults import fault_point
 from ledger.freezing import freeze_log, raise_alarm
@@ -40,10 +39,12 @@ _newest_edge: dict[str, RightEdge] = {}
 
 
 class WaitingRecord(NamedTuple):
+    """The ids are as the server sends them: objects would only be made to be taken apart again, thousands a batch."""
+
     row_id: int
-    entry_id: UUID
+    entry_id: str
     kind: str
-    key: UUID
+    key: bytes
     body: bytes
     is_repeat: bool
 
@@ -149,9 +150,9 @@ def _append(stored: StoredEdge, records: Sequence[WaitingRecord], taken: Sequenc
 
     def rows() -> Iterator[EntryRow]:
         for record in records:
-            content, leaf = _content(record), leaf_hash(record.body)
+            (own_at, refs), leaf = _content(record), leaf_hash(record.body)
             leaves.append(leaf)
-            yield record.entry_id, record.kind, record.key, content.at, content.refs, record.body, leaf
+            yield record.entry_id, record.kind, record.key, own_at, refs, record.body, leaf
 
     statements.copy_entries(copy_chunks(rows(), first_index=head.size, committed_at=at))
     fault_point("after_entries")
@@ -176,7 +177,7 @@ def _checked_edge(stored: StoredEdge) -> RightEdge:
     return known
 
 
-def _content(record: WaitingRecord) -> EntryHead:
+def _content(record: WaitingRecord) -> tuple[datetime, tuple[str, ...]]:
     try:
         return check_record(record.body, entry_id=record.entry_id, kind=record.kind)
     except EntryError:

@@ -68,7 +68,7 @@ def submit_entry(*, kind: str, body: Mapping[str, Any], key: UUID, at: datetime,
     entry_id = time_ordered_id(at)
     encoded = entry_bytes(kind=kind, entry_id=entry_id, at=at, refs=refs, body=body)
     # What the sequencer would refuse must not come in: it would hold up every record behind it.
-    check_record(encoded, entry_id=entry_id, kind=kind)
+    check_record(encoded, entry_id=str(entry_id), kind=kind)
     values: dict[str, Any] = {"kind": kind, "key": key, "entry_id": entry_id, "body": encoded, "at": at}
     with connection.cursor() as cursor:
         cursor.execute(_SUBMIT, values)

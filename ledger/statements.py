@@ -28,10 +28,13 @@ _READ_EDGE = """
     )
 """
 # The oldest that is there, never "newer than the last": ids become visible in another order than they were given.
-_SELECT_WAITING = "SELECT id, entry_id, kind, key, body, FALSE FROM ledger_outboxrow ORDER BY id LIMIT %b"
+_SELECT_WAITING = """
+    SELECT id, entry_id::text, kind, uuid_send(key), body, FALSE FROM ledger_outboxrow ORDER BY id LIMIT %b
+"""
 # LATERAL with LIMIT keeps this an index probe for each row, however large the log is.
 _SELECT_WAITING_AND_REPEATS = """
-    SELECT waiting.id, waiting.entry_id, waiting.kind, waiting.key, waiting.body, known.index IS NOT NULL
+    SELECT waiting.id, waiting.entry_id::text, waiting.kind, uuid_send(waiting.key), waiting.body,
+        known.index IS NOT NULL
     FROM ledger_outboxrow waiting
     LEFT JOIN LATERAL (
         SELECT index FROM ledger_entry WHERE kind = waiting.kind AND key = waiting.key LIMIT 1
@@ -95,7 +98,10 @@ def lock_head() -> StoredEdge:
 
 
 def select_waiting(limit: int, *, finds_repeats: bool) -> list[tuple[Any, ...]]:
-    """Return (id, entry_id, kind, key, body, is_repeat) of the oldest waiting rows; is_repeat only when asked for."""
+    """Return (id, entry_id, kind, key, body, is_repeat) of the oldest waiting rows; is_repeat only when asked for.
+
+    entry_id comes as text, key as bytes.
+    """
     sql = _SELECT_WAITING_AND_REPEATS if finds_repeats else _SELECT_WAITING
     with connection.wrap_database_errors, _cursor() as cursor:
         return cursor.execute(sql, [limit], prepare=True, binary=True).fetchall()
