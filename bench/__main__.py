@@ -1,6 +1,7 @@
 """`python -m bench [NAME ...]`: measure the hot paths on throw-away servers that make everything durable.
 
-Every module of this folder that has a run() is a bench: `def run() -> list[Row]`. It finds an empty, migrated database.
+Every module of this folder that has a run() is a bench: `def run() -> Iterable[Row]`. It finds an empty, migrated
+database.
 Ratios are comparable between machines; seconds are not. The load average tells a disturbed run.
 """
 
@@ -19,7 +20,7 @@ import bench
 from bench.rows import Row
 from marketplace.embedded.services import EmbeddedServices
 
-NOT_BENCHES = {"__main__", "rows", "uploader"}
+NOT_BENCHES = {"__main__", "databases", "rows", "uploader"}
 
 
 @contextmanager
@@ -43,20 +44,19 @@ def servers() -> Iterator[None]:
 
 
 def bench_names() -> list[str]:
-    return [module.name for module in pkgutil.iter_modules(bench.__path__) if module.name not in NOT_BENCHES]
+    found = (module for module in pkgutil.iter_modules(bench.__path__) if not module.ispkg)
+    return [module.name for module in found if module.name not in NOT_BENCHES]
 
 
-def run_bench(name: str) -> list[Row]:
+def run_bench(name: str) -> Iterator[Row]:
     """Run one bench in an empty database and free its connections."""
-    from django.core.management import call_command
-    from django.db import connection, connections
+    from django.db import connections
 
-    with connection.cursor() as cursor:
-        cursor.execute("DROP SCHEMA public CASCADE")
-        cursor.execute("CREATE SCHEMA public")
-    call_command("migrate", verbosity=0)
+    from bench.databases import empty_database
+
+    empty_database()
     try:
-        return importlib.import_module(f"bench.{name}").run()
+        yield from importlib.import_module(f"bench.{name}").run()
     finally:
         connections.close_all()
 
@@ -79,12 +79,12 @@ def main() -> int:
         django.setup()
         for name in names:
             started = time.perf_counter()
-            rows = run_bench(name)
+            print(name, flush=True)
+            for row in run_bench(name):
+                print(line(row), flush=True)
             load, processors = os.getloadavg()[0], os.cpu_count()
             seconds = time.perf_counter() - started
-            print(f"{name} ({seconds:.0f} s; load average {load:.1f} on {processors} processors)")
-            for row in rows:
-                print(line(row), flush=True)
+            print(f"  {seconds:.0f} s; load average {load:.1f} on {processors} processors", flush=True)
     return 0
 
 
