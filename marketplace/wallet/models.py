@@ -1,11 +1,12 @@
 """Accounts, transfers and postings: double entry in integer micros (millionths of the currency unit).
 
-How a balance is kept, and why it is right under concurrency (the rules themselves are in migration 0002):
+How a balance is kept, and why it is right under concurrency (the rules themselves are in migrations 0002 and 0004):
 
 - Postings are the truth and are only ever inserted. A trigger that sees all postings of one INSERT keeps the balances,
   so no road into the table leads past it.
-- A wallet that pays is locked (in id order), its waiting changes are added up, and the result may not be below zero.
-  Whoever pays from the same wallet at the same time waits for that lock and then sees the new balance.
+- An account that pays is locked (in id order), its waiting changes are added up, and the result may not be below zero.
+  Only the payment provider's may, where money comes from. Whoever pays from the same wallet at the same time
+  waits for that lock and then sees the new balance.
 - Whoever receives is not locked: a BalanceChange row is inserted and waits. A thousand buyers of one seller therefore
   never wait for each other. Balance = Account.rolled_micros + the waiting changes, read in one statement.
 - Waiting changes are added into rolled_micros when the account pays and by a periodic task, both under the account's
@@ -38,7 +39,7 @@ class AccountQuerySet(models.QuerySet["Account"]):
 
 
 class Account(models.Model):
-    """One purse in one currency. A wallet belongs to a person and never goes below zero."""
+    """One purse in one currency. A wallet belongs to a person. Only the payment provider's account goes below zero."""
 
     class Kind(models.TextChoices):
         WALLET = "wallet", "Wallet"
@@ -69,7 +70,10 @@ class Account(models.Model):
                 name="wallet_owner_fits_kind",
             ),
             models.CheckConstraint(
-                condition=~Q(kind="wallet") | Q(rolled_micros__gte=0), name="wallet_is_never_below_zero"
+                condition=Q(kind="provider") | Q(rolled_micros__gte=0), name="only_the_provider_owes"
+            ),
+            models.CheckConstraint(
+                condition=Q(kind__in=["wallet", "market_fee", "rounding", "provider"]), name="account_kind_is_known"
             ),
         ]
 
@@ -92,6 +96,11 @@ class Transfer(models.Model):
     kind = models.CharField(max_length=32, choices=Kind)
     reference = models.UUIDField(null=True, db_index=True)
     at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(kind__in=["top_up", "purchase"]), name="transfer_kind_is_known")
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.public_id}"

@@ -81,8 +81,41 @@ def test_rolling_up_changes_no_balance(purse, till, now):
     assert unsound_accounts() == []
 
 
-def test_market_accounts_may_go_below_zero(purse):
+def test_the_provider_owes_what_it_brought(purse):
     assert balance_micros(market_account("provider")) == -10 * EURO
+
+
+@pytest.mark.parametrize("kind", ["market_fee", "rounding"])
+def test_no_other_market_account_goes_below_zero(purse, now, kind):
+    account = market_account(kind)
+    with pytest.raises(InsufficientFunds), transaction.atomic():
+        move(account, purse, 1, now)
+    move(purse, account, EURO, now)
+    move(account, purse, EURO, now)
+    assert (balance_micros(account), balance_micros(purse)) == (0, 10 * EURO)
+    with pytest.raises(InsufficientFunds):
+        move(account, purse, 1, now)
+
+
+def test_no_other_kind_of_account_or_transfer_exists(purse, till, now):
+    with pytest.raises(IntegrityError, match="account_kind_is_known"), transaction.atomic():
+        Account.objects.create(kind="moon", currency="EUR")
+    with pytest.raises(IntegrityError, match="transfer_kind_is_known"), transaction.atomic():
+        move(purse, till, EURO, now, kind="gift")
+    assert balance_micros(purse) == 10 * EURO
+
+
+def test_a_key_twice_in_one_call_is_refused_behind_the_door(purse, till, now):
+    post = """
+        SELECT wallet_post(
+            ARRAY[%(key)s, %(key)s]::uuid[], ARRAY['purchase', 'purchase'], ARRAY[NULL, NULL]::uuid[],
+            ARRAY[now(), now()], ARRAY[1, 1, 2, 2], ARRAY[%(purse)s, %(till)s, %(purse)s, %(till)s]::bigint[],
+            ARRAY[-10, 10, -10, 10]::bigint[]
+        )
+    """
+    with pytest.raises(DatabaseError, match="carry the same key"), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(post, {"key": uuid4(), "purse": purse.pk, "till": till.pk})
+    assert (balance_micros(purse), balance_micros(till), Transfer.objects.count()) == (10 * EURO, 0, 1)
 
 
 @pytest.mark.parametrize("difference", [-1, 1])
