@@ -23,7 +23,7 @@ from ledger.memory import SignerMemory
 from ledger.merkle import leaf_hash
 from ledger.models import LogHead
 from ledger.notes import TreeHead
-from ledger.signing import sign_checkpoint
+from ledger.signed_heads import check_signed, sign_head, tree_head
 from ledger.statements import StoredEdge
 from ledger.tiles import RightEdge
 
@@ -56,7 +56,7 @@ def sequence_batch(*, at: datetime, limit: int = MOST_AT_ONCE) -> int:
     Returns how many outbox rows were worked off: 0 when none waits, when another sequencer is at work, or while the log
     is frozen.
     Raises: LogRolledBack, LogForked when the stored log does not continue what this signer signed, which freezes it;
-    LogDamaged, TileMissing when the stored tree does not fit the head; MemoryUnusable; EntryError when a waiting record
+    LogDamaged, TileMissing when the stored head is not signed or the tree does not fit it; MemoryUnusable; EntryError when a waiting record
     is not what was submitted. Nothing is signed then.
     """
     with elected_by(ELECTION) as is_elected:
@@ -95,7 +95,7 @@ def signer_memory() -> SignerMemory:
 def begin_memory(head: LogHead) -> None:
     """Let the signer remember from here on, on the disk before anything is signed. Raises MemoryUnusable."""
     logger.log(logging.WARNING if head.size else logging.INFO, "ledger.memory_begun", extra={"size": head.size})
-    signer_memory().begin(TreeHead(settings.LEDGER_ORIGIN, head.size, bytes(head.root_hash)))
+    signer_memory().begin(tree_head(head))
 
 
 def _check_memory(head: LogHead) -> None:
@@ -122,6 +122,7 @@ def _commit_batch(at: datetime, limit: int, *, finds_repeats: bool = False) -> t
     head = stored.head
     if stored.is_frozen:
         return 0, None
+    check_signed(head)
     _check_memory(head)
     if not head.note:
         _sign_head(head, at)
@@ -141,7 +142,7 @@ def _commit_batch(at: datetime, limit: int, *, finds_repeats: bool = False) -> t
         transaction.on_commit(
             lambda: logger.info("ledger.committed", extra={"size": head.size, "entries": len(fresh)}), robust=True
         )
-    return len(records), TreeHead(settings.LEDGER_ORIGIN, head.size, bytes(head.root_hash))
+    return len(records), tree_head(head)
 
 
 def _append(stored: StoredEdge, records: Sequence[WaitingRecord], taken: Sequence[int], at: datetime) -> None:
@@ -186,5 +187,4 @@ def _content(record: WaitingRecord) -> tuple[datetime, tuple[str, ...]]:
 
 
 def _sign_head(head: LogHead, at: datetime) -> None:
-    head.note = sign_checkpoint(TreeHead(settings.LEDGER_ORIGIN, head.size, bytes(head.root_hash)).text())
-    head.updated_at = at
+    head.note, head.updated_at = sign_head(head), at

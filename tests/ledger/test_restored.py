@@ -188,13 +188,14 @@ def test_a_freeze_is_not_lifted_while_its_cause_is_there(log, now):
 
 def test_once_the_newer_database_is_back_the_log_goes_on(log, now, django_capture_on_commit_callbacks):
     submit_many(2, now)
-    head = LogHead.objects.get()
-    tamper(
-        "UPDATE ledger_loghead SET size = 260, root_hash = (SELECT root_hash FROM ledger_checkpoint WHERE size = 260)"
+    size = LogHead.objects.get().size
+    put_back = (
+        "UPDATE ledger_loghead SET (size, root_hash, note) = (SELECT size, root_hash, note FROM ledger_checkpoint"
     )
+    tamper(f"{put_back} WHERE size = 260)")
     with pytest.raises(LogRolledBack):
         sequence_batch(at=now)
-    tamper("UPDATE ledger_loghead SET size = %s, root_hash = decode(%s, 'hex')", head.size, bytes(head.root_hash).hex())
+    tamper(f"{put_back} WHERE size = %s)", size)
     call_command("lift_freeze", "--by", "sara", "--reason", "The newer database is back.")
     assert sequence_batch(at=now) == 2
     freeze = LogFreeze.objects.get()
