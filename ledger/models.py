@@ -134,6 +134,7 @@ class Checkpoint(models.Model):
 
     class Meta:
         permissions = [("verify_log", "Can verify the whole log")]
+        indexes = [models.Index(fields=["signed_at", "size"], name="checkpoint_by_time")]
         constraints = [
             models.CheckConstraint(condition=Q(size__gte=0), name="checkpoint_size_not_negative"),
             models.CheckConstraint(condition=_is_hash("root_hash"), name="checkpoint_root_is_a_hash"),

@@ -15,6 +15,7 @@ from ledger.disclosures import Disclosure
 from ledger.entries import check_record, entry_bytes, time_ordered_id
 from ledger.errors import EntryRepeated, SubjectUnknown
 from ledger.freezing import current_freeze
+from ledger.growth import sizes_at
 from ledger.kinds import kinds_in
 from ledger.models import CommitmentSecret, Entry
 from ledger.nudge import nudge_sequencer
@@ -39,6 +40,7 @@ __all__ = [
     "prove_consistency",
     "prove_inclusion",
     "sequence_batch",
+    "sizes_at",
     "submit_entry",
     "verify_log",
 ]

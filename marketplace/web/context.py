@@ -8,7 +8,7 @@ from django.urls import reverse
 
 THEMES = {"light", "dark"}
 # Label, URL name.
-VISITOR_LINKS = (("Catalogue", "catalogue"),)
+VISITOR_LINKS = (("Catalogue", "catalogue"), ("The log", "log_explorer"))
 MEMBER_LINKS = (
     ("Home", "home"),
     ("Catalogue", "catalogue"),

@@ -1,6 +1,32 @@
-// A file that is dropped anywhere on the form becomes the one that its field has chosen.
+// Files dropped anywhere on the form go to the fields that they are for, told apart by their names.
+const named = (pattern) => (file) => pattern.test(file.name);
+
+function choose(field, file) {
+  const one = new DataTransfer();
+  one.items.add(file);
+  field.files = one.files;
+}
+
+async function sort(form, files) {
+  const rules = [
+    [named(/^disclosure.*\.json$/i), form.elements.disclosure],
+    [named(/\.json$/i), form.elements.entry],
+    [named(/^policy/i), form.elements.policy],
+    [() => true, form.elements.receipt],
+  ];
+  for (const file of files) {
+    const field = rules.find(([fits]) => fits(file))[1];
+    if (field.type === "file") choose(field, file);
+    else field.value = await file.text();
+    const folded = field.closest("details");
+    if (folded) folded.open = true;
+  }
+  const names = [...files].map((file) => file.name).join(", ");
+  form.querySelector("[data-drop-said]").textContent = `${names}: ready to be checked.`;
+  form.querySelector("[type=submit]").focus();
+}
+
 for (const form of document.querySelectorAll("[data-drop-form]")) {
-  const field = form.querySelector("input[data-drop]");
   form.addEventListener("dragover", (event) => {
     if (!event.dataTransfer.types.includes("Files")) return;
     event.preventDefault();
@@ -11,6 +37,6 @@ for (const form of document.querySelectorAll("[data-drop-form]")) {
     if (!event.dataTransfer.files.length) return;
     event.preventDefault();
     delete form.dataset.over;
-    field.files = event.dataTransfer.files;
+    sort(form, event.dataTransfer.files);
   });
 }

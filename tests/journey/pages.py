@@ -13,6 +13,7 @@ from django.apps import apps
 from django.urls import URLResolver, get_resolver, reverse
 from playwright.sync_api import Page
 
+from tests.builders_receipts import SmallLog
 from tests.conftest import PASSWORD
 from tests.journey.market import Market
 from tests.journey.people import add_passkey, fill_in, plug_in_authenticator, send_form
@@ -112,7 +113,9 @@ def visitor_pages(market: Market) -> Iterator[Visit]:
     yield visit("visitor", "log_entry", market.ledger_rows["entry"])
     yield visit("visitor", "log_explorer")
     yield visit("visitor", "log_explorer", state="no entry fits", query="?until=2001-01-01T00:00")
-    yield visit("visitor", "log_verification")
+    yield visit("visitor", "log_explorer", state="by day", query="?rate=month&kind=consent.granted")
+    yield visit("visitor", "log_explorer", state="no such entry", query="?entry=999999", status=422)
+    yield from checking_pages()
     for url in ("account_login", "account_signup", "account_reset_password"):
         yield visit("visitor", url)
     yield visit("visitor", "account_login", state="refused", act=send_empty("password"))
@@ -120,6 +123,31 @@ def visitor_pages(market: Market) -> Iterator[Visit]:
     yield visit("visitor", "mail_list")
     yield Visit("visitor", "mail_page", reverse("mail_list"), act=open_letter)
     yield Visit("visitor", "404", "/nothing-is-here/", status=404)
+
+
+def checking_pages() -> Iterator[Visit]:
+    yield visit("visitor", "log_verification")
+    yield visit("visitor", "log_verification", state="refused", act=send_empty("receipt"))
+    yield visit("visitor", "log_verification", state="good", act=check_receipt_of_first_entry)
+    yield visit("visitor", "log_verification", state="bad", act=check_nonsense)
+    yield visit("visitor", "log_verification", state="of another log", act=check_receipt_of_another_log)
+
+
+def check_receipt_of_first_entry(page: Page) -> None:
+    send_receipt(page, page.request.get(reverse("log_receipt", args=[0])).text())
+
+
+def check_nonsense(page: Page) -> None:
+    send_receipt(page, "not a receipt")
+
+
+def check_receipt_of_another_log(page: Page) -> None:
+    send_receipt(page, SmallLog.of_size(3).receipt(1).text())
+
+
+def send_receipt(page: Page, text: str) -> None:
+    send_form(fill_in(page, {"receipt_text": text}))
+    page.locator("#verdict").wait_for()
 
 
 def open_letter(page: Page) -> None:

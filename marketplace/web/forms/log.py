@@ -1,7 +1,9 @@
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, ClassVar
 
 from django import forms
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from ledger.models import Entry
 from ledger.policy import LARGEST_POLICY
@@ -9,23 +11,34 @@ from ledger.receipts import LARGEST_RECEIPT
 
 LARGEST_INDEX = 2**63 - 1
 _LARGEST_EXTRA = 8192
+# All fields of one request together. Below what Django keeps in memory, so nothing that is sent touches a disk.
+LARGEST_UPLOAD = 2 * 1024 * 1024
+
+
+class UtcField(forms.DateTimeField):
+    """A time that is UTC whatever the reader's own zone is, as everything on the log's pages."""
+
+    widget = forms.DateTimeInput(attrs={"type": "datetime-local"})
+    default_error_messages: ClassVar[Any] = {"invalid": "Give a date and a time, such as 2026-05-31T12:00."}
+
+    def to_python(self, value: Any) -> datetime | None:
+        with timezone.override(UTC):
+            return super().to_python(value)
 
 
 class EntryFilterForm(forms.Form):
-    """What the explorer's address may narrow: kind, time, and where the page starts."""
+    """What the explorer's address may narrow: kind, time, and where the page starts. entry: go there at once."""
 
     kind = forms.ChoiceField(label="Kind", required=False)
-    since = forms.DateTimeField(
-        label="From (UTC)",
+    since = UtcField(label="From (UTC)", required=False)
+    until = UtcField(label="Until (UTC)", required=False)
+    entry = forms.IntegerField(
+        label="Entry number",
         required=False,
-        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
-        error_messages={"invalid": "Give a date and a time, such as 2026-05-31T12:00."},
-    )
-    until = forms.DateTimeField(
-        label="Until (UTC)",
-        required=False,
-        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
-        error_messages={"invalid": "Give a date and a time, such as 2026-05-31T12:00."},
+        min_value=0,
+        max_value=LARGEST_INDEX,
+        widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
+        error_messages={"invalid": "An entry has a whole number, from 0 on."},
     )
     before = forms.IntegerField(required=False, min_value=0, max_value=LARGEST_INDEX, widget=forms.HiddenInput)
 
@@ -44,12 +57,18 @@ class EntryFilterForm(forms.Form):
         return any(self.chosen.get(name) for name in ("kind", "since", "until"))
 
     def matching(self, entries: QuerySet[Entry]) -> QuerySet[Entry]:
-        """Newest first, below where the page starts. From is included, until is not."""
-        lookups = {"kind": "kind", "since": "at__gte", "until": "at__lt", "before": "index__lt"}
-        wanted = {
-            lookup: self.chosen[name] for name, lookup in lookups.items() if self.chosen.get(name) not in {None, ""}
-        }
-        return entries.filter(**wanted).order_by("-index")
+        """Newest first, below the entry where the page starts. From is included, until is not."""
+        lookups = {"kind": "kind", "since": "at__gte", "until": "at__lt"}
+        entries = entries.filter(**{lookups[name]: self.chosen[name] for name in lookups if self.chosen.get(name)})
+        before = self.chosen.get("before")
+        if not self.chosen.get("since") and not self.chosen.get("until"):
+            entries = entries if before is None else entries.filter(index__lt=before)
+            return entries.order_by("-index")
+        # By time, which has an index too: by number, an old hour would be looked for from the newest entry down.
+        if before is not None:
+            at = Entry.objects.filter(index=before).values_list("at", flat=True).first()
+            entries = entries.filter(at__lte=at).exclude(at=at, index__gte=before) if at else entries.none()
+        return entries.order_by("-at", "-index")
 
 
 class BoundedFile(forms.FileField):
@@ -71,11 +90,11 @@ class ReceiptForm(forms.Form):
         label="Receipt",
         most=LARGEST_RECEIPT,
         required=False,
-        help_text="A file that ends in .tlog-proof. Drop it here or choose it.",
+        help_text="A file that ends in .tlog-proof.",
         widget=forms.FileInput(attrs={"accept": ".tlog-proof,text/plain", "data-drop": ""}),
     )
     receipt_text = forms.CharField(
-        label="Or paste it",
+        label="Or paste its text",
         required=False,
         max_length=LARGEST_RECEIPT,
         strip=False,
@@ -111,8 +130,11 @@ class ReceiptForm(forms.Form):
     @property
     def receipt_bytes(self) -> bytes:
         chosen = self.cleaned_data["receipt"]
-        # A browser sends each line of a text area with CR and LF; no receipt holds a CR.
-        return chosen.read() if chosen else self.cleaned_data["receipt_text"].replace("\r\n", "\n").encode()
+        if chosen:
+            return chosen.read()
+        # A browser sends each line of a text area with CR and LF, and who copies text often loses its last line end.
+        pasted = self.cleaned_data["receipt_text"].replace("\r\n", "\n").strip()
+        return f"{pasted}\n".encode()
 
     @property
     def policy_bytes(self) -> bytes:

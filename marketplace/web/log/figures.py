@@ -1,68 +1,123 @@
 """What the log's public page tells of the log: its head, how fast it grows, and who witnesses it."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any
 
-from django.core.cache import cache
-from django.db.models import Count
-from django.db.models.functions import TruncHour
+from django.http import QueryDict
 
-from ledger.models import Checkpoint, Entry, LogFreeze, LogHead, WitnessMemory
-from ledger.services import current_freeze, final_size
+from ledger.models import Checkpoint, LogFreeze, LogHead, WitnessMemory
+from ledger.policy import LogPolicy
+from ledger.services import current_freeze, final_size, log_policy, sizes_at
+from marketplace.web.charts import TimeChart
 
-_KEY = "web:log-entries-by-hour"
-_SECONDS = 30
-HOURS_SHOWN = 48
+State = WitnessMemory.State
+_TAGS = {State.GOOD: "tag-proven", State.SILENT: "tag-pending", State.REFUSING: "tag-danger", State.ALARM: "tag-danger"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How entries are counted over time. name: as the address has it."""
+
+    name: str
+    label: str
+    unit: str
+    step: timedelta
+    count: int
+
+
+RATES = {
+    rate.name: rate
+    for rate in (
+        Rate("day", "24 hours", "entries an hour", timedelta(hours=1), 24),
+        Rate("month", "30 days", "entries a day", timedelta(days=1), 30),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
 class WitnessLine:
-    """behind: how many entries the witness has not seen yet."""
+    """memory: None for one of the policy that was never asked. behind: how many entries it has not seen yet."""
 
-    memory: WitnessMemory
+    name: str
+    key_name: str
+    memory: WitnessMemory | None
     behind: int
+
+    @property
+    def words(self) -> str:
+        return State.NEW.label if self.memory is None else self.memory.get_state_display()
+
+    @property
+    def tag(self) -> str:
+        return "" if self.memory is None else _TAGS.get(State(self.memory.state), "")
 
 
 @dataclass(frozen=True)
 class LogFigures:
-    """by_hour: entries of the last 48 whole hours and of this one, oldest first. newest: None until one is signed."""
+    """newest: None until a checkpoint is signed. quorum: how many witnesses are enough, in words; empty for none."""
 
     size: int
     root_hash: bytes
     final_size: int
     newest: Checkpoint | None
-    by_hour: list[int]
+    last_day: int
     witnesses: list[WitnessLine]
+    quorum: str
     freeze: LogFreeze | None
-
-    @property
-    def last_day(self) -> int:
-        return sum(self.by_hour[-24:])
 
 
 def log_figures(at: datetime) -> LogFigures:
     head = LogHead.objects.get(pk=1)
-    memories = WitnessMemory.objects.order_by("name")
+    policy = log_policy()
     return LogFigures(
         size=head.size,
         root_hash=bytes(head.root_hash),
         final_size=final_size(),
-        newest=Checkpoint.objects.order_by("-size").first(),
-        by_hour=entries_by_hour(at),
-        witnesses=[WitnessLine(memory, max(head.size - memory.size, 0)) for memory in memories],
+        newest=Checkpoint.objects.defer("note").order_by("-size").first(),
+        last_day=max(head.size - sizes_at([at - timedelta(days=1)])[0], 0),
+        witnesses=witness_lines(policy, head.size),
+        quorum=quorum_words(policy),
         freeze=current_freeze(),
     )
 
 
-def entries_by_hour(at: datetime) -> list[int]:
-    """Counted at most every 30 seconds, whoever asks."""
-    found = cache.get(_KEY)
-    if isinstance(found, list):
-        return found
-    this_hour = at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-    first = this_hour - timedelta(hours=HOURS_SHOWN)
-    recorded = Entry.objects.filter(at__gte=first).annotate(hour=TruncHour("at", tzinfo=UTC))
-    counts = dict(recorded.values_list("hour").annotate(total=Count("pk")).order_by())
-    hours = [counts.get(first + timedelta(hours=place), 0) for place in range(HOURS_SHOWN + 1)]
-    cache.set(_KEY, hours, _SECONDS)
-    return hours
+def witness_lines(policy: LogPolicy, size: int) -> list[WitnessLine]:
+    memories = {memory.name: memory for memory in WitnessMemory.objects.all()}
+    lines = []
+    for witness in policy.witnesses:
+        memory = memories.get(witness.name)
+        seen = memory.size if memory else 0
+        lines.append(WitnessLine(witness.name, witness.key.name, memory, max(size - seen, 0)))
+    return lines
+
+
+def quorum_words(policy: LogPolicy) -> str:
+    for group in policy.groups:
+        if group.name == policy.quorum:
+            return f"{group.needed} of {len(group.members)}"
+    return policy.quorum if any(witness.name == policy.quorum for witness in policy.witnesses) else ""
+
+
+def rate_chart(rate: Rate, at: datetime) -> TimeChart | None:
+    """Entries recorded in each whole step up to now; None when there are none."""
+    moments = [at - rate.step * place for place in range(rate.count, -1, -1)]
+    grown = [max(after - before, 0) for before, after in pairwise(sizes_at(moments))]
+    if not any(grown):
+        return None
+    points = list(zip(moments[1:], map(float, grown), strict=True))
+    return TimeChart("Entries recorded", rate.unit, points, gap_seconds=2 * rate.step.total_seconds())
+
+
+def rate_buttons(chosen: Rate, query: QueryDict) -> list[dict[str, Any]]:
+    """The buttons of the chart. query: the address's own, which keeps what it narrows."""
+    buttons = []
+    for rate in RATES.values():
+        changed = query.copy()
+        changed["rate"] = rate.name
+        address = f"?{changed.urlencode()}#rate"
+        buttons.append({"label": rate.label, "url": address, "is_current": rate.name == chosen.name})
+    return buttons

@@ -1,41 +1,54 @@
+from http import HTTPStatus
+from typing import Any
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
-from ledger.services import log_policy
-from ledger.verdicts import CheckFailed, EntryMissing, Verdict, check_receipt
-from marketplace.web.forms.log import ReceiptForm
+from ledger.verdicts import EntryMissing
+from marketplace.web.forms.log import LARGEST_UPLOAD, ReceiptForm
+from marketplace.web.log.checking import check_sent
 from marketplace.web.requests import is_too_often
 
 PAGE = "log/verify.html"
 CHECKS_A_MINUTE = 60
 
 
+# Nothing is changed here, so a foreign site gains nothing; and the check for it would read everything that is sent
+# before its size is looked at.
+@csrf_exempt
 @require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
 def log_verification(request: HttpRequest) -> HttpResponse:
     """Check a receipt for anybody, step by step, as `python -m ledger.verify` does. What is sent is not kept."""
     if request.method != "POST":
-        return render(request, PAGE, {"form": ReceiptForm()})
+        return _answer(request, HTTPStatus.OK, form=ReceiptForm())
     if is_too_often(request, "log-verification", CHECKS_A_MINUTE):
-        return render(request, "429.html", status=429)
+        return render(request, "429.html", status=HTTPStatus.TOO_MANY_REQUESTS)
+    if _announced_size(request) > LARGEST_UPLOAD:
+        # Not read, so not even a temporary file is made of it.
+        return _answer(request, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, form=ReceiptForm(), is_too_large=True)
     form = ReceiptForm(request.POST, request.FILES)
     if not form.is_valid():
-        return render(request, PAGE, {"form": form}, status=422)
-    verdict = Verdict()
-    context = {"form": ReceiptForm(initial={"policy": form.cleaned_data["policy"]}), "verdict": verdict}
+        return _answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, form=form)
     try:
-        check_receipt(
-            verdict,
-            form.receipt_bytes,
-            policy_text=form.policy_bytes or log_policy().text().encode(),
-            entry=form.bytes_of("entry"),
-            disclosed=form.bytes_of("disclosure"),
-        )
+        outcome = check_sent(form)
     except EntryMissing:
         form.add_error("entry", "This receipt does not carry its entry: choose the file with the entry's bytes too.")
-        return render(request, PAGE, {"form": form}, status=422)
-    except CheckFailed as failed:
-        context |= {"failed": failed, "code": failed.error.code}
-        return render(request, PAGE, context, status=422)
-    is_ours = not form.policy_bytes
-    return render(request, PAGE, context | {"is_our_policy": is_ours})
+        return _answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, form=form)
+    status = HTTPStatus.UNPROCESSABLE_ENTITY if outcome.failed else HTTPStatus.OK
+    fresh = ReceiptForm(initial={"policy": form.cleaned_data["policy"]})
+    return _answer(request, status, form=fresh, outcome=outcome, verdict=outcome.verdict)
+
+
+def _announced_size(request: HttpRequest) -> int:
+    try:
+        return int(request.META.get("CONTENT_LENGTH") or 0)
+    except ValueError:
+        return 0
+
+
+def _answer(request: HttpRequest, status: HTTPStatus, **context: Any) -> HttpResponse:
+    return render(request, PAGE, {**context, "most": LARGEST_UPLOAD}, status=status)

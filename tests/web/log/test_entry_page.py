@@ -48,7 +48,7 @@ def test_a_signed_entry_says_that_its_receipt_will_change_once(client: Client, n
     page = answer.content.decode()
     assert [step["state"] for step in answer.context["steps"]] == ["done", "done", "now"]
     assert "seal-signed" in page
-    assert "It will change once" in page
+    assert "It will change once into its final form" in page
     assert "Cosigned by maker1." in page
     assert "Not here: maker2, maker3." in page
     assert WITNESSES[0].verifier_key.key_id.hex() in page

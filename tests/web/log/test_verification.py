@@ -1,13 +1,18 @@
 import json
+from dataclasses import replace
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
 
-from ledger.models import Entry
+from ledger.models import Entry, StoredReceipt
 from ledger.receipt_building import receipt_for
+from ledger.receipts import Receipt
 from ledger.services import commit_subject, disclose_subject, sequence_batch
 from marketplace.web.views import log_verification
 from tests.builders_ledger import submit, submit_many
+from tests.builders_receipts import POLICY, SmallLog
+from tests.web.log.witnessing import append, cosign, trust_witnesses
 
 pytestmark = pytest.mark.django_db
 PAGE = "/log/verify/"
@@ -34,16 +39,17 @@ def test_a_dropped_receipt_is_checked_step_by_step(client, receipt):
     page = client.post(PAGE, {"receipt": file(receipt)})
     assert page.status_code == 200
     text = page.content.decode()
-    assert "Good, but not final." in text
+    assert "Good, but not final" in text
     assert "It calls itself device.enrolled" in text
     assert "hashes lead from that leaf, at index 1, to the root" in text
     assert "signed this size and root" in text
 
 
 def test_a_pasted_receipt_is_the_same(client, receipt):
-    page = client.post(PAGE, {"receipt_text": receipt.replace("\n", "\r\n")})
-    assert page.status_code == 200
-    assert "Good, but not final." in page.content.decode()
+    for pasted in (receipt.replace("\n", "\r\n"), f"\n {receipt.rstrip()}"):
+        page = client.post(PAGE, {"receipt_text": pasted})
+        assert page.status_code == 200
+    assert "Good, but not final" in page.content.decode()
 
 
 def test_every_changed_line_is_refused_and_the_step_is_named(client, receipt):
@@ -52,15 +58,98 @@ def test_every_changed_line_is_refused_and_the_step_is_named(client, receipt):
         changed = [*lines[:number], line[:-2] + ("B=" if line.endswith("A=") else "A="), *lines[number + 1 :]]
         page = client.post(PAGE, {"receipt": file("\n".join(changed))})
         assert page.status_code == 422, line
-        assert "Bad: do not rely on it." in page.content.decode()
+        shown = page.content.decode()
+        # Whose name is changed is another log's; nothing is said of it.
+        assert ("Bad: do not rely on it" in shown) != ("This is a receipt of another log" in shown)
+        assert page.context["outcome"].failed.step in shown
 
 
-def test_the_receipt_of_another_log_is_not_ours(client, receipt, settings):
-    settings.LEDGER_ORIGIN = "other.example/log"
-    page = client.post(PAGE, {"receipt": file(receipt)})
+def test_the_receipt_of_another_log_is_not_judged(client, receipt):
+    other = SmallLog.of_size(5).receipt(2).text()
+    page = client.post(PAGE, {"receipt": file(other)})
+    text = page.content.decode()
     assert page.status_code == 422
-    assert "the signatures under the checkpoint" in page.content.decode()
-    assert "note_unverified" in page.content.decode()
+    assert "This is a receipt of another log" in text
+    assert 'It names <span class="mono">market.example/log</span>' in text
+    assert "note_unverified" in text
+    assert "Bad: do not rely on it" not in text
+
+
+def test_the_receipt_of_another_log_is_checked_with_its_own_policy(client, receipt):
+    other = SmallLog.of_size(5).receipt(2).text()
+    page = client.post(PAGE, {"receipt": file(other), "policy": POLICY.text().replace("\n", "\r\n")})
+    text = page.content.decode()
+    assert page.status_code == 200
+    assert "Good and final" in text
+    assert "Checked against the policy that you gave." in text
+    # Its number is no number of ours.
+    assert "/log/entries/2/" not in text
+    page = client.post(PAGE, {"receipt": file(receipt), "policy": POLICY.text()})
+    assert page.status_code == 422
+    assert "Your policy does not name that log" in page.content.decode()
+
+
+def test_a_final_receipt_names_its_witnesses_and_leads_to_the_entry(client, now, settings, tmp_path):
+    trust_witnesses(settings, tmp_path)
+    append(now, 5)
+    cosign(5, now)
+    receipt = receipt_for(Entry.objects.get(index=3), at=now)
+    page = client.post(PAGE, {"receipt": file(receipt)})
+    text = page.content.decode()
+    assert page.status_code == 200
+    assert "Good and final" in text
+    assert "The witness maker2 (maker2.example/witness) cosigned it at 2026-03-14 09:27:00 UTC." in text
+    assert "Not cosigned here by maker3." in text
+    assert "That whose keys they are is our word" in text
+    assert 'href="/log/entries/3/"' in text
+    assert page["Cache-Control"].endswith("private")
+
+
+def test_an_entry_beside_the_receipt_is_used_and_asked_for(client, receipt):
+    whole = Receipt.parse(receipt)
+    bare = replace(whole, extra=b"").text()
+    page = client.post(PAGE, {"receipt": file(bare)})
+    assert page.status_code == 422
+    assert "choose the file with the entry&#x27;s bytes too" in page.content.decode()
+    page = client.post(PAGE, {"receipt": file(bare), "entry": file(whole.extra, "entry-1.json")})
+    assert page.status_code == 200
+    page = client.post(PAGE, {"receipt": file(receipt), "entry": file(whole.extra + b" ", "entry-1.json")})
+    assert page.status_code == 422
+    assert "reading the entry" in page.content.decode()
+
+
+def test_what_was_proved_before_the_failure_is_shown(client, receipt):
+    whole = Receipt.parse(receipt)
+    broken = replace(whole, proof=(bytes(32), *whole.proof[1:]))
+    text = client.post(PAGE, {"receipt": file(broken.text())}).content.decode()
+    assert "have the leaf hash" in text
+    assert "Failed</span><span>At the proof from the entry to the root" in text
+    assert "proof_invalid" in text
+
+
+def test_too_much_is_not_even_read(client, receipt, settings, tmp_path):
+    settings.FILE_UPLOAD_TEMP_DIR = tmp_path
+    page = client.post(PAGE, {"receipt": file(b"a" * 3_000_000)})
+    assert page.status_code == 413
+    assert "That is too much for a receipt" in page.content.decode()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_kept(client, receipt, settings, tmp_path):
+    settings.FILE_UPLOAD_TEMP_DIR = tmp_path
+    client.post(PAGE, {"receipt": file(receipt)})
+    assert list(tmp_path.iterdir()) == []
+    assert not StoredReceipt.objects.exists()
+
+
+def test_it_works_without_cookies(receipt):
+    visitor = Client(enforce_csrf_checks=True)
+    assert visitor.post(PAGE, {"receipt": file(receipt)}).status_code == 200
+
+
+def test_other_ways_of_asking_are_refused(client):
+    assert client.put(PAGE).status_code == 405
+    assert client.delete(PAGE).status_code == 405
 
 
 def test_a_policy_of_ones_own_is_what_counts(client, receipt):
