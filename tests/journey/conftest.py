@@ -35,10 +35,10 @@ def worker(transactional_db: None, tmp_path: Path) -> Iterator[Path]:
     command = [sys.executable, "-m", "celery", "-A", "marketplace.celery", "worker", "-B", "-P", "threads", "-c", "4"]
     command += ["-s", str(tmp_path / "schedule"), "-Q", "celery,ledger", "-n", f"journey-{os.getpid()}@%h", "--purge"]
     command += ["--without-gossip", "--without-mingle", "--loglevel", "INFO"]
+    # Its signer must not remember the log of another test.
+    environment = os.environ | {"DATABASE_URL": url, "LEDGER_MEMORY_FILE": str(settings.LEDGER_MEMORY_FILE)}
     with log.open("wb") as output:
-        child = start_child(
-            command, environment=os.environ | {"DATABASE_URL": url}, output=output, folder=Path(settings.BASE_DIR)
-        )
+        child = start_child(command, environment=environment, output=output, folder=Path(settings.BASE_DIR))
     try:
         yield log
         assert child.poll() is None, log.read_text(errors="replace")[-4000:]
