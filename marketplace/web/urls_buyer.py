@@ -19,6 +19,7 @@ urlpatterns = [
     path("purchases/", purchases.purchase_list, name="purchase_list"),
     path("purchases/<uuid:public_id>/", purchases.purchase_page, name="purchase_page"),
     path("purchases/<uuid:public_id>/status/", purchases.purchase_status, name="purchase_status"),
+    path("purchases/<uuid:public_id>/news/", purchases.purchase_news, name="purchase_news"),
     path("purchases/<uuid:public_id>/receipt/", purchases.purchase_receipt, name="purchase_receipt"),
     path("purchases/<uuid:public_id>/tokens/", tokens.token_create, name="token_create"),
     path("purchases/<uuid:public_id>/profile/", tokens.profile_download, name="profile_download"),

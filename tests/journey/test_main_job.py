@@ -68,6 +68,7 @@ def test_sells_loads_withdraws_and_audits(
     profile = take_token_and_profile(ben, tmp_path)
     table = copied_table(ben)
     assert load(profile, table) == {"columns": ["time", "device", "air_temperature"], "rows": recorded_rows()}
+    expect(ben.locator("#purchase-use")).to_contain_text(f"{len(recorded_rows()):,}", timeout=15_000)
 
     see_sale_read_and_money(sara)
     withdraw_consent(sara)
@@ -183,6 +184,10 @@ def take_token_and_profile(page: Page, folder: Path) -> Path:
     assert page.evaluate("window.isTheSamePage"), "The page must not have been loaded anew."
     token = secret.inner_text()
     expect(page.locator("#purchase-progress")).to_contain_text(re.compile(r"ecorded as entry \d+"))
+    row = page.locator("#purchase-tokens li")
+    expect(row).to_contain_text(re.compile(r"Entry \d+"), timeout=15_000)
+    expect(row).not_to_contain_text("Waiting to be recorded")
+    expect(secret).to_have_text(token)
     with page.expect_download() as download:
         page.get_by_role("button", name="Download the profile file").click()
     profile = folder / download.value.suggested_filename

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -95,22 +96,40 @@ def purchase_context(request: HttpRequest, purchase: Purchase, secret: str = "")
     ended = end_of_access(purchase, now)
     is_recorded = seal is not None and seal.number is not None
     is_done = bool(ended) or (is_recorded and is_ready(purchase))
+    has_witnesses = WitnessMemory.objects.exists()
+    gone = withdrawal_seal(purchase)
     reads = purchase.reads.aggregate(count=Count("pk"), rows=Sum("row_count"), bytes=Sum("byte_count"), last=Max("at"))
+    access = access_context(request, purchase, now, secret, is_over=bool(ended))
+    seals = [seal, gone, *(seal for row in access["tokens"] for seal in (row["seal"], row["revocation_seal"]))]
     return {
         "purchase": purchase,
         "listing": purchase.listing,
         "plan_name": plan_name(purchase.plan),
         "price_text": price_text(purchase.plan) if not purchase.price_micros else paid_text(purchase),
         "seal": seal,
-        "steps": purchase_steps(purchase, seal, is_done, has_witnesses=WitnessMemory.objects.exists()),
+        "steps": purchase_steps(purchase, seal, is_done, has_witnesses=has_witnesses),
         "is_done": is_done,
+        "is_awaited": not is_done and not secret,
+        "is_moving": not is_done or is_any_moving(seals, has_witnesses=has_witnesses),
+        "mark": mark_of(is_done, ended, seals, [row["state"] for row in access["tokens"]], reads),
         "ended": ended,
-        "withdrawal_seal": withdrawal_seal(purchase),
+        "withdrawal_seal": gone,
         "terms": terms_of(purchase.listing.consent),
         "reads": reads,
         "last_reads": list(Read.objects.filter(purchase=purchase).select_related("token")[:10]),
-        **access_context(request, purchase, now, secret, is_over=bool(ended)),
+        **access,
     }
+
+
+def is_any_moving(seals: Sequence[Seal | None], *, has_witnesses: bool) -> bool:
+    """Whether a seal will change by itself before long. Without witnesses a record may stay signed."""
+    moving = ("waiting", "signed") if has_witnesses else ("waiting",)
+    return any(seal is not None and seal.state in moving for seal in seals)
+
+
+def mark_of(*shown: object) -> str:
+    """A short name of what a page shows, equal as long as nothing of it changes."""
+    return hashlib.sha256(repr(shown).encode()).hexdigest()[:16]
 
 
 def withdrawal_seal(purchase: Purchase) -> Seal | None:

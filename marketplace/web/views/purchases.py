@@ -73,6 +73,17 @@ def purchase_status(request: HttpRequest, public_id: UUID) -> HttpResponse:
 
 @require_safe
 @login_required
+@never_cache
+def purchase_news(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """What a page that shows the data as ready polls: 204 while nothing moved. seen: the mark of what it shows."""
+    context = purchase_context(request, own_purchase(request, public_id))
+    if request.GET.get("seen") == context["mark"]:
+        return HttpResponse(status=204)
+    return render(request, "buyer/_purchase_news.html", context | {"is_news": True})
+
+
+@require_safe
+@login_required
 def purchase_receipt(request: HttpRequest, public_id: UUID) -> HttpResponse:
     purchase = own_purchase(request, public_id)
     market_micros = purchase.price_micros - purchase.seller_micros
