@@ -25,6 +25,11 @@ class MarketFigures:
     paid_micros: int
     entry_count: int
 
+    @property
+    def has_trend(self) -> bool:
+        """Whether readings came on more than one day: a line through a single one is flat and tells nothing."""
+        return sum(count > 0 for count in self.readings_by_day) > 1
+
 
 def market_figures(at: datetime) -> MarketFigures:
     found = cache.get(_KEY)

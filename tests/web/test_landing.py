@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -38,6 +39,8 @@ def test_counts_what_there_is(sara: User, now: datetime):
     figures = count_figures(now)
     assert (figures.device_count, figures.readings_today, figures.paid_micros) == (1, 1, 0)
     assert (len(figures.readings_by_day), sum(figures.readings_by_day)) == (14, 1)
+    assert not figures.has_trend
+    assert replace(figures, readings_by_day=[0] * 12 + [3, 1]).has_trend
     assert count_figures(now + timedelta(days=1)).readings_today == 0
 
 
