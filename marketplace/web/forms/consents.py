@@ -16,6 +16,7 @@ from devices.models import Device, Measure
 from marketplace.accounts.models import User
 from marketplace.consents.models import Audience, Resolution
 from marketplace.consents.purposes import PURPOSES
+from marketplace.countries import country_name
 from marketplace.web.wording import RESOLUTION_NOTES, join_words, measure_label, unit_label
 
 HOUR = 3600
@@ -67,7 +68,7 @@ def field_choices(devices: list[Device]) -> list[tuple[str, SafeString]]:
 
 class DeviceChoice(forms.ModelMultipleChoiceField):
     def label_from_instance(self, obj: Any) -> SafeString:
-        place = ", ".join(part for part in (obj.region, obj.country) if part)
+        place = ", ".join(part for part in (obj.region, country_name(obj.country)) if part)
         return explained(obj.name, f"{obj.get_kind_display()}, {place}" if place else obj.get_kind_display())
 
 
@@ -81,7 +82,7 @@ class ConsentForm(forms.Form):
     )
     fields_allowed = forms.MultipleChoiceField(
         label="What may be read",
-        widget=forms.CheckboxSelectMultiple,
+        widget=forms.CheckboxSelectMultiple(attrs={"data-tick-all": True}),
         error_messages={"required": "Choose at least one field."},
     )
     resolution = forms.ChoiceField(
