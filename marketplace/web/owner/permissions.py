@@ -70,6 +70,7 @@ def permission_row(consent: Any, seal: Any, *, at: datetime) -> dict[str, Any]:
         "devices_text": join_words([device.name for device in consent.devices.all()]),
         "until": consent.valid_until,
         "until_text": end_text(consent.valid_until, get_current_timezone()),
+        "is_active": is_active,
         "is_over": not is_active and consent.withdrawn_at is None,
         "is_withdrawn": consent.withdrawn_at is not None,
         "last_read_at": consent.last_read_at,
@@ -123,7 +124,7 @@ def consent_terms(consent: Consent) -> list[tuple[str, str]]:
         ("Devices", join_words([f"{row.device.name} (as {row.pseudonym})" for row in members(consent)])),
         ("What may be read", fields_text(consent.fields)),
         ("How fine", resolution_label(consent.resolution)),
-        ("How late", delay_text(consent.delay_seconds)),
+        ("How late", delay_text(consent.delay_seconds).capitalize()),
         ("What for", join_words(purpose_labels(consent.purposes))),
     ]
 

@@ -7,7 +7,7 @@ from typing import Any
 from marketplace.consents.models import Consent
 from marketplace.delivery.services import Column, describe_table, preview_rows
 from marketplace.web.formats import iso_text
-from marketplace.web.wording import unit_label
+from marketplace.web.wording import measure_label, unit_label
 
 ROWS = 20
 COLUMN_NOTES = {"time": "When it was measured, UTC", "device": "Which device, under a pseudonym"}
@@ -33,7 +33,7 @@ def preview_table(consent: Consent, *, at: datetime) -> PreviewTable:
 
 
 def column_note(column: Column) -> str:
-    return COLUMN_NOTES.get(column.name, "") or f"The device's {column.field}"
+    return COLUMN_NOTES.get(column.name, "") or measure_label(column.field)
 
 
 def unit_text(ucum: str) -> str:
@@ -45,4 +45,4 @@ def unit_text(ucum: str) -> str:
 def cell(value: Any) -> Any:
     if isinstance(value, datetime):
         return iso_text(value)
-    return "" if value is None else value
+    return value

@@ -49,10 +49,11 @@ def device_page(request: OwnerRequest, public_id: UUID) -> HttpResponse:
     context |= status_context(request, device=device, at=now)
     if device.state == Device.State.WAITING:
         return render(request, "owner/devices/waiting.html", context)
-    consents = Consent.objects.filter(devices=device)
+    permissions = permission_rows(Consent.objects.filter(devices=device), at=now)
     context |= {
         "key_hex": key_hex(device),
-        "permissions": permission_rows(consents, at=now),
+        "permissions": [row for row in permissions if row["is_active"]],
+        "earlier_permissions": [row for row in permissions if not row["is_active"]],
         "batches": batch_rows(device, size=BATCHES_AT_FIRST),
         "totals": device_totals(device),
         **chart_context(request, device),

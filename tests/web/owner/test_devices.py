@@ -13,8 +13,10 @@ from nacl.signing import SigningKey
 from devices.models import ClaimCode, Device
 from ledger.models import OutboxRow
 from marketplace.accounts.models import User
+from marketplace.consents.services import withdraw_consent
 from marketplace.web.owner.claims import state_folder
 from marketplace.web.owner.envelopes import exact_time
+from tests.builders import make_consent
 from tests.builders_devices import SigningDevice, add_waiting_device, enrol_with, make_signing_device
 
 FORM = {"name": "Garden", "kind": "weather_station", "country": "DE", "region": "Berlin"}
@@ -113,6 +115,28 @@ def test_a_new_code_ends_the_old_one(sara_client: Client, sara: User, now: datet
     assert response.status_code == 302
     assert ClaimCode.objects.usable_at(now).count() == 1
     assert ClaimCode.objects.count() == 2
+
+
+def test_the_last_batch_is_the_newest_that_arrived(sara_client: Client, sara: User, now: datetime):
+    """The device's own row follows at most once a second."""
+    sender = sent_device(sara, now)
+    assert Device.objects.get(pk=sender.device.pk).last_sequence < 2
+    page = sara_client.get(reverse("device_page", args=[sender.device.public_id])).content.decode()
+    assert "<dd>number 2</dd>" in page
+
+
+def test_a_withdrawn_consent_reads_no_more(sara_client: Client, sara: User, now: datetime):
+    sender = sent_device(sara, now)
+    consent = make_consent(sara, now, devices=[sender.device])
+    address = reverse("device_page", args=[sender.device.public_id])
+    assert "Earlier:" not in sara_client.get(address).content.decode()
+    withdraw_consent(consent=consent, at=now)
+    response = sara_client.get(address)
+    assert response.context["permissions"] == []
+    page = response.content.decode()
+    assert "Nobody but you." in page
+    assert "Earlier: 1 consent that is over" in page
+    assert reverse("consent_page", args=[consent.public_id]) in page
 
 
 def test_refuses_a_code_for_an_enrolled_device(sara_client: Client, sara: User, now: datetime):

@@ -131,7 +131,10 @@ def test_the_preview_shows_the_very_rows(sara_client: Client, sara: User, now: d
     table = response.context["table"]
     assert [column[0] for column in table.columns] == ["time", "device", "air_temperature"]
     assert table.rows[0] == ["2026-03-13T00:02:00Z", "device-1", 20 + 2 / 7]
-    assert "device-1" in response.content.decode()
+    page = response.content.decode()
+    assert "device-1" in page
+    assert '<td data-label="What it is">Air temperature</td>' in page
+    assert '<td class="number">20.29</td>' in page
 
 
 def test_the_preview_of_nothing_says_so(sara_client: Client, sara: User, now: datetime):
