@@ -5,7 +5,6 @@ While a key is replaced by a newer one both sign. Keys that sign no more stay am
 """
 
 import functools
-from collections.abc import Sequence
 from pathlib import Path
 
 from django.conf import settings
@@ -94,7 +93,3 @@ def _published_keys(text: str, origin: str) -> tuple[VerifierKey, ...]:
 @functools.lru_cache(maxsize=4)
 def _retired_keys(origin: str, path: Path, stamp: _Stamp) -> tuple[VerifierKey, ...]:
     return () if stamp is None else _published_keys(path.read_text(), origin)
-
-
-def _names(published: Sequence[str], signers: Sequence[NoteSigner]) -> bool:
-    return all(str(signer.verifier_key) in published for signer in signers)

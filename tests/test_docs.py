@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -36,3 +37,14 @@ def test_the_readme_tells_what_continuous_integration_runs() -> None:
     assert commands == ["make check", "make test"]
     readme = (ROOT / "README.md").read_text()
     assert [command for command in commands if f"`{command}`" not in readme and f"\n{command} " not in readme] == []
+
+
+def test_no_service_of_compose_loses_what_all_of_them_share() -> None:
+    """A list of volumes replaces the one that was merged in."""
+    compose = yaml.safe_load((ROOT / "compose.yaml").read_text())
+    shared = set(compose["x-app"]["volumes"])
+    ours = {name: service for name, service in compose["services"].items() if service.get("image") == "ownstream:local"}
+    assert set(ours) >= {"web", "worker", "sequencer", "beat", "migrate"}
+    assert {name for name, service in ours.items() if not shared <= set(service["volumes"])} == set()
+    named = {volume.split(":")[0] for service in ours.values() for volume in service["volumes"]}
+    assert {name for name in named if not name.startswith(".")} <= set(compose["volumes"])

@@ -5,12 +5,12 @@ from django import forms
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from ledger.disclosures import LARGEST_DISCLOSURE, LARGEST_ENTRY
 from ledger.models import Entry
 from ledger.policy import LARGEST_POLICY
 from ledger.receipts import LARGEST_RECEIPT
 
 LARGEST_INDEX = 2**63 - 1
-_LARGEST_EXTRA = 8192
 # All fields of one request together. Below what Django keeps in memory, so nothing that is sent touches a disk.
 LARGEST_UPLOAD = 2 * 1024 * 1024
 
@@ -102,13 +102,13 @@ class ReceiptForm(forms.Form):
     )
     entry = BoundedFile(
         label="The entry's bytes",
-        most=_LARGEST_EXTRA,
+        most=LARGEST_ENTRY,
         required=False,
         help_text="Needed only for a receipt that does not carry them. Ours do.",
     )
     disclosure = BoundedFile(
         label="A disclosure",
-        most=_LARGEST_EXTRA,
+        most=LARGEST_DISCLOSURE,
         required=False,
         help_text="A JSON file by which an owner shows whose code stands in the entry.",
     )
