@@ -115,6 +115,14 @@ class LogForked(LedgerError):
     sentence = "The log does not continue what was signed before. Nothing more is signed."
 
 
+class FreezeUndone(LedgerError):
+    code = "freeze_undone"
+    sentence = (
+        "The log was frozen, and somebody lifted that in the database, past `manage.py lift_freeze`. Nothing more is"
+        " signed."
+    )
+
+
 class LogNotFrozen(LedgerError):
     code = "log_not_frozen"
     sentence = "The log is not frozen."

@@ -7,15 +7,18 @@ from dataclasses import dataclass, field
 
 import orjson
 
+from ledger import blocking
+from ledger.blocking import refusal_of
 from ledger.canonical import parse_canonical
-from ledger.entries import check_record
-from ledger.errors import EntryError, LedgerError
+from ledger.errors import LedgerError
 from ledger.merkle import ProofStep, inclusion_steps, leaf_hash, verify_inclusion
 from ledger.models import Checkpoint, Entry, OutboxRow
 from ledger.notes import TreeHead, parse_note, verify_note
 from ledger.proofs import prove_inclusion
 from ledger.sequencer import MOST_AT_ONCE
 from ledger.signing import log_verifier_keys
+
+__all__ = ["Finding", "Inspection", "find_blocking_row", "inspect_entry", "refusal_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +63,9 @@ def inspect_entry(entry: Entry) -> Inspection:
     return inspection
 
 
-def refusal_of(row: OutboxRow) -> str:
-    """Return why the sequencer will not take a waiting record, empty when it will."""
-    try:
-        check_record(bytes(row.body), entry_id=str(row.entry_id), kind=row.kind)
-    except EntryError as error:
-        return str(error)
-    return ""
-
-
 def find_blocking_row() -> OutboxRow | None:
     """Return the waiting record that keeps the next batch out of the log, if there is one."""
-    rows = OutboxRow.objects.order_by("id")[:MOST_AT_ONCE]
-    return next((row for row in rows if refusal_of(row)), None)
+    return blocking.find_blocking_row(MOST_AT_ONCE)
 
 
 def _show_content(inspection: Inspection, body: bytes) -> None:

@@ -14,12 +14,14 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from ledger import statements
+from ledger.blocking import find_blocking_row, refusal_of
 from ledger.continuity import check_continues
 from ledger.copying import EntryRow, copy_chunks
 from ledger.entries import check_record
-from ledger.errors import EntryError, LogDamaged, LogForked, LogRolledBack, MemoryUnusable, TileMissing
+from ledger.errors import EntryError, FreezeUndone, LogDamaged, LogForked, LogRolledBack, MemoryUnusable, TileMissing
 from ledger.faults import fault_point
-from ledger.freezing import freeze_log, raise_alarm
+from ledger.first_answer import may_sign
+from ledger.freezing import freeze_log, keep_mark, raise_alarm, refuse_mark
 from ledger.locks import elected_by
 from ledger.memory import SignerMemory
 from ledger.merkle import leaf_hash
@@ -55,12 +57,14 @@ def sequence_batch(*, at: datetime, limit: int = MOST_AT_ONCE) -> int:
     """Commit up to limit waiting records to the log, in one transaction with their signed checkpoint.
 
     at: the moment that the checkpoint and the entries carry as theirs, UTC.
-    Returns how many outbox rows were worked off: 0 when none waits, when another sequencer is at work, or while the log
-    is frozen.
-    Raises: LogRolledBack, LogForked when the stored log does not continue what this signer signed, which freezes it;
-    LogDamaged, TileMissing when the stored head is not signed or the tree does not fit it; MemoryUnusable; EntryError when a waiting record
-    is not what was submitted. Nothing is signed then.
+    Returns how many outbox rows were worked off: 0 when none waits, when another sequencer is at work, while the log is
+    frozen, or while a sequencer that has just started waits for a witness.
+    Raises: LogRolledBack, LogForked when the stored log does not continue what this signer signed, and FreezeUndone,
+    which freeze it; LogDamaged, TileMissing when the stored head is not signed or the tree does not fit it;
+    MemoryUnusable; EntryError when a waiting record is not what was submitted. Nothing is signed then.
     """
+    if not may_sign(at):
+        return 0
     with elected_by(ELECTION) as is_elected:
         return commit_batch(at, limit) if is_elected else 0
 
@@ -70,11 +74,14 @@ def commit_batch(at: datetime, limit: int) -> int:
     try:
         with _collection_paused():
             taken, signed = _try_batch(at, limit)
-    except (LogRolledBack, LogForked) as refusal:
+    except (LogRolledBack, LogForked, FreezeUndone) as refusal:
         freeze_log(code=refusal.code, sentence=str(refusal), evidence=refusal.details, at=at)
         raise
     except (LogDamaged, TileMissing, MemoryUnusable) as refusal:
         raise_alarm(code=refusal.code, sentence=str(refusal), evidence={}, at=at)
+        raise
+    except (EntryError, IntegrityError) as refusal:
+        _alarm_blocked(refusal, at, limit)
         raise
     fault_point("after_commit")
     if signed:
@@ -103,6 +110,27 @@ def _try_batch(at: datetime, limit: int) -> tuple[int, TreeHead | None]:
         return _commit_batch(at, limit)
     except IntegrityError:
         return _commit_batch(at, limit, finds_repeats=True)
+
+
+def _alarm_blocked(refusal: EntryError | IntegrityError, at: datetime, limit: int) -> None:
+    """Say which waiting record holds up all behind it, or that it is none of them."""
+    row = find_blocking_row(limit)
+    if row is None:
+        sentence = "The next batch does not fit what is stored: somebody wrote entries or tiles past the sequencer."
+        raise_alarm(code=LogDamaged.code, sentence=sentence, evidence={"database": str(refusal).strip()}, at=at)
+        return
+    raise_alarm(
+        code="record_refused",
+        sentence=f"The waiting record {row.pk} holds up the log. {refusal_of(row)}",
+        evidence={
+            "row_id": row.pk,
+            "kind": row.kind,
+            "key": str(row.key),
+            "entry_id": str(row.entry_id),
+            "body": bytes(row.body).hex(),
+        },
+        at=at,
+    )
 
 
 def signer_memory() -> SignerMemory:
@@ -138,9 +166,11 @@ def _commit_batch(at: datetime, limit: int, *, finds_repeats: bool = False) -> t
     stored = statements.lock_head()
     head = stored.head
     if stored.is_frozen:
+        keep_mark()
         return 0, None
     check_signed(head)
     _check_memory(head)
+    refuse_mark()
     if not head.note:
         _sign_head(head, at)
         statements.move_head(head)

@@ -14,11 +14,14 @@ from django.utils import timezone
 from ledger.continuity import check_continues
 from ledger.errors import LedgerError, LogForked, LogRolledBack
 from ledger.exporting import exported_head
+from ledger.first_answer import await_answer
 from ledger.freezing import freeze_log
 from ledger.models import LogHead
 from ledger.notes import TreeHead
 from ledger.sequencer import MEMORY, signer_memory
 from ledger.signing import log_verifier_keys
+from ledger.trust import log_policy
+from ledger.witness_client import read_checkpoint
 from ledger.witnessing import known_elsewhere
 
 logger = logging.getLogger(__name__)
@@ -29,12 +32,14 @@ Known = tuple[str, TreeHead]
 
 @dataclass
 class Comparison:
-    """size: of the stored log. agreeing: who knows a head that it continues. unread: who was not asked, and why."""
+    """size: of the stored log. agreeing: who knows a head that it continues. unread: who was not asked, and why.
+    witness_count: how many witnesses showed a checkpoint of ours."""
 
     size: int = 0
     agreeing: list[Known] = field(default_factory=list)
     contradictions: list[LogRolledBack | LogForked] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
+    witness_count: int = 0
 
 
 def compare_head(at: datetime) -> Comparison:
@@ -42,11 +47,9 @@ def compare_head(at: datetime) -> Comparison:
     alarms about witnesses; call it outside every transaction. Raises TileMissing.
     """
     comparison = Comparison()
-    known = [
-        *_ask(comparison, MEMORY, _remembered),
-        *_ask(comparison, EXPORT, _exported),
-        *_ask(comparison, "The witnesses", lambda: _witnessed(at)),
-    ]
+    witnessed = _ask(comparison, "The witnesses", lambda: _witnessed(at))
+    comparison.witness_count = len(witnessed)
+    known = [*_ask(comparison, MEMORY, _remembered), *_ask(comparison, EXPORT, _exported), *witnessed]
     # Read last: the log may grow while the others are asked.
     head = LogHead.objects.get(pk=1)
     comparison.size = head.size
@@ -67,21 +70,39 @@ def freeze_contradicted(comparison: Comparison, at: datetime) -> None:
 
 
 def compare_at_start() -> None:
-    """Called as a sequencer starts. Without a database it starts all the same: each batch asks the memory again."""
-    at = timezone.now()
+    """Called as a sequencer starts. Without a database it starts all the same: each batch asks the memory again, and
+    nothing is signed before the witnesses were asked.
+    """
     try:
-        comparison = compare_head(at)
-        freeze_contradicted(comparison, at)
-    except (DatabaseError, LedgerError) as error:
+        if not hear_witnesses(timezone.now()):
+            await_answer(hear_witnesses)
+    except DatabaseError as error:
         logger.warning("ledger.head_not_compared", extra={"error": type(error).__name__})
-        return
+        await_answer(hear_witnesses)
     finally:
         # The processes that this one forks must not share its connections.
         connection.close()
         connection.close_pool()  # type: ignore[attr-defined]  # PostgreSQL's has one.
+
+
+def hear_witnesses(at: datetime) -> bool:
+    """Compare the head with everybody, and freeze the log if it is contradicted. Return whether a witness was heard:
+    one showed our checkpoint, all say that they never saw this log, or nobody witnesses it.
+    """
+    policy = None
+    try:
+        policy = log_policy()
+        comparison = compare_head(at)
+    except LedgerError as error:
+        logger.warning("ledger.head_not_compared", extra={"error": type(error).__name__})
+        return policy is not None and not policy.has_witnesses
+    freeze_contradicted(comparison, at)
     for refusal in comparison.contradictions:
         logger.error("ledger.head_refused", extra={"sentence": str(refusal)})
     logger.info("ledger.head_compared", extra={"size": comparison.size, "agreeing": len(comparison.agreeing)})
+    return comparison.witness_count > 0 or all(
+        read_checkpoint(witness.url, settings.LEDGER_ORIGIN).status == 404 for witness in policy.witnesses
+    )
 
 
 def _ask(comparison: Comparison, who: str, ask: Callable[[], list[Known]]) -> list[Known]:

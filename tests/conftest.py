@@ -11,6 +11,7 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 from pytest_django.plugin import DjangoDbBlocker
 
+from ledger import first_answer
 from marketplace.embedded import browser
 from tests import database_owner, flushing
 
@@ -60,6 +61,7 @@ def quick_passwords(settings: Any) -> None:
 def new_memory(settings: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Each test begins with an empty log, so its signer must not remember the log of another test."""
     settings.LEDGER_MEMORY_FILE = tmp_path_factory.getbasetemp() / f"{uuid4()}.memory"
+    first_answer.forget()
 
 
 @pytest.fixture

@@ -3,9 +3,11 @@ from datetime import timedelta
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from ledger.errors import LogNotFrozen
-from ledger.freezing import current_freeze, freeze_log, lift_freeze, raise_alarm
-from ledger.models import Alarm, LogFreeze
+from ledger.errors import FreezeUndone, LogNotFrozen
+from ledger.freezing import current_freeze, freeze_log, freeze_mark, lift_freeze, raise_alarm
+from ledger.models import Alarm, LogFreeze, LogHead
+from ledger.services import sequence_batch
+from tests.builders_ledger import submit_many
 from tests.database_owner import owner_rights
 from tests.ledger.test_concurrency import at_once
 
@@ -101,3 +103,57 @@ def test_many_causes_at_once_make_one_freeze(now):
     frozen = at_once([lambda: freeze(now)] * 4)
     assert len({freeze.pk for freeze in frozen}) == 1
     assert LogFreeze.objects.count() == 1
+
+
+def commit(at):
+    submit_many(1, at)
+    return sequence_batch(at=at)
+
+
+def undo(at):
+    """Whoever has the application's role can write this row."""
+    LogFreeze.objects.filter(lifted_at=None).update(
+        lifted_at=at, lifted_by="the operator", lifted_reason="All is well."
+    )
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_freeze_that_is_lifted_in_the_database_comes_back(now):
+    commit(now)
+    freeze(now)
+    for _ in range(2):
+        undo(now)
+        with pytest.raises(FreezeUndone):
+            commit(now)
+        assert current_freeze().code == "freeze_undone"
+        assert commit(now) == 0
+    assert LogHead.objects.get().size == 1
+    lift_freeze(by="sara", reason="The cause is gone.", at=now)
+    assert sequence_batch(at=now) == 4
+    assert not freeze_mark().exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_signer_marks_a_freeze_of_another_machine(now, settings):
+    commit(now)
+    memory, settings.LEDGER_MEMORY_FILE = (
+        settings.LEDGER_MEMORY_FILE,
+        settings.LEDGER_MEMORY_FILE.parent / "no" / "file",
+    )
+    freeze(now)
+    assert not freeze_mark().exists()
+    settings.LEDGER_MEMORY_FILE = memory
+    assert commit(now) == 0
+    assert freeze_mark().exists()
+    undo(now)
+    with pytest.raises(FreezeUndone):
+        commit(now)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_was_lifted_in_the_database_can_be_lifted_properly(now):
+    commit(now)
+    freeze(now)
+    undo(now)
+    assert lift_freeze(by="sara", reason="It was me.", at=now).code == "freeze_undone"
+    assert commit(now) == 1
