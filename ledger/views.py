@@ -9,7 +9,7 @@ from django.utils.http import quote_etag
 from django.views.decorators.http import require_safe
 
 from ledger.models import LogHead
-from ledger.settling import cosigned_note
+from ledger.shown_checkpoint import shown_checkpoint
 from ledger.signing import log_verifier_keys
 from ledger.trust import log_policy
 
@@ -30,7 +30,7 @@ def log_checkpoint(request: HttpRequest) -> HttpResponseBase:
             content_type=PLAIN_TEXT,
             headers={"Retry-After": str(CHECKPOINT_SECONDS), "Cache-Control": "no-store"},
         )
-    text = cosigned_note(head.note)
+    text = shown_checkpoint(head.note)
     return _plain(request, text, _fingerprint(text), CHECKPOINT_SECONDS)
 
 
