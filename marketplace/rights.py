@@ -4,6 +4,8 @@ The tables belong to another role, which only `manage.py migrate` logs in as. Wh
 nobody can who makes the application run an SQL statement of his own.
 """
 
+from contextlib import suppress
+
 from django.db import DatabaseError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
@@ -64,6 +66,10 @@ _TOO_MUCH = """
                 AND has_table_privilege(pg_class.oid, one)
                 AND one <> ALL (string_to_array(coalesce(rights, %(usual)s), ' '))
             ORDER BY 1
+        ),
+        EXISTS (
+            SELECT FROM pg_db_role_setting WHERE setrole = pg_roles.oid
+                AND setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
         )
     FROM pg_roles WHERE rolname = current_user
 """
@@ -82,6 +88,7 @@ def grant_rights(connection: BaseDatabaseWrapper, *, user: str, password: str) -
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
         _make_role(connection, cursor, role=user, password=password)
         _refuse_power(cursor, user)
+        _reset_settings(connection, cursor, name)
         database = sql.Identifier(str(connection.settings_dict["NAME"]))
         cursor.execute(sql.SQL("REVOKE CREATE, TEMPORARY ON DATABASE {} FROM PUBLIC").format(database))
         cursor.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(database, name))
@@ -113,10 +120,12 @@ def excess_of_rights(cursor: CursorWrapper) -> list[str]:
             "usual": " ".join(EVERYTHING),
         },
     )
-    is_powerful, is_owner, may_create, tables = cursor.fetchone()
+    is_powerful, is_owner, may_create, tables, has_settings = cursor.fetchone()
     found = ["it has powers over the whole server"] if is_powerful else []
     found += ["it owns the tables"] if is_owner else []
     found += ["it may create tables and functions"] if may_create else []
+    # Any role may set what its own next sessions begin with: read only, another search path.
+    found += ["its sessions begin with settings of its own; migrate removes them"] if has_settings else []
     return found + ([f"it has rights that it does not need on {', '.join(tables)}"] if tables else [])
 
 
@@ -142,6 +151,15 @@ def _make_role(connection: BaseDatabaseWrapper, cursor: CursorWrapper, *, role: 
         cursor.execute("SELECT pg_has_role(%s, 'USAGE WITH ADMIN OPTION')", [role])
         if cursor.fetchone() == (True,):
             cursor.execute(sql.SQL("ALTER ROLE {}").format(name) + secret)
+
+
+def _reset_settings(connection: BaseDatabaseWrapper, cursor: CursorWrapper, name: sql.Identifier) -> None:
+    """Whoever made the role may; else excess_of_rights goes on naming it to an administrator of the server."""
+    database = sql.Identifier(str(connection.settings_dict["NAME"]))
+    reset = sql.SQL("ALTER ROLE {} RESET ALL").format(name)
+    with suppress(DatabaseError), transaction.atomic(using=connection.alias):
+        cursor.execute(reset)
+        cursor.execute(sql.SQL("ALTER ROLE {} IN DATABASE {} RESET ALL").format(name, database))
 
 
 def _exists(cursor: CursorWrapper, role: str) -> bool:

@@ -183,6 +183,21 @@ def test_an_owner_in_the_application_is_named(client: Any, admin_client: Any) ->
     assert "it owns the tables" in page
 
 
+def test_settings_of_the_role_are_named_and_migrated_away(application: Session) -> None:
+    """In this database alone: the role is that of every test run on this server."""
+    role = f"ALTER ROLE {APPLICATION} IN DATABASE {connection.settings_dict['NAME']}"
+    application.execute(f"{role} SET default_transaction_read_only = on")
+    try:
+        with connection.cursor() as cursor:
+            assert excess_of_rights(cursor) == ["its sessions begin with settings of its own; migrate removes them"]
+        with owner_rights(), connection.cursor() as cursor:
+            call_command("migrate", verbosity=0)
+        with connection.cursor() as cursor:
+            assert excess_of_rights(cursor) == []
+    finally:
+        application.execute(f"{role} RESET ALL")
+
+
 def test_a_table_of_a_later_migration_gets_its_rights_when_migrated(application: Session) -> None:
     with owner_rights(), connection.cursor() as cursor:
         cursor.execute("CREATE TABLE trial_later (id int)")
