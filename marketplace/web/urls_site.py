@@ -5,9 +5,12 @@ from marketplace.web.views.entries import log_entry, log_explorer
 from marketplace.web.views.landing import landing
 from marketplace.web.views.log_verification import log_verification
 from marketplace.web.views.mail import mail_list, mail_page
+from marketplace.web.views.well_known import favicon, robots
 
 urlpatterns = [
     path("", landing, name="landing"),
+    path("favicon.ico", favicon, name="favicon"),
+    path("robots.txt", robots, name="robots"),
     path("health", health, name="health"),
     path("health/live", health_live, name="health_live"),
     path("log/", log_explorer, name="log_explorer"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -28,6 +28,7 @@ from marketplace.web.wording import (
     resolution_label,
 )
 
+SILENT_AFTER = timedelta(hours=24)
 FIELDS_SHOWN = 4
 EARLIER_SHOWN = 3
 
@@ -54,6 +55,7 @@ def _listing_card(listing: Listing, at: datetime) -> dict[str, Any]:
         "price_text": _from_text(cheapest, len(plans)),
         "price_note": period_note(cheapest) if cheapest else "",
         "quality_text": f"{percent_text(quality.coverage)} complete" if quality else "not measured yet",
+        "published_at": listing.published_at,
         "freshness": quality.last_reading_at if quality else None,
         "country": country_name(listing.country) if listing.country else "",
         "sparkline": quality.sparkline if quality else [],
@@ -116,6 +118,23 @@ def plan_promises(plan: Plan, consent: Consent, at: datetime) -> list[tuple[str,
     ]
 
 
+def silence_text(listing: Listing, at: datetime) -> str:
+    """A warning that a period may bring nothing, because nothing new has arrived; empty when there is no cause."""
+    quality = getattr(listing, "quality", None)
+    last = quality.last_reading_at if quality else None
+    if last is None:
+        return "There is no reading yet: nobody promises that one comes"
+    if at - last <= SILENT_AFTER + timedelta(seconds=listing.consent.delay_seconds):
+        return ""
+    return f"The last reading is from {last:%-d %b %Y}: nobody promises that new ones come"
+
+
+def silence_warning(plan: Plan, listing: Listing, at: datetime) -> list[tuple[str, str]]:
+    """The same as a row of a plan's promises. The history holds what it holds."""
+    text = silence_text(listing, at) if plan.kind == Plan.Kind.PERIOD else ""
+    return [("triangle-alert", text)] if text else []
+
+
 def plan_cards(listing: Listing, refusal: str, at: datetime) -> list[dict[str, Any]]:
     """Rows for the plan component, first what can be bought. refusal: why nothing can be bought here, or nothing."""
     address = reverse("purchase_create", args=[listing.public_id])
@@ -127,7 +146,7 @@ def plan_cards(listing: Listing, refusal: str, at: datetime) -> list[dict[str, A
             "price_text": price_text(plan),
             "price_note": "all-in" if plan.price_micros else "",
             "inside": price_parts(plan),
-            "terms": plan_promises(plan, listing.consent, at),
+            "terms": plan_promises(plan, listing.consent, at) + silence_warning(plan, listing, at),
             "button_label": buy_label(plan),
             "address": "" if reason else f"{address}?plan={plan.public_id}",
             "disabled_reason": reason,

@@ -23,6 +23,7 @@ from marketplace.web.buyer.cards import (
     plan_promises,
     price_parts,
     price_text,
+    silence_warning,
     terms_of,
 )
 from marketplace.web.buyer.listings import refusal_to_sell
@@ -43,7 +44,7 @@ def checkout_context(listing: Listing, buyer: User, at: datetime, plan_id: uuid.
         "plan_name": plan_name(plan),
         "price_text": price_text(plan),
         "parts": price_parts(plan),
-        "promises": plan_promises(plan, consent, at),
+        "promises": plan_promises(plan, consent, at) + silence_warning(plan, listing, at),
         "terms": terms_of(consent),
         "window": window_of(plan, consent, at) if plan.is_served_within(consent, at) else None,
         "buy_label": buy_label(plan),

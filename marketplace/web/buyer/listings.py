@@ -42,6 +42,14 @@ def refusal_to_sell(listing: Listing, user: User | AnonymousUser, at: datetime) 
     return ""
 
 
+def ended_at(listing: Listing, at: datetime) -> datetime | None:
+    """When the first of what a listing stands on ended; None while it is held."""
+    if listing.is_held(at):
+        return None
+    consent = listing.consent
+    return min(end for end in (listing.withdrawn_at, consent.withdrawn_at, consent.valid_until) if end is not None)
+
+
 def shows_data(listing: Listing, user: User | AnonymousUser, at: datetime) -> bool:
     """Who withdrew does not want his data shown; only he still sees what it was, and no former buyer does."""
     return listing.is_held(at) or (isinstance(user, User) and listing.seller_id == user.pk)

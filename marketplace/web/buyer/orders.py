@@ -138,6 +138,20 @@ def withdrawal_seal(purchase: Purchase) -> Seal | None:
     return seal_of(listing.consent.withdrawal_entry_id or listing.withdrawal_entry_id)
 
 
+def early_end(purchase: Purchase) -> dict[str, Any] | None:
+    """When, why and by which record access ended before its time; None when it did not."""
+    listing, consent = purchase.listing, purchase.listing.consent
+    ends = [
+        (consent.withdrawn_at, "the owner withdrew the consent", consent.withdrawal_entry_id),
+        (listing.withdrawn_at, "the seller withdrew the listing", listing.withdrawal_entry_id),
+    ]
+    early = [(at, why, entry_id) for at, why, entry_id in ends if at is not None and at < purchase.access_until]
+    if not early:
+        return None
+    at, why, entry_id = min(early, key=lambda end: end[0])
+    return {"at": at, "why": why, "seal": seal_of(entry_id)}
+
+
 def access_context(
     request: HttpRequest, purchase: Purchase, at: datetime, secret: str, *, is_over: bool
 ) -> dict[str, Any]:

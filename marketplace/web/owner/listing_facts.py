@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db.models import BigIntegerField, Count, IntegerField, OuterRef, QuerySet, Subquery, Sum
@@ -61,14 +62,29 @@ def listing_rows(listings: QuerySet[Listing, Listing], *, at: datetime) -> list[
 def rows_of_listings(listings: Iterable[Listing], *, at: datetime) -> list[ListingRow]:
     """listings: from with_sales, with plans prefetched."""
     kept = list(listings)
-    seals = seals_of(entry_id for listing in kept for entry_id in (listing.entry_id, listing.consent.entry_id))
+    seals = seals_of(
+        entry_id
+        for listing in kept
+        for row in (listing, listing.consent)
+        for entry_id in (row.entry_id, row.withdrawal_entry_id)
+    )
     return [listing_row(listing, seals, at) for listing in kept]
 
 
 def listing_row(listing: Listing, seals: dict[Any, Seal], at: datetime) -> ListingRow:
     state = listing_state(listing, seals, at)
-    seal = seals.get(listing.entry_id, WAITING) if listing.entry_id else None
+    entry_id = proof_of_state(listing, state)
+    seal = seals.get(entry_id, WAITING) if entry_id else None
     return ListingRow(listing, state, STATE_TAGS[state], seal, prices_text(listing.plans.all()))
+
+
+def proof_of_state(listing: Listing, state: ListingState) -> UUID | None:
+    """The record that proves a listing's state: what ended it, or its publication."""
+    if state == ListingState.WITHDRAWN:
+        return listing.withdrawal_entry_id
+    if state == ListingState.ENDED:
+        return listing.consent.withdrawal_entry_id or listing.consent.entry_id
+    return listing.entry_id
 
 
 def listing_state(listing: Listing, seals: dict[Any, Seal], at: datetime) -> ListingState:

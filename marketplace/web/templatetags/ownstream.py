@@ -3,7 +3,7 @@
 import re
 import secrets
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, time
 from functools import cache
 from typing import Any
 
@@ -99,6 +99,15 @@ def exactly(instant: datetime | None, missing: str = "never") -> str:
         return missing
     zone = timezone.get_current_timezone()
     return format_html('<time datetime="{}">{}</time>', formats.iso_text(instant), formats.exact_text(instant, zone))
+
+
+@register.simple_tag
+def until(instant: datetime) -> str:
+    """The moment that something ends with: a midnight as the end of the day before it, another one in full."""
+    zone = timezone.get_current_timezone()
+    is_day_end = instant.astimezone(zone).time() == time.min
+    text = formats.end_text(instant, zone) if is_day_end else formats.exact_text(instant, zone)
+    return format_html('<time datetime="{}">{}</time>', formats.iso_text(instant), text)
 
 
 @register.inclusion_tag("components/_seal.html")

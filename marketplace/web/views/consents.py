@@ -91,6 +91,7 @@ def consent_page(request: OwnerRequest, public_id: UUID) -> HttpResponse:
     consent = get_object_or_404(own_consents(request), public_id=public_id)
     context = {
         **consent_context(consent, now),
+        "seal": seal_of(consent.withdrawal_entry_id or consent.entry_id),
         "events": consent_timeline(consent),
         "listings": listing_rows(consent.listings.all(), at=now),
         "currency": settings.MARKET_CURRENCY,

@@ -14,6 +14,7 @@ from marketplace.purchases.sight import listings_seen_by
 from marketplace.web.buyer.cards import earlier_purchases, plan_cards, terms_of
 from marketplace.web.buyer.listings import (
     columns_table,
+    ended_at,
     listing_chart,
     quality_context,
     refusal_to_sell,
@@ -36,7 +37,8 @@ def listing_page(request: HttpRequest, public_id: UUID) -> HttpResponse:
         "refusal": refusal,
         "plans": plan_cards(listing, refusal, now),
         "terms": terms_of(listing.consent),
-        "seal": seal_of(listing.entry_id),
+        "seal": seal_of(listing.withdrawal_entry_id or listing.entry_id),
+        "ended_at": ended_at(listing, now),
         "sales_count": Purchase.objects.filter(listing__seller=listing.seller).count(),
         "purchases": earlier_purchases(mine.filter(listing=listing)),
         **data_context(request, listing, now),

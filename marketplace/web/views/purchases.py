@@ -14,7 +14,7 @@ from marketplace.errors import MarketError
 from marketplace.purchases.models import Purchase
 from marketplace.purchases.sight import listings_seen_by
 from marketplace.web.buyer.checkout import checkout_context, refusal_of
-from marketplace.web.buyer.orders import purchase_context, purchase_rows
+from marketplace.web.buyer.orders import early_end, purchase_context, purchase_rows
 from marketplace.web.forms.buyer import PurchaseForm, read_uuid
 from marketplace.web.paging import page_by_time
 from marketplace.web.records import seal_of
@@ -87,7 +87,9 @@ def purchase_news(request: HttpRequest, public_id: UUID) -> HttpResponse:
 def purchase_receipt(request: HttpRequest, public_id: UUID) -> HttpResponse:
     purchase = own_purchase(request, public_id)
     market_micros = purchase.price_micros - purchase.seller_micros
-    context = {"purchase": purchase, "seal": seal_of(purchase.entry_id), "market_micros": market_micros}
+    context: dict[str, Any] = {"purchase": purchase, "market_micros": market_micros}
+    context["seal"] = seal_of(purchase.entry_id)
+    context["end"] = early_end(purchase)
     return render(request, "buyer/receipt.html", context)
 
 

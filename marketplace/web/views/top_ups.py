@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from marketplace.accounts.models import User
@@ -45,6 +46,7 @@ def top_up_create(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @login_required
+@never_cache
 def top_up_page(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """The page of the built-in payment provider."""
     top_up, back = own_top_up(request, public_id), own_address(request, request.GET.get("next", ""))
