@@ -31,7 +31,7 @@ def freeze_log(
     Call it outside every transaction, after the refusal has undone its own: what it writes must outlive that.
     evidence: JSON; bytes as hex, notes as they were.
     """
-    _wait_for_batch()
+    wait_for_batch()
     _write_alarm(code=code, witness_name=witness_name, sentence=sentence, evidence=evidence, at=at)
     fresh = LogFreeze(code=code, sentence=sentence, evidence=evidence, frozen_at=at)
     LogFreeze.objects.bulk_create([fresh], ignore_conflicts=True)
@@ -81,7 +81,7 @@ def lift_freeze(*, by: str, reason: str, at: datetime) -> LogFreeze:
     """
     if not by.strip() or not reason.strip():
         raise ValueError("Say who lifts the freeze, and why.")
-    _wait_for_batch()
+    wait_for_batch()
     freeze = LogFreeze.objects.select_for_update().filter(lifted_at=None).first()
     if freeze is None and freeze_mark().exists():
         freeze = LogFreeze.objects.create(code=FreezeUndone.code, sentence=FreezeUndone.sentence, frozen_at=at)
@@ -101,7 +101,7 @@ def raise_alarm(*, code: str, witness_name: str = "", sentence: str, evidence: d
     return _write_alarm(code=code, witness_name=witness_name, sentence=sentence, evidence=evidence, at=at)
 
 
-def _wait_for_batch() -> None:
+def wait_for_batch() -> None:
     """After the return none is being signed."""
     LogHead.objects.select_for_update().filter(pk=1).first()
 
