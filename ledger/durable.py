@@ -10,7 +10,9 @@ def write_durably(path: Path, text: str) -> None:
     Whoever may write the same file at once does so under a lock.
     """
     draft = path.with_name(f"{path.name}.new")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", newline="") as opened:
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    # A signed note holds an em dash, whatever the locale says.
+    with os.fdopen(handle, "w", encoding="utf-8", newline="") as opened:
         opened.write(text)
         opened.flush()
         os.fsync(opened.fileno())

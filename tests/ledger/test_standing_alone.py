@@ -44,7 +44,8 @@ def test_the_witness_is_read_in_one_sitting(graph):
     """It and all of ours that it imports, which its first lines name."""
     ours = {name for name in graph.find_upstream_modules("ledger.witness") if name.startswith("ledger.")}
     assert ours == {
-        f"ledger.{name}" for name in ["cosignatures", "durable", "errors", "merkle", "notes", "submissions"]
+        f"ledger.{name}"
+        for name in ["bounded_server", "cosignatures", "durable", "errors", "merkle", "notes", "submissions"]
     }
     paths = [ROOT / f"{name.replace('.', '/')}.py" for name in [*ours, "ledger.witness"]]
-    assert sum(len(path.read_text().splitlines()) for path in paths) < 1100
+    assert sum(len(path.read_text().splitlines()) for path in paths) < 1150
