@@ -43,9 +43,10 @@ class Visit:
 
 # Addresses that never give a page for people to look at, by the reason.
 NOT_PAGES = {
+    "what programs ask every site for": "favicon robots",
     "takes only POST": "device_claim listing_publication token_create token_rotation profile_download top_up_create "
     "top_up_outcome api_key_create",
-    "a fragment of a page": "device_status listing_status listing_quotes purchase_status",
+    "a fragment of a page": "device_status listing_status listing_quotes purchase_status purchase_news",
     "a file or JSON": "health(_live)? reading_batch log_checkpoint log_policy log_vkey log_receipt log_tile "
     "log_entry_bytes log_entry_bundle api_schema mfa_download_recovery_codes mfa_login_webauthn "
     "admin:jsi18n admin:autocomplete",
