@@ -6,7 +6,9 @@ from django.core.management import CommandError, call_command
 
 from ledger.models import OutboxRow
 from ledger.services import sequence_batch
+from tests.builders import make_consent
 from tests.builders_ledger import submit_many
+from tests.database_owner import owner_rights
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -24,6 +26,15 @@ def test_a_record_that_blocks_is_kept_in_a_file_and_the_log_goes_on(poison, now,
     assert (kept["body"], kept["entry_id"], kept["named_by"]) == (b"{ }".hex(), str(poison.entry_id), [])
     assert "Nothing in the market names it." in capsys.readouterr().out
     assert sequence_batch(at=now) == 2
+
+
+def test_says_which_row_of_the_market_names_it(sara, now, tmp_path, capsys):
+    consent = make_consent(sara, now)
+    row = OutboxRow.objects.get(entry_id=consent.entry_id)
+    with owner_rights():
+        OutboxRow.objects.filter(pk=row.pk).update(body=b"{ }")
+    call_command("quarantine_record", str(row.pk), "--to", str(tmp_path / "kept"))
+    assert f"consents_consent.entry_id of row {consent.pk} names it." in capsys.readouterr().out
 
 
 def test_a_good_record_a_missing_one_and_a_file_that_is_there_are_refused(poison, tmp_path):
