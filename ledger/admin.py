@@ -13,41 +13,15 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
-from django.utils import timezone
 
-from ledger.admin_filters import CappedPaginator, KindFilter, SignedRangeFilter, SubmittedRangeFilter, TimeRangeFilter
+from ledger.admin_audits import ask_for_audit
+from ledger.admin_base import ReadOnlyAdmin
+from ledger.admin_filters import KindFilter, SignedRangeFilter, SubmittedRangeFilter, TimeRangeFilter
 from ledger.entries import at_text
 from ledger.inspection import inspect_entry, refusal_of
-from ledger.models import Checkpoint, Entry, OutboxRow
-from ledger.services import verify_log
+from ledger.models import AuditRun, Checkpoint, Entry, OutboxRow
 
 logger = logging.getLogger(__name__)
-
-
-class ReadOnlyAdmin(admin.ModelAdmin):
-    show_full_result_count = False
-    paginator = CappedPaginator
-    list_per_page = 50
-    # Each would count or load without a bound.
-    list_max_show_all = 0
-    show_facets = admin.ShowFacets.NEVER
-    actions = None
-
-    class Media:
-        css = {"all": ["ledger/admin.css"]}
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        may_verify = request.user.has_perm("ledger.verify_log")
-        return super().changelist_view(request, {**(extra_context or {}), "may_verify": may_verify})
 
 
 @admin.register(Entry)
@@ -99,16 +73,13 @@ class EntryAdmin(ReadOnlyAdmin):
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), **context})
 
     def verification_view(self, request: HttpRequest) -> HttpResponse:
-        """GET says what will be checked; POST checks it."""
+        """GET says what will be checked and lists what was; POST asks for an audit, which a worker does."""
         if not request.user.has_perm("ledger.verify_log"):
             raise PermissionDenied
-        context = {**self.admin_site.each_context(request), "title": "Verify the whole log", "media": self.media}
         if request.method == "POST":
-            started_at = timezone.now()
-            report = verify_log()
-            context |= {"report": report, "seconds": (timezone.now() - started_at).total_seconds()}
-            context["title"] = "The whole log is good" if report.is_good else "The log is damaged"
-            logger.info("ledger.verified", extra={"is_good": report.is_good, "user_id": request.user.pk})
+            return ask_for_audit(request)
+        context = {**self.admin_site.each_context(request), "title": "Verify the whole log", "media": self.media}
+        context["runs"] = AuditRun.objects.order_by("-pk")[:10]
         return TemplateResponse(request, "admin/ledger/verification.html", context)
 
 

@@ -1,238 +1,220 @@
-"""Recompute the whole log from the entries' bytes and compare it with everything that is stored."""
+"""Recompute the whole log from the entries' bytes and compare it with everything that is stored.
+
+The log only grows: below a size that was signed no row ever changes. So the head that is read first is the snapshot,
+and the walk to it reads range by range, without a transaction that would hold back the database for hours.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from uuid import UUID
+from bisect import bisect_left
+from operator import itemgetter
+from typing import Any
 
-from django.db import connection, transaction
+from django.db import connection
 
-from ledger.entries import read_head
-from ledger.errors import EntryError, LedgerError
-from ledger.merkle import Frontier, leaf_hash
-from ledger.models import Checkpoint, Entry, LogHead, Tile
-from ledger.notes import TreeHead, VerifierKey, parse_note, verify_note
-from ledger.signing import log_verifier_keys
+from ledger.audit_checkpoints import KEY_ROTATED, SignatureCheck
+from ledger.audit_entries import check_entries, leaf_hashes
+from ledger.audit_report import AuditReport, Finding
+from ledger.audit_rows import SignedState, read_checkpoints, read_entries, read_tiles
+from ledger.audit_tree import TileTree
+from ledger.models import Checkpoint, Entry, FinalCheckpoint, LogHead
 from ledger.tiles import FULL_WIDTH, HASH_SIZE, TILE_HEIGHT, TileId, tile_path, tile_root
 
+__all__ = ["AuditReport", "Finding", "LogAudit", "verify_log"]
+
 CHUNK = 16 * FULL_WIDTH
-MOST_FINDINGS = 100
 NO_HASH = bytes(HASH_SIZE)
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that is not as it must be. subject: entry, tile, checkpoint or head."""
-
-    subject: str
-    place: str
-    sentence: str
-
-
-@dataclass
-class AuditReport:
-    """What was checked, and the first things that were found wrong, in log order within each subject."""
-
-    size: int
-    root_hash: bytes
-    entry_count: int = 0
-    tile_count: int = 0
-    checkpoint_count: int = 0
-    finding_count: int = 0
-    findings: list[Finding] = field(default_factory=list)
-
-    @property
-    def is_good(self) -> bool:
-        return self.finding_count == 0
-
-    @property
-    def first_findings(self) -> list[Finding]:
-        """The first of each subject."""
-        first: dict[str, Finding] = {}
-        for finding in self.findings:
-            first.setdefault(finding.subject, finding)
-        return list(first.values())
-
-    def add(self, subject: str, place: str, sentence: str) -> None:
-        self.finding_count += 1
-        is_first = all(finding.subject != subject for finding in self.findings)
-        if is_first or len(self.findings) < MOST_FINDINGS:
-            self.findings.append(Finding(subject, place, sentence))
+_STEP = FULL_WIDTH * HASH_SIZE
+_HIGHEST_LEVEL = 7
 
 
 def verify_log() -> AuditReport:
-    """Check every entry, tile and checkpoint against each other, in one snapshot of the database.
+    """Check every entry, tile and checkpoint against each other, up to the head that there is now.
 
     The entries' bytes are the ground: leaf hashes, tiles, roots and signatures are recomputed from them.
     """
-    with _snapshot():
-        head = LogHead.objects.get(pk=1)
-        audit = _Audit(head, log_verifier_keys())
-        audit.walk()
-        return audit.report
+    audit = LogAudit(LogHead.objects.get(pk=1))
+    while not audit.is_at_end:
+        audit.walk_chunk()
+    return audit.finish()
 
 
-@contextmanager
-def _snapshot() -> Generator[None]:
-    is_outermost = not connection.in_atomic_block
-    with transaction.atomic():
-        if is_outermost:
-            with connection.cursor() as cursor:
-                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        yield
+class LogAudit:
+    """One walk to a head that is read once. It goes on from a tree that an earlier walk had reached."""
 
-
-class _Audit:
-    def __init__(self, head: LogHead, keys: tuple[VerifierKey, ...]) -> None:
+    def __init__(self, head: LogHead, tree: TileTree | None = None, report: AuditReport | None = None) -> None:
         self.head = head
-        self.keys = keys
-        self.report = AuditReport(head.size, bytes(head.root_hash))
-        self.tree = Frontier()
-        self.signed_sizes: list[int] = []
+        self.tree = tree or TileTree()
+        self.report = report or AuditReport(head.size, bytes(head.root_hash))
+        self.signatures = SignatureCheck()
+        self.position = self.tree.position
+        self.root = self.tree.root_at(0)
+        earlier = Entry.objects.filter(kind=KEY_ROTATED.decode(), index__lt=self.position).order_by("index")
+        for entry in earlier:
+            self.signatures.expect_key(entry.index, bytes(entry.body))
 
-    def walk(self) -> None:
+    @property
+    def is_at_end(self) -> bool:
+        return self.position >= self.head.size
+
+    def walk_chunk(self) -> None:
+        """Check the next 4,096 entries and all that is signed or stored about them."""
+        start, end = self.position, min(self.position + CHUNK, self.head.size)
+        leaves, rows = self._read_rows(start, end)
+        signed = read_checkpoints(start, end)
+        self._check_times(rows, signed)
+        sizes = [checkpoint.size for checkpoint in signed if checkpoint.size <= end]
+        if start == 0:
+            self._check_notes(0, 0)
         roots = bytearray()
-        self._check_checkpoints(0, 0)
-        for start in range(0, self.head.size, CHUNK):
-            roots += self._walk_chunk(start, min(start + CHUNK, self.head.size))
+        for first in range(start, end, FULL_WIDTH):
+            last = min(first + FULL_WIDTH, end)
+            root = self.tree.add(leaves[first - start : last - start])
+            self._check_notes(first, last)
+            self.root = self.tree.root_at(last - first)
+            if root:
+                self.tree.close_tile()
+                roots += root
+        self._compare_tiles(0, start // FULL_WIDTH, b"".join(leaves), {*sizes})
+        self._carry_up(bytes(roots))
+        self.position = end
+
+    def finish(self) -> AuditReport:
+        """Check what only the end tells: the head, the right edge, and that nothing lies beyond."""
+        if self.head.size == 0:
+            self._check_notes(0, 0)
         self._check_head()
         self._check_beyond()
-        self._check_edge(0)
-        level = 1
-        while self.head.size >> TILE_HEIGHT * level:
-            roots = self._check_tiles(level, 0, bytes(roots))
+        for level, hashes in enumerate(self.tree.carry, 1):
+            self._compare_tiles(level, self.tree.number(level), hashes)
+        for level in range(_HIGHEST_LEVEL + 1):
             self._check_edge(level)
-            level += 1
+        return self.report
 
-    def _walk_chunk(self, start: int, end: int) -> bytearray:
-        """Check the entries start <= index < end and all that is signed or stored about them alone."""
-        leaves = self._recompute_leaves(start, end)
-        signed = iter(Checkpoint.objects.filter(size__gt=start, size__lte=end).order_by("size"))
-        checkpoint = next(signed, None)
-        for leaf in leaves:
-            self.tree.add(leaf)
-            if checkpoint is not None and checkpoint.size == self.tree.size:
-                self._check_checkpoint(checkpoint)
-                checkpoint = next(signed, None)
-        return self._check_tiles(0, start // FULL_WIDTH, b"".join(leaves))
-
-    def _recompute_leaves(self, start: int, end: int) -> list[bytes]:
+    def _read_rows(self, start: int, end: int) -> tuple[list[bytes], list[tuple[Any, ...]]]:
         """A missing entry counts as zeros, so that everything after it is still compared."""
-        leaves = [NO_HASH] * (end - start)
-        expected = start
-        for entry in Entry.objects.filter(index__gte=start, index__lt=end).order_by("index").iterator(CHUNK):
-            for missing in range(expected, entry.index):
-                self.report.add("entry", f"entry {missing}", "It is missing.")
-            leaves[entry.index - start] = self._check_entry(entry)
-            expected = entry.index + 1
-        for missing in range(expected, end):
-            self.report.add("entry", f"entry {missing}", "It is missing.")
-        return leaves
+        rows: list[tuple[Any, ...]] = read_entries(start, end)
+        self.report.entry_count += len(rows)
+        leaves = leaf_hashes([row[5] for row in rows])
+        if len(rows) < end - start:
+            found = {row[0] for row in rows}
+            for missing in range(start, end):
+                if missing not in found:
+                    self._add_entry(missing, "It is missing.")
+        for low in range(0, len(rows), FULL_WIDTH):
+            check_entries(rows[low : low + FULL_WIDTH], leaves[low : low + FULL_WIDTH], self._add_entry)
+        for row in rows:
+            if row[2] == KEY_ROTATED:
+                self.signatures.expect_key(row[0], row[5])
+        if len(rows) < end - start:
+            known = {row[0]: leaf for row, leaf in zip(rows, leaves, strict=True)}
+            leaves = [known.get(index, NO_HASH) for index in range(start, end)]
+        return leaves, rows
 
-    def _check_entry(self, entry: Entry) -> bytes:
-        body = bytes(entry.body)
-        leaf = leaf_hash(body)
-        place = f"entry {entry.index}"
-        self.report.entry_count += 1
-        if leaf != bytes(entry.leaf_hash):
-            self.report.add("entry", place, "The stored leaf hash is not the hash of its bytes.")
-        try:
-            content = read_head(body)
-        except EntryError as error:
-            self.report.add("entry", place, f"Its bytes are not a canonical entry: {error}")
-            return leaf
-        columns: tuple[UUID, str, object, list[str]] = (entry.entry_id, entry.kind, entry.at, list(entry.refs))
-        if columns != (content.entry_id, content.kind, content.at, list(content.refs)):
-            self.report.add("entry", place, "Its searchable columns do not repeat what its bytes say.")
-        return leaf
+    def _check_times(self, rows: list[tuple[Any, ...]], signed: list[SignedState]) -> None:
+        """All entries of a batch carry the moment of the checkpoint that was signed with them."""
+        begin = 0
+        for checkpoint in signed:
+            end = bisect_left(rows, checkpoint.size, begin, key=itemgetter(0))
+            batch = rows[begin:end]
+            if batch and {row[7] for row in batch} != {checkpoint.signed_at}:
+                index = next(row[0] for row in batch if row[7] != checkpoint.signed_at)
+                self._add_entry(index, "It has not the time of the checkpoint that first covers it.")
+            begin = end
 
-    def _check_checkpoints(self, low: int, high: int) -> None:
-        for checkpoint in Checkpoint.objects.filter(size__gte=low, size__lte=high):
-            self._check_checkpoint(checkpoint)
+    def _check_notes(self, first: int, last: int) -> None:
+        """Check what was signed at the sizes first < size <= last; called when the tree has just these leaves."""
+        span = {"size__gt": first - (not last), "size__lte": last}
+        for checkpoint in Checkpoint.objects.filter(**span).order_by("size"):
+            self.report.checkpoint_count += 1
+            root = self.tree.root_at(checkpoint.size - first)
+            fault = self.signatures.fault_of_checkpoint(checkpoint, root)
+            if fault:
+                self.report.add("checkpoint", f"checkpoint of size {checkpoint.size}", fault)
+        for final in FinalCheckpoint.objects.filter(**span).order_by("size"):
+            fault = self.signatures.fault_of_final(final, self.tree.root_at(final.size - first))
+            if fault:
+                self.report.add("final checkpoint", f"final checkpoint of size {final.size}", fault)
 
-    def _check_checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Called when the recomputed tree has exactly the checkpoint's size."""
-        self.report.checkpoint_count += 1
-        self.signed_sizes.append(checkpoint.size)
-        place = f"checkpoint of size {checkpoint.size}"
-        root = self.tree.root()
-        if bytes(checkpoint.root_hash) != root:
-            self.report.add("checkpoint", place, "Its root is not the root of the entries that it covers.")
-        try:
-            note = parse_note(checkpoint.note)
-            signed = TreeHead.parse(note.text)
-            verify_note(note, self.keys)
-        except LedgerError as error:
-            self.report.add("checkpoint", place, str(error))
-            return
-        if signed != TreeHead(self.keys[0].name, checkpoint.size, root):
-            self.report.add("checkpoint", place, "What was signed is not this size and root.")
-
-    def _check_head(self) -> None:
-        place = f"head of size {self.head.size}"
-        if self.tree.root() != self.report.root_hash:
-            self.report.add("head", place, "Its root is not the root of the entries.")
-        newest = Checkpoint.objects.order_by("-size").first()
-        if newest is None:
-            if self.head.size or self.head.note:
-                self.report.add("head", place, "No checkpoint is stored for it.")
-        elif (newest.size, newest.note) != (self.head.size, self.head.note):
-            self.report.add("head", place, "It is not the newest checkpoint.")
-
-    def _check_beyond(self) -> None:
-        """Nothing may be stored that no signature covers."""
-        size = self.head.size
-        beyond = Entry.objects.filter(index__gte=size).order_by("index").values_list("index", flat=True).first()
-        if beyond is not None:
-            self.report.add("entry", f"entry {beyond}", f"It lies beyond the signed size of {size}.")
-        unsigned = Checkpoint.objects.filter(size__gt=size).order_by("size").values_list("size", flat=True).first()
-        if unsigned is not None:
-            self.report.add("checkpoint", f"checkpoint of size {unsigned}", f"The log has {size} entries only.")
-        for tile in Tile.objects.raw(_TILE_BEYOND, [size]):
-            self.report.add("tile", tile_path(_id_of(tile)), f"It reaches beyond the signed size of {size}.")
-
-    def _check_tiles(self, level: int, first: int, hashes: bytes) -> bytearray:
-        """Compare all stored tiles over these recomputed hashes; return the roots of the full ones."""
-        step = FULL_WIDTH * HASH_SIZE
-        count = -(-len(hashes) // step)
-        pieces = {first + offset: hashes[offset * step : (offset + 1) * step] for offset in range(count)}
-        stored = Tile.objects.filter(level=level, number__gte=first, number__lt=first + count)
+    def _compare_tiles(self, level: int, first: int, hashes: bytes, signed: set[int] | None = None) -> None:
+        """Compare all stored tiles over these recomputed hashes. signed: the sizes that were, for the lowest level."""
+        count = -(-len(hashes) // _STEP)
         full = set()
-        for tile in stored.order_by("number", "width").iterator(256):
+        for tile, stored in read_tiles(level, first, first + count):
+            start = (tile.number - first) * _STEP
+            if tile.width * HASH_SIZE > len(hashes) - start:
+                # It came after the head that is audited; what no signature covers is looked for at the end.
+                continue
             self.report.tile_count += 1
             if tile.width == FULL_WIDTH:
                 full.add(tile.number)
-            if bytes(tile.hashes) != pieces[tile.number][: tile.width * HASH_SIZE]:
-                self.report.add("tile", tile_path(_id_of(tile)), "Its hashes are not those of the entries below it.")
-        roots = bytearray()
-        for number, piece in pieces.items():
-            if len(piece) == step:
-                roots += tile_root(piece)
-                if number not in full:
-                    self.report.add("tile", tile_path(TileId(level, number, FULL_WIDTH)), "It is missing.")
-        return roots
+            size = tile.number * FULL_WIDTH + tile.width
+            if stored != hashes[start : start + _STEP][: tile.width * HASH_SIZE]:
+                self.report.add("tile", tile_path(tile), "Its hashes are not those of the entries below it.")
+            elif signed is not None and tile.width < FULL_WIDTH and size not in signed:
+                self.report.add("checkpoint", f"checkpoint of size {size}", "It is missing, but its tile is stored.")
+        for number in range(first, first + len(hashes) // _STEP):
+            if number not in full:
+                self.report.add("tile", tile_path(TileId(level, number, FULL_WIDTH)), "It is missing.")
+
+    def _carry_up(self, roots: bytes) -> None:
+        level = 1
+        while roots:
+            hashes = self.tree.carry_up(level, roots)
+            whole = len(hashes) // _STEP * _STEP
+            if whole:
+                self._compare_tiles(level, self.tree.number(level), hashes[:whole])
+            self.tree.keep(level, hashes[whole:])
+            roots = b"".join(tile_root(hashes[start : start + _STEP]) for start in range(0, whole, _STEP))
+            level += 1
+
+    def _check_head(self) -> None:
+        place = f"head of size {self.head.size}"
+        if self.root != self.report.root_hash:
+            self.report.add("head", place, "Its root is not the root of the entries.")
+        stored = Checkpoint.objects.filter(size=self.head.size).first()
+        if stored is None:
+            if self.head.size or self.head.note:
+                self.report.add("head", place, "No checkpoint is stored for it.")
+        elif (stored.note, stored.signed_at) != (self.head.note, self.head.updated_at):
+            self.report.add("head", place, "It is not what its checkpoint says.")
+
+    def _check_beyond(self) -> None:
+        """Nothing may be stored that no signature covers. The head is the one of now: the log may have grown."""
+        with connection.cursor() as cursor:
+            cursor.execute(_BEYOND)
+            for subject, number, level, width, size in cursor.fetchall():
+                sentence = f"It lies beyond the signed size of {size}."
+                place = tile_path(TileId(level, number, width)) if subject == "tile" else f"{subject} {number}"
+                place = f"checkpoint of size {number}" if subject == "checkpoint" else place
+                self.report.add(subject, place, sentence)
 
     def _check_edge(self, level: int) -> None:
         """The partial tile at the right edge is kept for every size that was signed."""
         number = (self.head.size >> TILE_HEIGHT * level) // FULL_WIDTH
-        widths = {(size >> TILE_HEIGHT * level) - number * FULL_WIDTH for size in self.signed_sizes}
-        stored = set(Tile.objects.filter(level=level, number=number).values_list("width", flat=True))
-        for width in sorted(_positive(widths) - stored):
-            self.report.add("tile", tile_path(TileId(level, number, width)), "It is missing.")
+        with connection.cursor() as cursor:
+            cursor.execute(_EDGE, {"level": level, "number": number, "size": self.head.size})
+            for (width,) in cursor.fetchall():
+                self.report.add("tile", tile_path(TileId(level, number, width)), "It is missing.")
+
+    def _add_entry(self, index: int, sentence: str) -> None:
+        self.report.add("entry", f"entry {index}", sentence)
 
 
-_TILE_BEYOND = """
-    SELECT id, level, number, width FROM ledger_tile
-    WHERE number * 256 + width > (%s::bigint >> (8 * level))
-    ORDER BY level, number, width LIMIT 1
+_BEYOND = """
+    (SELECT 'entry', entry.index, 0, 0, size FROM ledger_loghead, LATERAL (
+        SELECT index FROM ledger_entry WHERE index >= size ORDER BY index LIMIT 1) entry)
+    UNION ALL
+    (SELECT 'checkpoint', later.size, 0, 0, head.size FROM ledger_loghead head, LATERAL (
+        SELECT size FROM ledger_checkpoint WHERE size > head.size ORDER BY size LIMIT 1) later)
+    UNION ALL
+    (SELECT 'tile', number, level, width, size FROM ledger_tile, ledger_loghead
+        WHERE number * 256 + width > (size >> (8 * level)) ORDER BY level, number, width LIMIT 1)
 """
-
-
-def _id_of(tile: Tile) -> TileId:
-    return TileId(tile.level, tile.number, tile.width)
-
-
-def _positive(widths: Iterable[int]) -> set[int]:
-    return {width for width in widths if width > 0}
+_EDGE = """
+    SELECT DISTINCT (size >> (8 * %(level)s)) - %(number)s * 256 AS width FROM ledger_checkpoint
+    WHERE size <= %(size)s AND size >= (%(number)s * 256) << (8 * %(level)s)
+        AND (size >> (8 * %(level)s)) > %(number)s * 256
+    EXCEPT SELECT width FROM ledger_tile WHERE level = %(level)s AND number = %(number)s
+    ORDER BY width
+"""

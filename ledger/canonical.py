@@ -18,7 +18,7 @@ DEEPEST = 32
 
 def canonical_bytes(value: Mapping[str, Any]) -> bytes:
     """Return the one encoding of an object. Raises EntryNotCanonical, EntryTooLarge."""
-    _check(value, 1)
+    check_value(value, 1)
     try:
         encoded = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     except TypeError as error:
@@ -43,7 +43,8 @@ def parse_canonical(encoded: bytes) -> dict[str, Any]:
     return value
 
 
-def _check(value: Any, depth: int) -> None:
+def check_value(value: Any, depth: int) -> None:
+    """Raises EntryNotCanonical for what an entry cannot hold at this depth; the entry itself is at depth 1."""
     if depth > DEEPEST:
         raise EntryNotCanonical(f"A log entry is nested at most {DEEPEST} levels deep.")
     if isinstance(value, dict):
@@ -63,7 +64,7 @@ def _check_items(items: Iterable[Any], depth: int) -> None:
     for item in items:
         # Nearly all is text, of which nothing needs to be known: the sequencer asks this thousands of times a batch.
         if type(item) is not str or depth == DEEPEST:
-            _check(item, depth + 1)
+            check_value(item, depth + 1)
 
 
 def _are_ascii(names: Iterable[Any]) -> bool:

@@ -136,3 +136,13 @@ class RotationRefused(LedgerError):
 class MemoryUnusable(LedgerError):
     code = "memory_unusable"
     sentence = "The signer's memory is missing or unusable. Nothing more is signed."
+
+
+class AuditAtWork(LedgerError):
+    code = "audit_at_work"
+    sentence = "An audit is at work already. Wait for what it finds."
+
+
+class NothingToGoOnFrom(LedgerError):
+    code = "nothing_to_go_on_from"
+    sentence = "There is no good audit to go on from, or the log no longer holds what it saw. Audit everything."

@@ -7,6 +7,7 @@ from django.db import connection
 
 # The numbers only have to differ from other advisory locks of this database.
 GATHERING = 0x0106_C051
+AUDITING = 0x0106_A0D1
 
 
 @contextmanager

@@ -304,9 +304,22 @@ class AuditRun(models.Model):
 
     class Meta:
         verbose_name = "audit"
+        constraints = [
+            models.UniqueConstraint(
+                Value(1), condition=Q(state__in=["waiting", "running"]), name="audit_run_one_at_a_time"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"audit of {self.get_scope_display()}"
+
+    @property
+    def is_at_work(self) -> bool:
+        return self.state in {self.State.WAITING, self.State.RUNNING}
+
+    @property
+    def percent(self) -> int:
+        return 100 * self.position // self.size if self.size else 0
 
 
 class AuditVisit(models.Model):

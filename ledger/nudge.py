@@ -15,8 +15,10 @@ logger = logging.getLogger(__name__)
 
 TASK = "ledger.tasks.sequence_task"
 GATHERING_TASK = "ledger.tasks.gather_cosignatures_task"
+AUDIT_TASK = "ledger.audit_task"
 _FLAG = "ledger:sequencer-nudged"
 _GATHERING_FLAG = "ledger:gatherer-nudged"
+_AUDIT_FLAG = "ledger:auditor-nudged"
 _FLAG_SECONDS = 5
 _TIMEOUT_SECONDS = 0.2
 _REST_SECONDS = 5.0
@@ -38,6 +40,11 @@ def nudge_sequencer() -> None:
 def nudge_gatherer() -> None:
     """A new checkpoint was signed: its witnesses shall see it."""
     _nudge(_GATHERING_FLAG, GATHERING_TASK)
+
+
+def nudge_auditor() -> None:
+    """An audit is wanted."""
+    _nudge(_AUDIT_FLAG, AUDIT_TASK)
 
 
 def _nudge(flag: str, task: str) -> None:

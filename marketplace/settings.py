@@ -166,6 +166,7 @@ CELERY_BEAT_SCHEDULE = {
     "worker-heartbeat": {"task": "marketplace.web.tasks.heartbeat_task", "schedule": 5.0},
     "ledger-sequence": {"task": "ledger.tasks.sequence_task", "schedule": 1.0, "options": {"expires": 5.0}},
     "ledger-gather": {"task": "ledger.tasks.gather_cosignatures_task", "schedule": 2.0, "options": {"expires": 5.0}},
+    "ledger-audit": {"task": "ledger.audit_task", "schedule": 5.0, "options": {"expires": 5.0}},
     "devices-resolve": {"task": "devices.tasks.resolve_waiting_task", "schedule": 5.0},
     "wallet-roll-up": {"task": "marketplace.wallet.tasks.roll_up_balances_task", "schedule": 30.0},
     "delivery-refresh": {"task": "marketplace.delivery.tasks.refresh_tables_task", "schedule": 15.0},

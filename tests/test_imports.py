@@ -15,9 +15,12 @@ PUBLIC_NAMES = {"services", "errors", "models"}
 PUBLIC = {
     "devices.agent",  # A program of its own; the demo's devices are made of its parts.
     "devices.readings",
+    "ledger.dashboard",  # The admin site shows it.
+    "ledger.freezing",
     "ledger.inspection",
     "ledger.receipt_building",
     "ledger.signing",
+    "ledger.visits",
     "marketplace.accounts.groups",
     "marketplace.accounts.places",
     "marketplace.consents.standing",

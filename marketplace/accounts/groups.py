@@ -21,6 +21,9 @@ APPS_SEEN = {AUDITOR: _LEDGER, OPERATOR: _LEDGER | _MARKET}
 # The secrets behind the log's commitments are for nobody's eyes; neither are the hashes of codes and API keys.
 _NEVER = ["view_commitmentsecret", "view_apikey", "view_claimcode"]
 
+# Who looked at what is not for those who look.
+_OF_OPERATORS = ["view_auditvisit"]
+
 
 def grant_permissions(sender: AppConfig, using: str = DEFAULT_DB_ALIAS, apps: Apps | None = None, **_: Any) -> None:
     """Give both groups what they may do in one app: look at everything, and verify the log."""
@@ -39,7 +42,7 @@ def grant_permissions(sender: AppConfig, using: str = DEFAULT_DB_ALIAS, apps: Ap
     for name, labels in APPS_SEEN.items():
         if sender.label in labels:
             group, _created = apps.get_model("auth", "Group").objects.using(using).get_or_create(name=name)
-            group.permissions.add(*permissions)
+            group.permissions.add(*permissions.exclude(codename__in=_OF_OPERATORS if name == AUDITOR else []))
 
 
 def _is_auth(model: Any) -> bool:

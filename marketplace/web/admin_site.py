@@ -1,3 +1,8 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
 from django.contrib.admin import AdminSite
 from django.contrib.admin.apps import AdminConfig
 from django.db import connection
@@ -5,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils import timezone
 
 from marketplace.rights import excess_of_rights
 
@@ -29,6 +35,54 @@ class OwnstreamAdminSite(AdminSite):
         with connection.cursor() as cursor:
             excess = excess_of_rights(cursor)
         return super().index(request, {**(extra_context or {}), "excess_of_rights": excess})
+
+    def app_index(
+        self, request: HttpRequest, app_label: str, extra_context: dict[str, object] | None = None
+    ) -> TemplateResponse:
+        """The ledger's first page is its state."""
+        context: dict[str, object] = {}
+        if app_label == "ledger" and request.user.has_perm("ledger.view_entry"):
+            from ledger.dashboard import dashboard
+
+            with connection.cursor() as cursor:
+                excess = excess_of_rights(cursor)
+            context = {"title": "The ledger", "dashboard": dashboard(at=timezone.now()), "excess_of_rights": excess}
+        return super().app_index(request, app_label, {**context, **(extra_context or {})})
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        """While the log is frozen every page says so."""
+        from ledger.freezing import current_freeze
+
+        freeze = current_freeze() if request.user.is_staff else None
+        return {**super().each_context(request), "log_freeze": freeze}
+
+    def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Any:
+        """Keep what staff open in the ledger's part. What a page asks for by itself each second is not opened."""
+
+        def kept(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            response: HttpResponse = view(request, *args, **kwargs)
+            if request.path.startswith(reverse("admin:app_list", args=["ledger"])) and response.status_code < 400:
+                self._keep_visit(request, response)
+            return response
+
+        # Django looks at these to exempt a view from what a site does with all.
+        kept.__dict__.update(view.__dict__)
+        return super().admin_view(kept, cacheable)
+
+    def _keep_visit(self, request: HttpRequest, response: HttpResponse) -> None:
+        from ledger.visits import record_visit
+
+        match = request.resolver_match
+        name = match.url_name if match else ""
+        if (name or "").endswith("_progress"):
+            return
+        title = (getattr(response, "context_data", None) or {}).get("title") or name
+        record_visit(
+            visitor=request.user.public_id,  # type: ignore[union-attr]  # Only staff come here.
+            subject=f"{request.method} {title}",
+            address=request.get_full_path(),
+            at=timezone.now(),
+        )
 
 
 class OwnstreamAdminConfig(AdminConfig):

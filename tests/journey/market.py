@@ -15,8 +15,11 @@ from django.core.mail import EmailMessage, get_connection
 
 from devices.models import Device
 from devices.services import add_device
-from ledger.models import Checkpoint, Entry, OutboxRow
+from ledger.audit_runs import continue_audit, request_audit
+from ledger.freezing import freeze_log, lift_freeze
+from ledger.models import Alarm, AuditRun, AuditVisit, Checkpoint, Entry, LogFreeze, OutboxRow, WitnessMemory
 from ledger.services import sequence_batch
+from ledger.visits import record_visit
 from marketplace.access.models import AccessToken
 from marketplace.access.services import authorise, issue_token
 from marketplace.accounts.groups import AUDITOR, OPERATOR
@@ -59,7 +62,15 @@ class Market:
             "entry": Entry.objects.earliest("index").pk,
             "checkpoint": Checkpoint.objects.earliest("size").pk,
             "outboxrow": OutboxRow.objects.earliest("id").pk,
+            "auditrun": AuditRun.objects.earliest("id").pk,
+            "witnessmemory": WitnessMemory.objects.earliest("id").pk,
+            "alarm": Alarm.objects.earliest("id").pk,
+            "logfreeze": LogFreeze.objects.earliest("id").pk,
         }
+
+    @property
+    def visit(self) -> AuditVisit:
+        return AuditVisit.objects.earliest("id")
 
 
 def make_market(at: datetime) -> Market:
@@ -74,6 +85,7 @@ def make_market(at: datetime) -> Market:
     sender = _add_devices(market, at)
     _offer(market, sender, at)
     _trade(market, at)
+    _audit(market, at)
     _leave_waiting(market, at)
     _make_accounts_interesting(market)
     return market
@@ -147,6 +159,19 @@ def _trade(market: Market, at: datetime) -> None:
     market.top_ups = {"pending": start_top_up(user=ben, amount_micros=7 * EURO, at=at)}
     market.top_ups["paid"] = TopUp.objects.get(user=ben, state=TopUp.State.PAID)
     sequence_batch(at=at)
+
+
+def _audit(market: Market, at: datetime) -> None:
+    """Leave what an auditor finds after a bad day that is over: an audit, an alarm, a freeze that was lifted."""
+    auditor = market.people["auditor"]
+    request_audit(scope="full", by=auditor, at=at)
+    continue_audit(clock=lambda: at)
+    WitnessMemory.objects.get_or_create(
+        name="maker", defaults={"key": "maker.invalid+00", "url": "http://127.0.0.1:1", "state": "silent"}
+    )
+    freeze_log(code="log_forked", sentence="Two roots of one size.", evidence={"checkpoint": "a note"}, at=at)
+    lift_freeze(by="operator@example.test", reason="It was a drill.", at=at)
+    record_visit(visitor=auditor.public_id, subject="GET Entry 0", address="/admin/ledger/entry/0/change/", at=at)
 
 
 def _leave_waiting(market: Market, at: datetime) -> None:

@@ -3,9 +3,12 @@ from uuid import uuid4
 import pytest
 from django.contrib.auth.models import Permission
 from django.urls import reverse
+from django.utils import timezone
 
+from ledger.audit_runs import continue_audit
+from ledger.freezing import freeze_log
 from ledger.inspection import find_blocking_row
-from ledger.models import Checkpoint, Entry, OutboxRow
+from ledger.models import Alarm, AuditRun, AuditVisit, Checkpoint, Entry, OutboxRow
 from ledger.services import sequence_batch
 from tests.builders_ledger import submit, tamper
 from tests.database_owner import owner_rights
@@ -35,7 +38,7 @@ def auditor(mallory, client):
     """A member of staff who may look at the ledger and verify it, and nothing else."""
     mallory.is_staff = True
     mallory.save()
-    names = ["view_entry", "view_checkpoint", "view_outboxrow", "verify_log"]
+    names = ["view_entry", "view_checkpoint", "view_outboxrow", "view_auditrun", "view_alarm", "verify_log"]
     mallory.user_permissions.set(Permission.objects.filter(content_type__app_label="ledger", codename__in=names))
     client.force_login(mallory)
     return client
@@ -187,18 +190,76 @@ def test_a_missing_entry_is_told(auditor, number):
     assert auditor.get(reverse("admin:ledger_entry_change", args=[number])).status_code == 302
 
 
-def test_verifying_says_what_was_checked(auditor):
-    text = auditor.post(reverse(VERIFICATION)).content.decode()
+def audited(client) -> str:
+    """Ask for an audit, do the worker's part, and return its page."""
+    response = client.post(reverse(VERIFICATION))
+    assert response.status_code == 302
+    assert "Waits for a worker" in client.get(response["Location"]).content.decode()
+    continue_audit(clock=timezone.now)
+    return client.get(response["Location"]).content.decode()
+
+
+def test_an_audit_says_what_was_checked(auditor):
+    text = audited(auditor)
     assert "Everything that is stored follows" in text
     assert "5 read: indices without a gap" in text
     assert "2 compared with the recomputed root" in text
+    assert "hx-get" not in text
 
 
-def test_verifying_names_the_first_that_is_wrong(auditor):
+def test_an_audit_names_the_first_that_is_wrong(auditor):
     tamper("UPDATE ledger_entry SET leaf_hash = sha256('x') WHERE index IN (2, 3)")
-    text = auditor.post(reverse(VERIFICATION)).content.decode()
+    text = audited(auditor)
     assert "2 things found that must not be" in text
     assert "<strong>entry 2</strong>: The stored leaf hash is not the hash of its bytes." in text
+
+
+def test_while_an_audit_is_at_work_that_one_is_shown(auditor):
+    first, second = auditor.post(reverse(VERIFICATION)), auditor.post(reverse(VERIFICATION), {"scope": "incremental"})
+    assert first["Location"] == second["Location"]
+    assert AuditRun.objects.count() == 1
+
+
+def test_the_progress_asks_for_itself_and_is_for_nobody_else(auditor, client, ben):
+    auditor.post(reverse(VERIFICATION))
+    page = reverse("admin:ledger_auditrun_progress", args=[AuditRun.objects.get().pk])
+    text = auditor.get(page).content.decode()
+    assert f'hx-get="{page}"' in text
+    assert "<html" not in text
+    client.force_login(ben)
+    assert client.get(page).status_code == 302
+
+
+def test_the_ledgers_first_page_tells_its_state(auditor, now):
+    text = auditor.get(reverse("admin:app_list", args=["ledger"])).content.decode()
+    assert "The log is not frozen." in text
+    assert "5 entries" in text
+    assert "None was ever raised." in text
+
+
+def test_a_frozen_log_is_told_on_every_page(transactional_db, auditor, now):
+    freeze_log(code="log_forked", sentence="Two roots.", evidence={"checkpoint": "the exact note"}, at=now)
+    for page in [*pages(), reverse("admin:index"), reverse("admin:app_list", args=["ledger"])]:
+        text = auditor.get(page).content.decode()
+        assert "The log is frozen since 2026-03-14 09:26:53 UTC. Two roots." in text
+    alarm = reverse("admin:ledger_alarm_change", args=[Alarm.objects.get().pk])
+    assert "the exact note" in auditor.get(alarm).content.decode()
+
+
+def test_what_staff_open_is_kept(auditor, mallory):
+    auditor.get(reverse("admin:ledger_entry_change", args=[0]))
+    visit = AuditVisit.objects.latest("pk")
+    assert (visit.visitor, visit.subject) == (mallory.public_id, "GET Entry 0")
+    assert visit.address == reverse("admin:ledger_entry_change", args=[0])
+    count = AuditVisit.objects.count()
+    auditor.post(reverse(VERIFICATION))
+    assert AuditVisit.objects.latest("pk").subject.startswith("POST")
+    auditor.get(reverse("admin:ledger_auditrun_progress", args=[AuditRun.objects.get().pk]))
+    assert AuditVisit.objects.count() == count + 1
+
+
+def test_auditors_do_not_see_who_looked_at_what(auditor):
+    assert auditor.get(reverse("admin:ledger_auditvisit_changelist")).status_code == 403
 
 
 def test_the_list_never_counts_further_than_its_cap(auditor, monkeypatch):
