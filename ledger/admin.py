@@ -16,6 +16,7 @@ from django.urls import URLPattern, path
 
 from ledger.admin_audits import ask_for_audit
 from ledger.admin_base import ReadOnlyAdmin
+from ledger.admin_evidence import EvidenceView
 from ledger.admin_filters import KindFilter, SignedRangeFilter, SubmittedRangeFilter, TimeRangeFilter
 from ledger.entries import at_text
 from ledger.inspection import inspect_entry, refusal_of
@@ -54,7 +55,8 @@ class EntryAdmin(ReadOnlyAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.verification_view)
-        return [path("verification/", view, name="ledger_verification"), *super().get_urls()]
+        own = [path("verification/", view, name="ledger_verification"), *EvidenceView(self.admin_site).urls]
+        return [*own, *super().get_urls()]
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

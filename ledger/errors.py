@@ -146,3 +146,8 @@ class AuditAtWork(LedgerError):
 class NothingToGoOnFrom(LedgerError):
     code = "nothing_to_go_on_from"
     sentence = "There is no good audit to go on from, or the log no longer holds what it saw. Audit everything."
+
+
+class EvidenceRefused(LedgerError):
+    code = "evidence_refused"
+    sentence = "This evidence pack cannot be made."

@@ -353,6 +353,7 @@ def staff_pages(market: Market) -> Iterator[Visit]:
         yield visit("auditor", f"admin:ledger_{model}_changelist")
         yield visit("auditor", f"admin:ledger_{model}_change", row)
     yield visit("auditor", "admin:ledger_entry_changelist", query="?kind=consent.granted", state="narrowed")
+    yield visit("auditor", "admin:ledger_evidence")
     yield visit("auditor", "admin:ledger_verification")
     yield visit("auditor", "admin:ledger_verification", state="verified", act=verify)
     yield visit("operator", "admin:app_list", "ledger", state="operator")
