@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ledger.errors import LogForked, LogRolledBack, ProofInvalid
+from ledger.errors import LogForked, LogRolledBack, ProofInvalid, TileMissing
 from ledger.merkle import EMPTY_ROOT, verify_consistency
 from ledger.models import LogHead
 from ledger.notes import TreeHead
@@ -35,6 +35,18 @@ def check_continues(head: LogHead, known: TreeHead, *, who: str) -> None:
             " is signed.",
             **_evidence(head, known, who),
         )
+
+
+def find_contradiction(head: LogHead, known: TreeHead, *, who: str) -> LogRolledBack | LogForked | TileMissing | None:
+    """As check_continues, but return it. A log that cannot show its own growth contradicts whoever knows it, too."""
+    try:
+        check_continues(head, known, who=who)
+    except (LogRolledBack, LogForked) as refusal:
+        return refusal
+    except TileMissing as error:
+        sentence = f"{who} knows {known.size} entries of this log, which cannot show that it continues them. {error}"
+        return TileMissing(sentence, **_evidence(head, known, who))
+    return None
 
 
 def _is_continued(head: LogHead, known: TreeHead) -> bool:

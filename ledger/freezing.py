@@ -8,7 +8,8 @@ away, and only where the signer's files are. Mark and row change while the head 
 from __future__ import annotations
 
 import logging
-from datetime import datetime
+from collections import Counter
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,11 @@ from ledger.errors import FreezeUndone, LogNotFrozen
 from ledger.models import Alarm, LogFreeze, LogHead
 
 logger = logging.getLogger(__name__)
+
+# Alarms are kept for ever, and a witness is somebody else's machine: of one kind it gets one in this time.
+BETWEEN_ALARMS = timedelta(hours=1)
+LEFT_OUT = "left_out"
+_left_out: Counter[tuple[str, str]] = Counter()
 
 
 @transaction.atomic(durable=True)
@@ -97,7 +103,16 @@ def lift_freeze(*, by: str, reason: str, at: datetime) -> LogFreeze:
 
 @transaction.atomic(durable=True)
 def raise_alarm(*, code: str, witness_name: str = "", sentence: str, evidence: dict[str, Any], at: datetime) -> Alarm:
-    """Keep what must not happen to a log. The same once more, as each sweep finds it, is not written again."""
+    """Keep what must not happen to a log. The same once more, as each sweep finds it, is not written again.
+
+    Of one witness one alarm of each code is kept in an hour. The next says how many this process left out.
+    """
+    newest = _newest_alarm(code, witness_name)
+    if newest and witness_name and abs(at - newest.raised_at) < BETWEEN_ALARMS:
+        if not _repeats(newest, sentence, evidence):
+            _left_out[code, witness_name] += 1
+            logger.warning("ledger.alarm_left_out", extra={"code": code, "witness": witness_name})
+        return newest
     return _write_alarm(code=code, witness_name=witness_name, sentence=sentence, evidence=evidence, at=at)
 
 
@@ -107,10 +122,24 @@ def wait_for_batch() -> None:
 
 
 def _write_alarm(*, code: str, witness_name: str, sentence: str, evidence: dict[str, Any], at: datetime) -> Alarm:
-    newest = Alarm.objects.filter(code=code, witness_name=witness_name).order_by("-pk").first()
-    if newest is not None and (newest.sentence, newest.evidence) == (sentence, evidence):
+    newest = _newest_alarm(code, witness_name)
+    if newest and _repeats(newest, sentence, evidence):
         return newest
     logger.error("ledger.alarm", extra={"code": code, "witness": witness_name})
+    left_out = _left_out.pop((code, witness_name), 0)
     return Alarm.objects.create(
-        code=code, witness_name=witness_name, sentence=sentence, evidence=evidence, raised_at=at
+        code=code,
+        witness_name=witness_name,
+        sentence=sentence,
+        evidence={**evidence, LEFT_OUT: left_out} if left_out else evidence,
+        raised_at=at,
     )
+
+
+def _newest_alarm(code: str, witness_name: str) -> Alarm | None:
+    return Alarm.objects.filter(code=code, witness_name=witness_name).order_by("-pk").first()
+
+
+def _repeats(alarm: Alarm, sentence: str, evidence: dict[str, Any]) -> bool:
+    kept = {name: value for name, value in alarm.evidence.items() if name != LEFT_OUT}
+    return (alarm.sentence, kept) == (sentence, evidence)

@@ -11,8 +11,8 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
-from ledger.continuity import check_continues
-from ledger.errors import LedgerError, LogForked, LogRolledBack
+from ledger.continuity import find_contradiction
+from ledger.errors import LedgerError, LogForked, LogRolledBack, TileMissing
 from ledger.exporting import exported_head
 from ledger.first_answer import await_answer
 from ledger.freezing import freeze_log
@@ -37,14 +37,14 @@ class Comparison:
 
     size: int = 0
     agreeing: list[Known] = field(default_factory=list)
-    contradictions: list[LogRolledBack | LogForked] = field(default_factory=list)
+    contradictions: list[LogRolledBack | LogForked | TileMissing] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
     witness_count: int = 0
 
 
 def compare_head(at: datetime) -> Comparison:
     """Compare the head with the signer's memory, the last export and every witness that answers. Writes nothing but
-    alarms about witnesses; call it outside every transaction. Raises TileMissing.
+    alarms about witnesses; call it outside every transaction.
     """
     comparison = Comparison()
     witnessed = _ask(comparison, "The witnesses", lambda: _witnessed(at))
@@ -54,12 +54,11 @@ def compare_head(at: datetime) -> Comparison:
     head = LogHead.objects.get(pk=1)
     comparison.size = head.size
     for who, tree_head in known:
-        try:
-            check_continues(head, tree_head, who=who)
-        except (LogRolledBack, LogForked) as refusal:
-            comparison.contradictions.append(refusal)
-        else:
+        refusal = find_contradiction(head, tree_head, who=who)
+        if refusal is None:
             comparison.agreeing.append((who, tree_head))
+        else:
+            comparison.contradictions.append(refusal)
     return comparison
 
 

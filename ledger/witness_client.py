@@ -31,6 +31,12 @@ _REFUSALS = {
     404: "It does not know this log (404).",
 }
 
+_NOT_CONTINUED = "It says that our checkpoint does not continue the one that it cosigned (422)."
+_NO_SIZE = "It refuses our checkpoint (409) and names no size that would explain it."
+_LARGER = "It cosigned a larger tree than our newest one (409)."
+# Said by a witness that does not believe this log, or says so.
+CONTRADICTIONS = frozenset({_NOT_CONTINUED, _NO_SIZE, _LARGER})
+
 Outcome = Literal["cosigned", "behind", "ahead", "fork", "refused", "false", "silent"]
 
 
@@ -75,7 +81,7 @@ def judge(answer: Answer, *, key: VerifierKey, text: str, size: int, at_seconds:
     if answer.status == 409:
         return _judge_conflict(answer, size)
     if answer.status == 422:
-        return Verdict("fork", "It says that our checkpoint does not continue the one that it cosigned (422).")
+        return Verdict("fork", _NOT_CONTINUED)
     if answer.status in {0, 429} or answer.status >= 500:
         return Verdict("silent", answer.reason or f"It cannot answer now ({answer.status}).")
     unknown = f"It answers {answer.status}, which no witness should."
@@ -118,10 +124,10 @@ def _judge_cosignature(answer: Answer, key: VerifierKey, text: str, at_seconds: 
 def _judge_conflict(answer: Answer, size: int) -> Verdict:
     found = None if answer.is_cut else _SIZE.fullmatch(answer.body)
     if found is None:
-        return Verdict("fork", "It refuses our checkpoint (409) and names no size that would explain it.")
+        return Verdict("fork", _NO_SIZE)
     theirs = int(found[1])
     if theirs > size:
-        return Verdict("ahead", "It cosigned a larger tree than our newest one (409).", size=theirs)
+        return Verdict("ahead", _LARGER, size=theirs)
     return Verdict("behind", "It names another size than the one that it cosigned last (409).", size=theirs)
 
 

@@ -9,16 +9,25 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from ledger.errors import LedgerError
+from ledger.errors import LedgerError, TileMissing
 from ledger.freezing import current_freeze, raise_alarm
 from ledger.locks import GATHERING, elected_by
 from ledger.models import Cosignature, FinalCheckpoint, LogHead, WitnessMemory
-from ledger.notes import TreeHead, VerifierKey, parse_note
+from ledger.notes import TreeHead, VerifierKey
 from ledger.policy import LogPolicy, PolicyWitness
 from ledger.proofs import prove_consistency
-from ledger.settling import Question, cosigned_note, make_final, remember_size, settle
+from ledger.settling import (
+    Heard,
+    Question,
+    cosigned_note,
+    kept_text,
+    make_final,
+    read_shown,
+    remember_size,
+    settle,
+)
 from ledger.trust import final_size, log_policy
-from ledger.witness_client import TIMEOUT_SECONDS, Answer, add_checkpoint, judge, read_checkpoint
+from ledger.witness_client import TIMEOUT_SECONDS, add_checkpoint, judge, read_checkpoint
 
 __all__ = ["KnownHead", "cosigned_note", "final_size", "gather_cosignatures", "known_elsewhere", "log_policy"]
 
@@ -27,13 +36,14 @@ logger = logging.getLogger(__name__)
 RECOSIGN_AFTER = timedelta(minutes=10)
 # A witness that refused is not asked again with each checkpoint of a busy log.
 PAUSE_AFTER_REFUSAL = timedelta(seconds=10)
-LONGEST_ROUND_SECONDS = 2 * TIMEOUT_SECONDS + 1
+# Two tries, and a look at what a witness shows that contradicts us.
+LONGEST_ROUND_SECONDS = 3 * TIMEOUT_SECONDS + 1
 MOST_AT_ONCE = 32
 _LOOK_SECONDS = 0.1
 _threads = ThreadPoolExecutor(MOST_AT_ONCE, thread_name_prefix="witness")
 # Who was asked and has not answered, by verifier key. A slow one is left alone until it has, however many rounds that
 # takes; only the holder of the lock touches this.
-_asked: dict[VerifierKey, tuple[Question, Future[Answer]]] = {}
+_asked: dict[VerifierKey, tuple[Question, Future[Heard]]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +84,17 @@ def known_elsewhere(at: datetime) -> list[KnownHead]:
             logger.info("ledger.witness_knows_nothing", extra={"witness": witness.name, "status": answer.status})
             continue
         try:
-            head = policy.check(parse_note(answer.body)).head
+            head, note = read_shown(answer, policy)
         except LedgerError as error:
             raise_alarm(
                 code="witness_wrong",
                 witness_name=witness.name,
                 sentence="It shows a checkpoint that this log did not sign.",
-                evidence={"answer": answer.body.decode(errors="replace").replace("\0", "\ufffd"), "why": error.code},
+                evidence={"answer": kept_text(answer), "why": error.code},
                 at=at,
             )
         else:
-            found.append(KnownHead(witness.name, head, answer.body.decode()))
+            found.append(KnownHead(witness.name, head, note))
     return found
 
 
@@ -98,9 +108,7 @@ def _gather(policy: LogPolicy, at: datetime) -> bool:
     memories = _memories(policy)
     for witness in policy.witnesses:
         if witness.key not in _asked and _is_due(witness, memories[witness.name], head.size, at):
-            memory = memories[witness.name].size
-            # Size 0 makes it name the size that it holds: more than our head, and the log was rolled back.
-            _ask(Question(witness, head.note, *_continuation(memory, head.size), at))
+            _ask(Question(witness, head.note, 0, (), at), memories[witness.name].size)
     return _wait_for_answers(policy, head.size)
 
 
@@ -123,28 +131,44 @@ def _settle_answered(policy: LogPolicy, keys: Iterable[VerifierKey]) -> None:
             _settle(question, future.result(), policy)
 
 
-def _settle(question: Question, answer: Answer, policy: LogPolicy) -> None:
-    head = question.head
-    verdict = judge(
-        answer, key=question.witness.key, text=question.text, size=head.size, at_seconds=question.at.timestamp()
-    )
-    if verdict.outcome == "behind" and verdict.size is not None:
-        remember_size(question, verdict.size)
+def _settle(question: Question, heard: Heard, policy: LogPolicy) -> None:
+    size = heard.verdict.size
+    if heard.verdict.outcome == "behind" and size is not None:
+        remember_size(question, size)
         if not question.is_retry:
-            old_size, proof = _continuation(verdict.size, head.size)
-            _ask(replace(question, old_size=old_size, proof=proof, is_retry=True))
+            _ask(replace(question, is_retry=True), size)
             return
-    settle(question, answer, verdict, policy)
+    settle(question, heard, policy)
 
 
-def _ask(question: Question) -> None:
-    future = _threads.submit(
-        add_checkpoint, question.witness.url, old_size=question.old_size, proof=question.proof, note=question.note
-    )
-    _asked[question.witness.key] = (question, future)
+def _ask(question: Question, remembered: int) -> None:
+    """remembered: the size up to which the witness knows the log. Who cannot be shown its growth is not asked."""
+    try:
+        old_size, proof = _continuation(remembered, question.head.size)
+    except TileMissing as error:
+        raise_alarm(
+            code=error.code,
+            witness_name=question.witness.name,
+            sentence=f"It cannot be shown how the log grew from {remembered} entries. {error}",
+            evidence={"checkpoint": question.note, "old_size": remembered},
+            at=question.now(),
+        )
+        return
+    asked = replace(question, old_size=old_size, proof=proof)
+    _asked[question.witness.key] = (asked, _threads.submit(_hear, asked))
+
+
+def _hear(question: Question) -> Heard:
+    """Runs in a thread. What contradicts us is followed by a look at what the witness shows to anybody."""
+    witness, head = question.witness, question.head
+    answer = add_checkpoint(witness.url, old_size=question.old_size, proof=question.proof, note=question.note)
+    verdict = judge(answer, key=witness.key, text=question.text, size=head.size, at_seconds=question.at.timestamp())
+    is_contradiction = verdict.outcome in {"ahead", "fork"}
+    return Heard(answer, verdict, read_checkpoint(witness.url, head.origin) if is_contradiction else None)
 
 
 def _continuation(old_size: int, size: int) -> tuple[int, tuple[bytes, ...]]:
+    # Size 0 makes it name the size that it holds: more than our head, and the log was rolled back.
     return (old_size, tuple(prove_consistency(old_size, size))) if old_size <= size else (0, ())
 
 

@@ -46,13 +46,37 @@ def test_a_second_cause_changes_no_freeze_but_is_kept(now):
     assert list(Alarm.objects.order_by("pk").values_list("code", flat=True)) == ["log_forked", "log_rolled_back"]
 
 
+def alarm(at, name="a", code="witness_lies", **evidence):
+    return raise_alarm(code=code, witness_name=name, sentence="It lies.", evidence=evidence, at=at)
+
+
 def test_the_same_alarm_is_kept_once(now):
-    alarms = [
-        raise_alarm(code="witness_lies", witness_name=name, sentence="It lies.", evidence=evidence, at=now)
-        for name, evidence in (("a", {}), ("a", {}), ("b", {}), ("a", {"size": 1}))
-    ]
-    assert alarms[0] == alarms[1]
+    assert alarm(now) == alarm(now + timedelta(days=2)) != alarm(now, "b")
+    assert Alarm.objects.count() == 2
+
+
+def test_of_one_witness_one_alarm_of_a_kind_is_kept_in_an_hour(now):
+    """It answers something else each time: a table that only grows must not grow with it."""
+    for minutes in range(59):
+        alarm(now + timedelta(minutes=minutes), size=minutes)
+    alarm(now, code="witness_refuses")
+    alarm(now, "b")
     assert Alarm.objects.count() == 3
+    for minutes in (60, 60, 61, 200, 201):
+        alarm(now + timedelta(minutes=minutes), size=minutes)
+    kept = Alarm.objects.filter(code="witness_lies", witness_name="a").order_by("pk")
+    assert [each.evidence for each in kept] == [
+        {"size": 0},
+        {"size": 60, "left_out": 58},
+        {"size": 200, "left_out": 1},
+    ]
+
+
+def test_the_logs_own_alarms_are_all_kept(now):
+    for size in range(3):
+        alarm(now, "", size=size)
+        freeze(now, size=size)
+    assert Alarm.objects.count() == 6
 
 
 def test_lifting_names_who_and_why(now):
