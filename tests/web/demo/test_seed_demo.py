@@ -13,6 +13,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from devices.models import Batch, Device
+from ledger.freezing import freeze_log
 from ledger.models import Entry, OutboxRow
 from ledger.services import verify_log
 from marketplace.accounts.models import User
@@ -22,7 +23,9 @@ from marketplace.listings.models import Listing
 from marketplace.purchases.models import Purchase
 from marketplace.web.demo import building
 from marketplace.web.demo.script import DEVICES
+from marketplace.web.demo.trading import drain_outbox
 from marketplace.web.management.commands import seed_demo
+from tests.builders_ledger import submit
 
 pytestmark = pytest.mark.django_db
 
@@ -106,3 +109,10 @@ def test_production_is_refused(settings):
     with pytest.raises(CommandError, match="this is production"):
         call_command("seed_demo")
     assert not User.objects.exists()
+
+
+def test_a_frozen_log_does_not_keep_the_run_from_starting(now):
+    submit(now)
+    freeze_log(code="log_rolled_back", sentence="An older state was restored.", evidence={}, at=now)
+    drain_outbox(now)
+    assert OutboxRow.objects.count() == 1
