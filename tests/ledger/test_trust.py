@@ -146,7 +146,8 @@ def keep_line(number: int, size: int, at: Any) -> str:
 
 
 @pytest.mark.django_db
-def test_the_checkpoint_carries_the_newest_line_of_each_witness(client, now):
+def test_the_checkpoint_carries_the_newest_line_of_each_witness(client, policy_file, now):
+    policy_file.write_text(flat(3, 2))
     submit_many(3, now)
     sequence_batch(at=now)
     note = LogHead.objects.get().note
