@@ -48,4 +48,4 @@ def test_the_witness_is_read_in_one_sitting(graph):
         for name in ["bounded_server", "cosignatures", "durable", "errors", "merkle", "notes", "submissions"]
     }
     paths = [ROOT / f"{name.replace('.', '/')}.py" for name in [*ours, "ledger.witness"]]
-    assert sum(len(path.read_text().splitlines()) for path in paths) < 1150
+    assert sum(len(path.read_text().splitlines()) for path in paths) < 1200
