@@ -16,6 +16,7 @@ from django.urls import URLPattern, path
 
 from ledger.admin_audits import ask_for_audit
 from ledger.admin_base import ReadOnlyAdmin
+from ledger.admin_comparison import comparison_view, reconciliation_view
 from ledger.admin_evidence import EvidenceView
 from ledger.admin_filters import KindFilter, SignedRangeFilter, SubmittedRangeFilter, TimeRangeFilter
 from ledger.entries import at_text
@@ -54,9 +55,14 @@ class EntryAdmin(ReadOnlyAdmin):
         return (queryset.filter(_matching(term)) if term else queryset), False
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self.verification_view)
-        own = [path("verification/", view, name="ledger_verification"), *EvidenceView(self.admin_site).urls]
-        return [*own, *super().get_urls()]
+        wrap = self.admin_site.admin_view
+        return [
+            path("verification/", wrap(self.verification_view), name="ledger_verification"),
+            path("reconciliation/", wrap(reconciliation_view), name="ledger_reconciliation"),
+            path("comparison/", wrap(comparison_view), name="ledger_comparison"),
+            *EvidenceView(self.admin_site).urls,
+            *super().get_urls(),
+        ]
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

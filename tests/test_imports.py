@@ -19,6 +19,7 @@ PUBLIC = {
     "ledger.freezing",
     "ledger.inspection",
     "ledger.receipt_building",
+    "ledger.reconciliation",  # Features say where their rows name an entry.
     "ledger.signing",
     "ledger.visits",
     "marketplace.accounts.groups",

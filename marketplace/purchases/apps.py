@@ -4,3 +4,8 @@ from django.apps import AppConfig
 class PurchasesConfig(AppConfig):
     name = "marketplace.purchases"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from ledger.reconciliation import register_source
+
+        register_source(kind="purchase.recorded", table="purchases_purchase", column="entry_id")

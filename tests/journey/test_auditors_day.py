@@ -10,7 +10,7 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 from pytest_django.live_server_helper import LiveServer
 
-from ledger.models import AuditRun, AuditVisit, Entry
+from ledger.models import AuditRun, AuditVisit, Checkpoint, Entry
 from marketplace.accounts.groups import AUDITOR
 from tests.builders_ledger import submit, submit_in_bulk
 from tests.conftest import make_person
@@ -36,6 +36,7 @@ def test_verifies_searches_and_takes_evidence_away(
     look_at_the_state(page)
     run_the_audit(page)
     open_an_entry(page)
+    compare_checkpoints(page)
     pack = take_evidence(page, tmp_path)
     check_it_elsewhere(page, pack, bare_python, tmp_path)
     visits = AuditVisit.objects.filter(visitor=auditor.public_id)
@@ -71,6 +72,16 @@ def open_an_entry(page: Page) -> None:
     expect(page.get_by_text("This entry is in the log: its bytes lead to the newest signed root.")).to_be_visible()
     page.goto("/admin/ledger/entry/?q=r1234")
     expect(page.locator("#result_list tbody tr")).to_have_count(1)
+
+
+def compare_checkpoints(page: Page) -> None:
+    sizes = list(Checkpoint.objects.order_by("size").values_list("size", flat=True))
+    page.goto("/admin/ledger/")
+    page.get_by_role("link", name="Compare two checkpoints").click()
+    page.get_by_label("Size of a stored checkpoint").fill(str(sizes[0]))
+    page.get_by_label("Size of another stored checkpoint").fill(str(sizes[-1]))
+    page.get_by_role("button", name="Compare").click()
+    expect(page.get_by_text("These two go together.")).to_be_visible()
 
 
 def take_evidence(page: Page, folder: Path) -> str:
