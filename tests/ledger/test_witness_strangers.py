@@ -2,7 +2,6 @@
 
 import hashlib
 import socket
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,11 +59,21 @@ def test_a_post_whose_length_could_be_read_in_two_ways_is_turned_away(at_ten, he
     assert (answer[:13], answer.count(b"HTTP/1.1 ")) == (b"HTTP/1.1 411 ", 1)
 
 
+def first_answer(witness) -> bytes:
+    """Connect until something is answered: a busy machine takes a while to count those before."""
+    for _ in range(20):
+        with connect(witness) as connection:
+            connection.settimeout(0.5)
+            try:
+                return read_all(connection)
+            except TimeoutError:
+                continue
+    return b""
+
+
 def test_one_address_cannot_take_all_places(at_ten):
     silent = [connect(at_ten) for _ in range(3)]
-    time.sleep(0.3)
-    with connect(at_ten) as connection:
-        assert read_all(connection).startswith(b"HTTP/1.1 503 ")
+    assert first_answer(at_ten).startswith(b"HTTP/1.1 503 ")
     source = ("127.0.0.2", 0)
     with socket.create_connection(("127.0.0.1", at_ten.port), timeout=10, source_address=source) as other:
         other.sendall(b"GET " + LATEST + b" HTTP/1.0\r\n\r\n")
