@@ -6,8 +6,9 @@ and the walk to it reads range by range, without a transaction that would hold b
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from operator import itemgetter
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from django.db import connection
@@ -65,12 +66,15 @@ class LogAudit:
         self._check_times(rows, signed)
         sizes = [checkpoint.size for checkpoint in signed if checkpoint.size <= end]
         if start == 0:
-            self._check_notes(0, 0)
+            self._check_notes(0, notes_between(-1, 0))
+        notes = notes_between(start, end)
         roots = bytearray()
         for first in range(start, end, FULL_WIDTH):
             last = min(first + FULL_WIDTH, end)
             root = self.tree.add(leaves[first - start : last - start])
-            self._check_notes(first, last)
+            covered = bisect_right(notes, last, key=attrgetter("size"))
+            self._check_notes(first, notes[:covered])
+            del notes[:covered]
             self.root = self.tree.root_at(last - first)
             if root:
                 self.tree.close_tile()
@@ -82,7 +86,7 @@ class LogAudit:
     def finish(self) -> AuditReport:
         """Check what only the end tells: the head, the right edge, and that nothing lies beyond."""
         if self.head.size == 0:
-            self._check_notes(0, 0)
+            self._check_notes(0, notes_between(-1, 0))
         self._check_head()
         self._check_beyond()
         for level, hashes in enumerate(self.tree.carry, 1):
@@ -122,19 +126,17 @@ class LogAudit:
                 self._add_entry(index, "It has not the time of the checkpoint that first covers it.")
             begin = end
 
-    def _check_notes(self, first: int, last: int) -> None:
-        """Check what was signed at the sizes first < size <= last; called when the tree has just these leaves."""
-        span = {"size__gt": first - (not last), "size__lte": last}
-        for checkpoint in Checkpoint.objects.filter(**span).order_by("size"):
-            self.report.checkpoint_count += 1
-            root = self.tree.root_at(checkpoint.size - first)
-            fault = self.signatures.fault_of_checkpoint(checkpoint, root)
+    def _check_notes(self, first: int, notes: Sequence[Checkpoint | FinalCheckpoint]) -> None:
+        """Check what was signed at sizes that end in the tile which begins at first; it was added just now."""
+        for note in notes:
+            root = self.tree.root_at(note.size - first)
+            if isinstance(note, Checkpoint):
+                self.report.checkpoint_count += 1
+                subject, fault = "checkpoint", self.signatures.fault_of_checkpoint(note, root)
+            else:
+                subject, fault = "final checkpoint", self.signatures.fault_of_final(note, root)
             if fault:
-                self.report.add("checkpoint", f"checkpoint of size {checkpoint.size}", fault)
-        for final in FinalCheckpoint.objects.filter(**span).order_by("size"):
-            fault = self.signatures.fault_of_final(final, self.tree.root_at(final.size - first))
-            if fault:
-                self.report.add("final checkpoint", f"final checkpoint of size {final.size}", fault)
+                self.report.add(subject, f"{subject} of size {note.size}", fault)
 
     def _compare_tiles(self, level: int, first: int, hashes: bytes, signed: set[int] | None = None) -> None:
         """Compare all stored tiles over these recomputed hashes. signed: the sizes that were, for the lowest level."""
@@ -199,6 +201,16 @@ class LogAudit:
 
     def _add_entry(self, index: int, sentence: str) -> None:
         self.report.add("entry", f"entry {index}", sentence)
+
+
+def notes_between(low: int, high: int) -> list[Checkpoint | FinalCheckpoint]:
+    """Return what was signed and what became final at the sizes low < size <= high, by size."""
+    span = {"size__gt": low, "size__lte": high}
+    notes: list[Checkpoint | FinalCheckpoint] = [
+        *Checkpoint.objects.filter(**span),
+        *FinalCheckpoint.objects.filter(**span),
+    ]
+    return sorted(notes, key=attrgetter("size"))
 
 
 _BEYOND = """
