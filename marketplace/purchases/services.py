@@ -201,7 +201,10 @@ def _submit_record(
 
 
 def _pay(public_id: UUID, listing: Listing, buyer: User, price: Quote, at: datetime) -> Transfer:
-    accounts = accounts_of(people=[buyer, listing.seller], kinds=[Account.Kind.MARKET_FEE, Account.Kind.ROUNDING])
+    accounts = accounts_of(
+        owned=[(buyer, Account.Kind.WALLET), (listing.seller, Account.Kind.WALLET)],
+        kinds=[Account.Kind.MARKET_FEE, Account.Kind.ROUNDING],
+    )
     amounts = [-price.total_micros, price.seller_micros, price.fee_micros, price.rounding_micros]
     return post_transfer(
         idempotency_key=public_id,

@@ -36,6 +36,11 @@ class AmountNotWholeCents(WalletError):
     sentence = "A top-up is a whole number of cents."
 
 
+class AmountNotPositive(WalletError):
+    code = "amount_not_positive"
+    sentence = "Give an amount above zero."
+
+
 class TopUpSettled(WalletError):
     code = "top_up_settled"
     sentence = "This top-up is already settled."

@@ -7,6 +7,8 @@ How a balance is kept, and why it is right under concurrency (the rules themselv
 - An account that pays is locked (in id order), its waiting changes are added up, and the result may not be below zero.
   Only the payment provider's may, where money comes from. Whoever pays from the same wallet at the same time
   waits for that lock and then sees the new balance.
+- What a buyer paid is the seller's escrow until it is earned, then the seller's payable (the market's parts leave the
+  escrow at the same time); a refund leaves the escrow too. Only escrow that is released or refunded is ever locked.
 - Whoever receives is not locked: a BalanceChange row is inserted and waits. A thousand buyers of one seller therefore
   never wait for each other. Balance = Account.rolled_micros + the waiting changes, read in one statement.
 - Waiting changes are added into rolled_micros when the account pays and by a periodic task, both under the account's
@@ -38,12 +40,24 @@ class AccountQuerySet(models.QuerySet["Account"]):
         return self.annotate(balance_micros=total)
 
 
+# Of these each person has one a currency; of the others the market has one.
+OWNED_KINDS = ("wallet", "payable", "escrow")
+
+
 class Account(models.Model):
-    """One purse in one currency. A wallet belongs to a person. Only the payment provider's account goes below zero."""
+    """One purse in one currency. Only the payment provider's goes below zero.
+
+    wallet: what a person may spend. payable: what a seller earned. escrow: what a seller's buyers paid and the
+    seller has not earned yet. The market's own: its fee, the tax that it owes, what rounding leaves, and the payment
+    provider.
+    """
 
     class Kind(models.TextChoices):
         WALLET = "wallet", "Wallet"
+        PAYABLE = "payable", "Earnings"
+        ESCROW = "escrow", "On hold"
         MARKET_FEE = "market_fee", "Market fee"
+        TAX = "tax", "Tax"
         ROUNDING = "rounding", "Rounding"
         PROVIDER = "provider", "Payment provider"
 
@@ -60,25 +74,35 @@ class Account(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["owner", "currency"], condition=Q(kind="wallet"), name="wallet_one_per_owner"
+                fields=["owner", "kind", "currency"],
+                condition=Q(kind__in=OWNED_KINDS),
+                name="account_one_per_owner_and_kind",
             ),
             models.UniqueConstraint(
-                fields=["kind", "currency"], condition=~Q(kind="wallet"), name="wallet_one_market_account"
+                fields=["kind", "currency"], condition=~Q(kind__in=OWNED_KINDS), name="wallet_one_market_account"
             ),
             models.CheckConstraint(
-                condition=Q(kind="wallet", owner__isnull=False) | (~Q(kind="wallet") & Q(owner__isnull=True)),
+                condition=Q(kind__in=OWNED_KINDS, owner__isnull=False)
+                | (~Q(kind__in=OWNED_KINDS) & Q(owner__isnull=True)),
                 name="wallet_owner_fits_kind",
             ),
             models.CheckConstraint(
                 condition=Q(kind="provider") | Q(rolled_micros__gte=0), name="only_the_provider_owes"
             ),
             models.CheckConstraint(
-                condition=Q(kind__in=["wallet", "market_fee", "rounding", "provider"]), name="account_kind_is_known"
+                condition=Q(kind__in=[*OWNED_KINDS, "market_fee", "tax", "rounding", "provider"]),
+                name="account_kind_is_known",
             ),
         ]
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} {self.public_id}"
+
+
+TRANSFER_KINDS = (
+    *("top_up", "purchase", "renewal", "usage", "release", "refund"),
+    *("payout", "payout_return", "chargeback", "to_wallet"),
+)
 
 
 class Transfer(models.Model):
@@ -90,6 +114,14 @@ class Transfer(models.Model):
     class Kind(models.TextChoices):
         TOP_UP = "top_up", "Top-up"
         PURCHASE = "purchase", "Purchase"
+        RENEWAL = "renewal", "Renewal"
+        USAGE = "usage", "Usage"
+        RELEASE = "release", "Earned"
+        REFUND = "refund", "Refund"
+        PAYOUT = "payout", "Payout"
+        PAYOUT_RETURN = "payout_return", "Returned payout"
+        CHARGEBACK = "chargeback", "Chargeback"
+        TO_WALLET = "to_wallet", "Earnings moved to the wallet"
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     idempotency_key = models.UUIDField(unique=True)
@@ -98,9 +130,7 @@ class Transfer(models.Model):
     at = models.DateTimeField()
 
     class Meta:
-        constraints = [
-            models.CheckConstraint(condition=Q(kind__in=["top_up", "purchase"]), name="transfer_kind_is_known")
-        ]
+        constraints = [models.CheckConstraint(condition=Q(kind__in=TRANSFER_KINDS), name="transfer_kind_is_known")]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.public_id}"

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
@@ -14,6 +14,7 @@ from marketplace.accounts.models import User
 from marketplace.accounts.services import hold_account
 from marketplace.wallet import providers
 from marketplace.wallet.errors import (
+    AmountNotPositive,
     IdempotencyConflict,
     InsufficientFunds,
     ProviderUnknown,
@@ -23,6 +24,9 @@ from marketplace.wallet.errors import (
 from marketplace.wallet.models import Account, TopUp, Transfer
 
 logger = logging.getLogger(__name__)
+
+# What the database's integers hold.
+MOST_MICROS = 2**63 - 1
 
 _POST = """
     SELECT * FROM wallet_post(
@@ -42,32 +46,34 @@ class TransferDraft:
     at: datetime
 
 
-def account_of(user: User) -> Account:
-    """Return the person's wallet in the market's currency; it is made on first use."""
-    return Account.objects.get_or_create(owner=user, kind=Account.Kind.WALLET, currency=settings.MARKET_CURRENCY)[0]
+def account_of(user: User, kind: str = Account.Kind.WALLET) -> Account:
+    """Return a person's wallet, payable or escrow in the market's currency; it is made on first use."""
+    return Account.objects.get_or_create(owner=user, kind=Account.Kind(kind), currency=settings.MARKET_CURRENCY)[0]
 
 
 def market_account(kind: str) -> Account:
-    """Return one of the market's own accounts (market_fee, rounding, provider); it is made on first use."""
+    """Return one of the market's own accounts (market_fee, tax, rounding, provider); it is made on first use."""
     return Account.objects.get_or_create(owner=None, kind=Account.Kind(kind), currency=settings.MARKET_CURRENCY)[0]
 
 
-def accounts_of(*, people: Sequence[User], kinds: Sequence[str]) -> list[Account]:
-    """Return the wallets of people and then the market's accounts of these kinds: one query once all are there."""
-    wallets = Q(kind=Account.Kind.WALLET, owner__in=people)
+def accounts_of(*, owned: Sequence[tuple[User, str]], kinds: Sequence[str] = ()) -> list[Account]:
+    """Return people's accounts, each of a kind, then the market's of these kinds: one query once all are there."""
+    wanted = {(kind, person.pk): person for person, kind in owned}
+    of_people = Q(kind__in={kind for kind, _ in wanted}, owner__in={pk for _, pk in wanted})
     found: dict[tuple[str, int | None], Account] = {
         (account.kind, account.owner_id): account
-        for account in Account.objects.filter(wallets | Q(kind__in=kinds), currency=settings.MARKET_CURRENCY)
+        for account in Account.objects.filter(
+            of_people | Q(kind__in=kinds, owner=None), currency=settings.MARKET_CURRENCY
+        )
     }
-    # What is missing is made in one order, wallets first: two people's first purchases from each other would else wait
+    # What is missing is made in one order, people's first: two people's first purchases from each other would else wait
     # in a circle for the accounts that the other is making.
-    for person in sorted(people, key=lambda one: one.pk):
-        if (Account.Kind.WALLET, person.pk) not in found:
-            found[Account.Kind.WALLET, person.pk] = account_of(person)
+    for kind, pk in sorted(wanted.keys() - found.keys(), key=lambda name: (name[1], name[0])):
+        found[kind, pk] = account_of(wanted[kind, pk], kind)
     for kind in sorted(kinds):
         if (kind, None) not in found:
             found[kind, None] = market_account(kind)
-    return [found[Account.Kind.WALLET, person.pk] for person in people] + [found[kind, None] for kind in kinds]
+    return [found[kind, person.pk] for person, kind in owned] + [found[kind, None] for kind in kinds]
 
 
 def balance_micros(account: Account) -> int:
@@ -163,7 +169,7 @@ def settle_top_up(*, top_up: TopUp, outcome: str, at: datetime) -> TopUp:
             raise TopUpSettled
         return top_up
     if state == TopUp.State.PAID:
-        wallet, provider = accounts_of(people=[top_up.user], kinds=[Account.Kind.PROVIDER])
+        wallet, provider = accounts_of(owned=[(top_up.user, Account.Kind.WALLET)], kinds=[Account.Kind.PROVIDER])
         top_up.transfer = post_transfer(
             idempotency_key=top_up.public_id,
             kind=Transfer.Kind.TOP_UP,
@@ -175,6 +181,26 @@ def settle_top_up(*, top_up: TopUp, outcome: str, at: datetime) -> TopUp:
     top_up.save(update_fields=["state", "settled_at", "transfer"])
     logger.info("top_up.settled", extra={"top_up_id": str(top_up.public_id), "state": str(state)})
     return top_up
+
+
+@transaction.atomic
+def move_earnings(*, user: User, amount_micros: int, idempotency_key: UUID, at: datetime) -> Transfer:
+    """Move what a seller earned to the seller's own wallet, to be spent here.
+
+    A repeat with the same key moves nothing again. Raises: AmountNotPositive, InsufficientFunds, IdempotencyConflict.
+    """
+    hold_account(user)
+    if not 0 < amount_micros <= MOST_MICROS:
+        raise AmountNotPositive
+    wallet, payable = accounts_of(owned=[(user, Account.Kind.WALLET), (user, Account.Kind.PAYABLE)])
+    return post_transfer(
+        # Keys of people are theirs alone: nobody learns of another's transfers by trying keys.
+        idempotency_key=uuid5(user.public_id, f"to wallet {idempotency_key}"),
+        kind=Transfer.Kind.TO_WALLET,
+        postings=[(payable, -amount_micros), (wallet, amount_micros)],
+        reference=None,
+        at=at,
+    )
 
 
 def erase_top_ups(*, user: User) -> None:

@@ -85,7 +85,7 @@ def test_the_provider_owes_what_it_brought(purse):
     assert balance_micros(market_account("provider")) == -10 * EURO
 
 
-@pytest.mark.parametrize("kind", ["market_fee", "rounding"])
+@pytest.mark.parametrize("kind", ["market_fee", "tax", "rounding"])
 def test_no_other_market_account_goes_below_zero(purse, now, kind):
     account = market_account(kind)
     with pytest.raises(InsufficientFunds), transaction.atomic():
@@ -137,6 +137,18 @@ def test_refuses_a_transfer_without_postings(now):
     with transaction.atomic():
         post_transfer(idempotency_key=uuid4(), kind="purchase", postings=[], reference=None, at=now)
         with pytest.raises(DatabaseError, match="has no postings"):
+            connection.check_constraints()
+        transaction.set_rollback(True)
+
+
+def test_a_transfer_that_does_not_sum_to_zero_is_refused_at_the_commit_too(purse, till, now):
+    """Even where the trigger that sees each statement would be gone."""
+    with transaction.atomic(), owner_rights(), connection.cursor() as cursor:
+        connection.check_constraints()
+        cursor.execute("ALTER TABLE wallet_posting DISABLE TRIGGER posting_keeps_balances")
+        transfer = Transfer.objects.create(idempotency_key=uuid4(), kind="purchase", at=now)
+        Posting.objects.create(transfer=transfer, account=till, amount_micros=EURO)
+        with pytest.raises(DatabaseError, match="do not sum to zero"):
             connection.check_constraints()
         transaction.set_rollback(True)
 
