@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from django.db import connection
 
 # The numbers only have to differ from other advisory locks of this database.
+SEQUENCING = 0x0106_1ED6
 GATHERING = 0x0106_C051
 AUDITING = 0x0106_A0D1
 

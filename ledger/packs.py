@@ -26,7 +26,7 @@ from typing import Any, BinaryIO
 from ledger.merkle import consistency_ranges, inclusion_ranges
 from ledger.notes import TreeHead, parse_note
 from ledger.receipts import SUFFIX, Receipt
-from ledger.tiles import FULL_WIDTH, ReadTile, TileId, edge_tiles, range_hash, tile_at, tile_path
+from ledger.tiles import FULL_WIDTH, HASH_SIZE, ReadTile, TileId, edge_tiles, range_hash, tile_at, tile_path
 
 README = """This is an evidence pack: entries of a transparency log, and everything that proves them.
 
@@ -110,7 +110,7 @@ def _read_from(size: int, read: ReadTile) -> ReadTile:
     """A tile of an earlier size is the beginning of the one that there is now."""
 
     def read_beginning(tile: TileId) -> bytes:
-        return read(tile_at(tile.level, tile.number, size))[: tile.width * 32]
+        return read(tile_at(tile.level, tile.number, size))[: tile.width * HASH_SIZE]
 
     return read_beginning
 

@@ -12,12 +12,12 @@ import orjson
 from django.conf import settings
 from django.db import transaction
 
-from ledger.durable import write_durably
+from ledger.durable import sync_folder, write_durably
 from ledger.entries import at_text
 from ledger.errors import EntryRepeated, RotationRefused
 from ledger.models import Entry
 from ledger.notes import VerifierKey
-from ledger.seeds import is_file, read_seed_file, sync_folder, write_once
+from ledger.seeds import is_file, read_seed_file, write_once
 from ledger.services import submit_entry
 from ledger.signing import log_signers, log_verifier_keys, retired_file
 

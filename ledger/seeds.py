@@ -8,6 +8,7 @@ from pathlib import Path
 
 from django.conf import settings
 
+from ledger.durable import sync_folder
 from ledger.errors import SeedUnusable
 
 _SEED_HEX = re.compile(r"[0-9a-fA-F]{64}")
@@ -69,14 +70,6 @@ def write_draft(path: Path, content: bytes) -> Path:
         draft.unlink()
         raise
     return draft
-
-
-def sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def is_file(path: Path) -> bool:

@@ -22,7 +22,7 @@ from ledger.errors import EntryError, FreezeUndone, LogDamaged, LogForked, LogRo
 from ledger.faults import fault_point
 from ledger.first_answer import may_sign
 from ledger.freezing import freeze_log, keep_mark, raise_alarm, refuse_mark
-from ledger.locks import elected_by
+from ledger.locks import SEQUENCING, elected_by
 from ledger.memory import SignerMemory
 from ledger.merkle import leaf_hash
 from ledger.models import LogHead
@@ -33,8 +33,7 @@ from ledger.tiles import RightEdge
 
 logger = logging.getLogger(__name__)
 
-# The number only has to differ from other advisory locks of this database.
-ELECTION = 0x0106_1ED6
+ELECTION = SEQUENCING
 # With a checkpoint each quarter of a second a backlog of more than 30,000 records drains in a second.
 MOST_AT_ONCE = 8192
 MEMORY = "The signer's memory"

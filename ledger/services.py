@@ -21,7 +21,7 @@ from ledger.models import CommitmentSecret, Entry
 from ledger.nudge import nudge_sequencer
 from ledger.proofs import prove_consistency, prove_inclusion
 from ledger.sequencer import sequence_batch
-from ledger.settling import cosigned_note
+from ledger.shown_checkpoint import shown_checkpoint
 from ledger.tiles import HASH_SIZE
 from ledger.trust import final_size, log_policy
 
@@ -29,7 +29,6 @@ __all__ = [
     "AuditReport",
     "commit_subject",
     "commit_subjects",
-    "cosigned_note",
     "current_freeze",
     "disclose_subject",
     "final_size",
@@ -40,6 +39,7 @@ __all__ = [
     "prove_consistency",
     "prove_inclusion",
     "sequence_batch",
+    "shown_checkpoint",
     "sizes_at",
     "submit_entry",
     "verify_log",

@@ -119,8 +119,8 @@ def make_final(note: str, policy: LogPolicy, at: datetime) -> bool:
     return True
 
 
-def cosignature_lines(size: int, policy: LogPolicy | None = None) -> list[str]:
-    """Return the newest line of each key for the checkpoint of this size; with a policy only its witnesses' lines."""
+def cosignature_lines(size: int, policy: LogPolicy) -> list[str]:
+    """Return the newest line of each of the policy's witnesses for the checkpoint of this size."""
     newest: dict[tuple[str, bytes], str] = {}
     for row in Cosignature.objects.filter(size=size).order_by("-cosigned_at", "-pk"):
         # By key, not by the name in the policy, which may change: a note must not have two lines of one key. Its name
@@ -128,8 +128,6 @@ def cosignature_lines(size: int, policy: LogPolicy | None = None) -> list[str]:
         key = row.line.removeprefix("\u2014 ").partition(" ")[0], bytes(row.key_id)
         if key not in newest and _is_line_of(row.line, key):
             newest[key] = row.line
-    if policy is None:
-        return list(reversed(newest.values()))
     keys = [(witness.key.name, witness.key.key_id) for witness in policy.witnesses]
     return [newest[key] for key in keys if key in newest]
 
@@ -140,11 +138,6 @@ def _is_line_of(line: str, key: tuple[str, bytes]) -> bool:
     except NoteMalformed:
         return False
     return [(signature.name, signature.key_id, signature.line()) for signature in signatures] == [(*key, line)]
-
-
-def cosigned_note(note: str) -> str:
-    """Return a signed checkpoint with the cosignatures that it has so far, the log's own lines first."""
-    return note + "".join(cosignature_lines(TreeHead.parse(parse_note(note).text).size))
 
 
 @transaction.atomic

@@ -19,17 +19,14 @@ from ledger.proofs import prove_consistency
 from ledger.settling import (
     Heard,
     Question,
-    cosigned_note,
     kept_text,
     make_final,
     read_shown,
     remember_size,
     settle,
 )
-from ledger.trust import final_size, log_policy
+from ledger.trust import log_policy
 from ledger.witness_client import TIMEOUT_SECONDS, add_checkpoint, judge, read_checkpoint
-
-__all__ = ["KnownHead", "cosigned_note", "final_size", "gather_cosignatures", "known_elsewhere", "log_policy"]
 
 logger = logging.getLogger(__name__)
 
@@ -96,6 +93,13 @@ def known_elsewhere(at: datetime) -> list[KnownHead]:
         else:
             found.append(KnownHead(witness.name, head, note))
     return found
+
+
+def drop_questions(seconds: float) -> None:
+    """Wait for everybody who was asked and has not answered, and settle nothing of it. Raises TimeoutError."""
+    for _, future in _asked.values():
+        future.result(seconds)
+    _asked.clear()
 
 
 def _gather(policy: LogPolicy, at: datetime) -> bool:

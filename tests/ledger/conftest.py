@@ -5,10 +5,30 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from ledger import witnessing
 from ledger.services import sequence_batch
+from ledger.witnessing import drop_questions
 from tests.builders_ledger import submit_many
-from tests.ledger.witnesses import FakeWitness, Received, Reply, honest, policy_text
+from tests.ledger.witness_process import WitnessProcess, make_key
+from tests.ledger.witnesses import FakeWitness, RealWitness, Received, Reply, honest, policy_text
+
+
+@pytest.fixture
+def anna(settings: Any, tmp_path: Path) -> Iterator[RealWitness]:
+    """The only witness of this log's policy, as a process."""
+    witness = RealWitness.create(tmp_path / "anna").start()
+    settings.LEDGER_POLICY_FILE = tmp_path / "policy"
+    settings.LEDGER_POLICY_FILE.write_text(policy_text(witness, needed=1))
+    yield witness
+    witness.kill()
+
+
+@pytest.fixture
+def witness(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[WitnessProcess]:
+    """A witness that knows the logs that the test file names in LOGS; they are no logs of a database."""
+    make_key(tmp_path / "w1")
+    running = WitnessProcess(tmp_path / "w1", request.module.LOGS)
+    yield running
+    running.kill()
 
 
 @pytest.fixture
@@ -27,8 +47,6 @@ def cast(settings: Any, tmp_path: Path) -> Iterator[Callable[..., list[FakeWitne
 
     yield play
     # Questions of one test must not be answered in the next one.
-    for _, future in witnessing._asked.values():
-        future.result(10)
-    witnessing._asked.clear()
+    drop_questions(10)
     for witness in playing:
         witness.kill()

@@ -8,8 +8,9 @@ import pytest
 from django.db import connection, transaction
 
 from ledger.errors import EntryRepeated
+from ledger.locks import SEQUENCING
 from ledger.models import Checkpoint, CommitmentSecret, Entry, LogHead, OutboxRow
-from ledger.sequencer import ELECTION, _commit_batch
+from ledger.sequencer import _commit_batch
 from ledger.services import commit_subject, find_entry, sequence_batch, verify_log
 from tests.builders_ledger import submit, submit_many
 
@@ -62,12 +63,12 @@ def test_many_submitters_and_two_sequencers_lose_and_double_nothing(now):
 def test_a_second_sequencer_does_nothing_while_the_first_is_elected(now):
     submit(now)
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock(%s)", [ELECTION])
+        cursor.execute("SELECT pg_advisory_lock(%s)", [SEQUENCING])
         try:
             assert at_once([lambda: sequence_batch(at=now)]) == [0]
             assert OutboxRow.objects.count() == 1
         finally:
-            cursor.execute("SELECT pg_advisory_unlock(%s)", [ELECTION])
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [SEQUENCING])
     assert at_once([lambda: sequence_batch(at=now)]) == [1]
 
 

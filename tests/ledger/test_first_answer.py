@@ -12,18 +12,8 @@ from ledger.startup import compare_at_start
 from ledger.witnessing import gather_cosignatures
 from tests.builders_ledger import submit_many
 from tests.ledger.restoring import restore
-from tests.ledger.witnesses import RealWitness, policy_text
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def witness(tmp_path, settings):
-    witness = RealWitness.create(tmp_path / "anna").start()
-    settings.LEDGER_POLICY_FILE = tmp_path / "policy"
-    settings.LEDGER_POLICY_FILE.write_text(policy_text(witness, needed=1))
-    yield witness
-    witness.kill()
 
 
 @pytest.fixture(autouse=True)
@@ -46,47 +36,47 @@ def go_back():
     signer_memory().path.write_bytes(kept)
 
 
-def test_a_snapshot_is_not_signed_on_while_the_witnesses_are_silent(witness):
+def test_a_snapshot_is_not_signed_on_while_the_witnesses_are_silent(anna):
     go_back()
-    witness.kill()
+    anna.kill()
     compare_at_start()
     assert (commit(2), commit(2)) == (0, 0)
     assert (LogHead.objects.get().size, current_freeze()) == (3, None)
-    witness.start()
+    anna.start()
     assert commit(1) == 0
     assert (LogHead.objects.get().size, current_freeze().code) == (3, "log_rolled_back")
 
 
-def test_the_first_answer_lets_an_honest_log_go_on(witness):
+def test_the_first_answer_lets_an_honest_log_go_on(anna):
     commit(3)
     gather_cosignatures(at=timezone.now())
-    witness.kill()
+    anna.kill()
     compare_at_start()
     assert commit(2) == 0
-    witness.start()
+    anna.start()
     assert sequence_batch(at=timezone.now()) == 2
-    witness.kill()
+    anna.kill()
     assert commit(1) == 1
     assert not Alarm.objects.exists()
 
 
-def test_who_answers_at_the_start_holds_up_nothing(witness):
+def test_who_answers_at_the_start_holds_up_nothing(anna):
     commit(3)
     gather_cosignatures(at=timezone.now())
     compare_at_start()
-    witness.kill()
+    anna.kill()
     assert commit(2) == 2
 
 
-def test_a_witness_that_never_saw_the_log_holds_up_nothing(witness):
+def test_a_witness_that_never_saw_the_log_holds_up_nothing(anna):
     compare_at_start()
     assert commit(2) == 2
 
 
-def test_lasting_silence_is_an_alarm_and_no_end(witness, monkeypatch):
+def test_lasting_silence_is_an_alarm_and_no_end(anna, monkeypatch):
     commit(3)
     gather_cosignatures(at=timezone.now())
-    witness.kill()
+    anna.kill()
     compare_at_start()
     monkeypatch.setattr(first_answer, "PATIENCE_SECONDS", 0.0)
     assert commit(2) == 2

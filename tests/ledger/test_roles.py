@@ -18,15 +18,17 @@ from marketplace.rights import APPEND_ONLY, DOORS, EVERYTHING, GROW, NEVER, RIGH
 from marketplace.wallet.services import account_of, balance_micros
 from tests.builders_ledger import submit_many
 from tests.builders_money import EURO, fill_wallet
-from tests.database_owner import owner_rights
+from tests.database_owner import demand_two_roles, owner_rights
 
-pytestmark = [
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(not settings.DATABASE_OWNER, reason="MIGRATION_DATABASE_URL names no owner of the tables."),
-]
+pytestmark = pytest.mark.django_db(transaction=True)
 OWNER = settings.DATABASE_OWNER.get("USER")
 APPLICATION = settings.APPLICATION_ROLE["user"]
 Session = psycopg.Connection[tuple[Any, ...]]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def two_roles() -> None:
+    demand_two_roles()
 
 
 @pytest.fixture

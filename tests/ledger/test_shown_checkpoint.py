@@ -11,18 +11,8 @@ from ledger.notes import NoteSignature, parse_note
 from ledger.services import sequence_batch
 from ledger.witnessing import gather_cosignatures
 from tests.builders_ledger import submit_many
-from tests.ledger.witnesses import RealWitness, policy_text
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def witness(tmp_path, settings):
-    witness = RealWitness.create(tmp_path / "anna").start()
-    settings.LEDGER_POLICY_FILE = tmp_path / "policy"
-    settings.LEDGER_POLICY_FILE.write_text(policy_text(witness, needed=1))
-    yield witness
-    witness.kill()
 
 
 def plant(line, key_id=b"abcd", later=timedelta(0)):
@@ -30,7 +20,7 @@ def plant(line, key_id=b"abcd", later=timedelta(0)):
     Cosignature.objects.create(size=2, witness_name="x", key_id=key_id, line=line, cosigned_at=at, received_at=at)
 
 
-def test_shows_the_lines_that_verify_and_no_others(witness, client, settings):
+def test_shows_the_lines_that_verify_and_no_others(anna, client, settings):
     submit_many(2, timezone.now())
     sequence_batch(at=timezone.now())
     note = LogHead.objects.get().note
@@ -39,7 +29,7 @@ def test_shows_the_lines_that_verify_and_no_others(witness, client, settings):
     line = Cosignature.objects.get().line
     assert client.get("/log/checkpoint").content.decode() == note + line
 
-    key = witness.key
+    key = anna.key
     plant("\n\nnonsense\n")
     plant(f"\n\n{line}", later=timedelta(seconds=1))
     plant(line + line, later=timedelta(seconds=2))

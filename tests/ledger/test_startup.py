@@ -16,18 +16,8 @@ from ledger.witnessing import gather_cosignatures
 from marketplace.celery import app
 from tests.builders_ledger import submit_many
 from tests.ledger.restoring import restore
-from tests.ledger.witnesses import RealWitness, policy_text
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def witness(tmp_path, settings):
-    witness = RealWitness.create(tmp_path / "anna").start()
-    settings.LEDGER_POLICY_FILE = tmp_path / "policy"
-    settings.LEDGER_POLICY_FILE.write_text(policy_text(witness, needed=1))
-    yield witness
-    witness.kill()
 
 
 def commit(count):
@@ -49,7 +39,7 @@ def forget(settings):
     settings.LEDGER_MEMORY_FILE = Path(f"{settings.LEDGER_MEMORY_FILE}.restored")
 
 
-def test_a_good_log_starts(witness):
+def test_a_good_log_starts(anna):
     commit(3)
     gather_cosignatures(at=timezone.now())
     commit(4)
@@ -63,7 +53,7 @@ def test_a_good_log_starts(witness):
     assert (compared.size, compared.unread) == (7, [])
 
 
-def test_an_older_log_starts_frozen_and_stays_so(witness, settings):
+def test_an_older_log_starts_frozen_and_stays_so(anna, settings):
     commit(3)
     commit(4)
     gather_cosignatures(at=timezone.now())
@@ -80,7 +70,7 @@ def test_an_older_log_starts_frozen_and_stays_so(witness, settings):
     assert current_freeze() == freeze
 
 
-def test_a_forked_log_starts_frozen(witness, settings):
+def test_a_forked_log_starts_frozen(anna, settings):
     commit(3)
     commit(4)
     gather_cosignatures(at=timezone.now())
@@ -98,15 +88,15 @@ def test_a_forked_log_starts_frozen(witness, settings):
     assert current_freeze() is not None
 
 
-def test_silent_witnesses_keep_nobody_from_starting(witness):
+def test_silent_witnesses_keep_nobody_from_starting(anna):
     commit(3)
     gather_cosignatures(at=timezone.now())
-    witness.kill()
+    anna.kill()
     start()
     assert current_freeze() is None
 
 
-def test_a_damaged_memory_is_told_and_nothing_is_signed(witness, caplog):
+def test_a_damaged_memory_is_told_and_nothing_is_signed(anna, caplog):
     commit(3)
     signer_memory().path.write_bytes(b"nonsense")
     start()

@@ -4,7 +4,6 @@ import base64
 import hashlib
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -19,18 +18,11 @@ from tests.ledger.witness_process import ORIGIN, PREFIX, SmallLog, WitnessProces
 LOG = SmallLog()
 NEXT_KEY = NoteSigner(ORIGIN, bytes([7]) * 32)
 OTHER = SmallLog("other.example/log", seed=2)
+LOGS = [LOG.vkey, str(NEXT_KEY.verifier_key), OTHER.vkey]
 STRANGER = SmallLog("stranger.example/log", seed=3)
 FORK = SmallLog(shared=5)
 MALLORY = SmallLog(seed=66)
 TEXT = "text/plain; charset=utf-8"
-
-
-@pytest.fixture
-def witness(tmp_path: Path) -> Iterator[WitnessProcess]:
-    make_key(tmp_path / "w1")
-    running = WitnessProcess(tmp_path / "w1", [LOG.vkey, str(NEXT_KEY.verifier_key), OTHER.vkey])
-    yield running
-    running.kill()
 
 
 @pytest.fixture

@@ -13,8 +13,9 @@ from ledger.models import Alarm, Cosignature, FinalCheckpoint, LogHead, WitnessM
 from ledger.notes import TreeHead, parse_note
 from ledger.services import sequence_batch
 from ledger.settling import MOST_KEPT_OF_AN_ANSWER
+from ledger.trust import final_size
 from ledger.witness_client import LARGEST_ANSWER, TIMEOUT_SECONDS
-from ledger.witnessing import final_size, gather_cosignatures, known_elsewhere
+from ledger.witnessing import gather_cosignatures, known_elsewhere
 from tests.builders_ledger import submit_many
 from tests.ledger.witnesses import Drip, FakeWitness, Received, Reply, honest, policy_text, says
 

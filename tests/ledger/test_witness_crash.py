@@ -20,17 +20,10 @@ from ledger.witness import Witness, read_key
 from tests.ledger.witness_process import ORIGIN, Answer, SmallLog, WitnessProcess, make_key
 
 LOG = SmallLog()
+LOGS = [LOG.vkey]
 FORK = SmallLog(shared=20)
 STATE = hashlib.sha256(ORIGIN.encode()).hexdigest()
 SECONDS_UNDER_LOAD = [0.02, 0.05, 0.08, 0.11, 0.17, 0.23, 0.31, 0.4]
-
-
-@pytest.fixture
-def witness(tmp_path: Path) -> Iterator[WitnessProcess]:
-    make_key(tmp_path / "w1")
-    running = WitnessProcess(tmp_path / "w1", [LOG.vkey])
-    yield running
-    running.kill()
 
 
 @pytest.fixture

@@ -16,16 +16,9 @@ from ledger.notes import VerifierKey
 from tests.ledger.witness_process import PREFIX, ROOT, SmallLog, WitnessProcess, make_key, wait_until
 
 LOG = SmallLog()
+LOGS = [LOG.vkey]
 BODY = LOG.submission(0, 10).text().encode()
 REQUEST = b"POST /w1/add-checkpoint HTTP/1.1\r\nHost: w\r\nContent-Length: %d\r\n\r\n" % len(BODY)
-
-
-@pytest.fixture
-def witness(tmp_path: Path) -> Iterator[WitnessProcess]:
-    make_key(tmp_path / "w1")
-    running = WitnessProcess(tmp_path / "w1", [LOG.vkey])
-    yield running
-    running.kill()
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from ledger.locks import GATHERING
 from ledger.models import Alarm, Checkpoint, Cosignature, FinalCheckpoint, LogFreeze, LogHead, WitnessMemory
 from ledger.notes import TreeHead, parse_note
 from ledger.services import sequence_batch
-from ledger.witnessing import final_size, gather_cosignatures, known_elsewhere, log_policy
+from ledger.trust import final_size, log_policy
+from ledger.witnessing import gather_cosignatures, known_elsewhere
 from tests.builders_ledger import submit_many
 from tests.database_owner import owner_rights
 from tests.ledger.test_concurrency import at_once

@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 from ledger.errors import LedgerError
 from ledger.exporting import export_log
 from ledger.models import LogHead
-from ledger.settling import cosigned_note
+from ledger.shown_checkpoint import shown_checkpoint
 from ledger.signing import log_verifier_keys
 from ledger.trust import log_policy
 
@@ -25,7 +25,7 @@ class Command(BaseCommand):
         keys = log_verifier_keys()
         also = {"vkey": "".join(f"{key}\n" for key in keys), "policy": log_policy().text()}
         try:
-            done = export_log(options["folder"], note=cosigned_note(head.note), keys=keys, also=also)
+            done = export_log(options["folder"], note=shown_checkpoint(head.note), keys=keys, also=also)
         except LedgerError as error:
             raise CommandError(f"{error} Nothing was signed or removed ({error.code}).") from error
         except OSError as error:

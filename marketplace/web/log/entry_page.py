@@ -13,7 +13,7 @@ from ledger.notes import parse_note
 from ledger.policy import LogPolicy
 from ledger.receipt_building import receipt_for
 from ledger.receipts import Receipt, VerifiedReceipt, verify_receipt, witness_times
-from ledger.services import cosigned_note, final_size, log_policy
+from ledger.services import final_size, log_policy, shown_checkpoint
 from marketplace.web.seals import SealState
 
 
@@ -64,7 +64,7 @@ def shown_proof(entry: Entry, at: datetime, *, is_final: bool) -> ShownProof:
     policy = log_policy()
     receipt = Receipt.parse(receipt_for(entry, at=at))
     verified = verify_receipt(receipt, entry=bytes(entry.body), policy=policy)
-    note = receipt.checkpoint if is_final else cosigned_note(receipt.checkpoint)
+    note = receipt.checkpoint if is_final else shown_checkpoint(receipt.checkpoint)
     signatures = signatures_of(note, policy)
     signed = {signature.key_id for signature in signatures}
     silent = [witness.name for witness in policy.witnesses if witness.key.key_id not in signed]
