@@ -19,22 +19,28 @@ _MIDDLE = Struct(">i16siqi")
 _LAST = Struct(">i32siq")
 _LENGTH = Struct(">i")
 _ARRAY = Struct(">iiIii")
-# Seven a row, so about fifty rows of a kilobyte.
-_PARTS_IN_CHUNK = 350
+# The server stores a piece while the next is made, and waits for the first alone: pieces begin small and double.
+ROWS_IN_FIRST, ROWS_IN_PIECE = 32, 256
 _EMPTY_ARRAY = pack(">iiI", 0, 0, _TEXT)
 
 
-def copy_chunks(rows: Iterable[EntryRow], *, first_index: int, committed_at: datetime) -> Iterator[bytes]:
-    """Give what COPY takes, in the order of COLUMNS, piece by piece: the server stores one while the next is made.
+def copy_pieces(rows: Iterable[EntryRow], *, first_index: int, committed_at: datetime) -> Iterator[bytes]:
+    """Give the content of one COPY after another, with the columns in the order of COLUMNS.
 
     rows: in log order from first_index on.
     """
     committed = _instant(committed_at)
-    parts = [_HEAD]
-    for index, (entry_id, kind, key, at, refs, body, leaf) in enumerate(rows, first_index):
+    parts, rows_in_piece, end = [_HEAD], ROWS_IN_FIRST, ROWS_IN_FIRST
+    for count, (entry_id, kind, key, at, refs, body, leaf) in enumerate(rows):
+        if count == end:
+            yield b"".join(parts) + _TAIL
+            parts, rows_in_piece = [_HEAD], min(2 * rows_in_piece, ROWS_IN_PIECE)
+            end += rows_in_piece
         kind_bytes, array = kind.encode(), _text_array(refs)
         parts += (
-            _FIRST.pack(len(COLUMNS), 8, index, 16, bytes.fromhex(entry_id.replace("-", "")), len(kind_bytes)),
+            _FIRST.pack(
+                len(COLUMNS), 8, first_index + count, 16, bytes.fromhex(entry_id.replace("-", "")), len(kind_bytes)
+            ),
             kind_bytes,
             _MIDDLE.pack(16, key, 8, _instant(at), len(array)),
             array,
@@ -42,9 +48,6 @@ def copy_chunks(rows: Iterable[EntryRow], *, first_index: int, committed_at: dat
             body,
             _LAST.pack(32, leaf, 8, committed),
         )
-        if len(parts) > _PARTS_IN_CHUNK:
-            yield b"".join(parts)
-            parts = []
     yield b"".join(parts) + _TAIL
 
 

@@ -16,7 +16,7 @@ from django.db import IntegrityError, transaction
 from ledger import statements
 from ledger.blocking import find_blocking_row, refusal_of
 from ledger.continuity import check_continues
-from ledger.copying import EntryRow, copy_chunks
+from ledger.copying import EntryRow, copy_pieces
 from ledger.entries import check_record
 from ledger.errors import EntryError, FreezeUndone, LogDamaged, LogForked, LogRolledBack, MemoryUnusable, TileMissing
 from ledger.faults import fault_point
@@ -28,8 +28,7 @@ from ledger.merkle import leaf_hash
 from ledger.models import LogHead
 from ledger.notes import TreeHead
 from ledger.signed_heads import check_signed, sign_head, tree_head
-from ledger.statements import StoredEdge
-from ledger.tiles import RightEdge
+from ledger.tiles import Growth, RightEdge
 
 logger = logging.getLogger(__name__)
 
@@ -162,9 +161,8 @@ def _check_memory(head: LogHead) -> None:
 def _commit_batch(at: datetime, limit: int, *, finds_repeats: bool = False) -> tuple[int, TreeHead | None]:
     """Return how many rows were worked off, and what the signer is to remember once this is committed."""
     fault_point("before_select")
-    stored = statements.lock_head()
-    head = stored.head
-    if stored.is_frozen:
+    head, is_frozen = statements.lock_head()
+    if is_frozen:
         keep_mark()
         return 0, None
     check_signed(head)
@@ -180,7 +178,7 @@ def _commit_batch(at: datetime, limit: int, *, finds_repeats: bool = False) -> t
             logger.warning("ledger.repeat_dropped", extra={"kind": record.kind, "entry_id": record.entry_id})
     taken = [record.row_id for record in records]
     if fresh:
-        _append(stored, fresh, taken, at)
+        _append(head, fresh, taken, at)
     elif taken:
         statements.delete_waiting(taken)
     fault_point("before_commit")
@@ -191,9 +189,9 @@ def _commit_batch(at: datetime, limit: int, *, finds_repeats: bool = False) -> t
     return len(records), tree_head(head)
 
 
-def _append(stored: StoredEdge, records: Sequence[WaitingRecord], taken: Sequence[int], at: datetime) -> None:
-    head, edge = stored.head, _checked_edge(stored)
-    leaves: list[bytes] = []
+def _append(head: LogHead, records: Sequence[WaitingRecord], taken: Sequence[int], at: datetime) -> None:
+    edge = _edge_of(head)
+    first_index, leaves, growths = head.size, list[bytes](), list[Growth]()
 
     def rows() -> Iterator[EntryRow]:
         for record in records:
@@ -201,24 +199,30 @@ def _append(stored: StoredEdge, records: Sequence[WaitingRecord], taken: Sequenc
             leaves.append(leaf)
             yield record.entry_id, record.kind, record.key, own_at, refs, record.body, leaf
 
-    statements.copy_entries(copy_chunks(rows(), first_index=head.size, committed_at=at))
+    def pieces() -> Iterator[bytes]:
+        yield from copy_pieces(rows(), first_index=first_index, committed_at=at)
+        # Asked for one piece more, while the server still stores the last.
+        growths.append(edge.grow(leaves))
+        head.size, head.root_hash = growths[0].size, growths[0].root_hash
+        _sign_head(head, at)
+
+    statements.copy_entries(pieces())
     fault_point("after_entries")
-    growth = edge.grow(leaves)
-    head.size, head.root_hash = growth.size, growth.root_hash
-    _sign_head(head, at)
+    (growth,) = growths
     statements.move_head(head, tiles=growth.tiles, taken=taken)
     fault_point("after_tree")
     _newest_edge["known"] = growth.edge
 
 
-def _checked_edge(stored: StoredEdge) -> RightEdge:
-    """Return the right edge of the tree, after checking that the stored one is what was signed.
+def _edge_of(head: LogHead) -> RightEdge:
+    """Return the right edge of the tree that the head was signed for.
 
-    It is hashed once: what this process made of it in the batch before must be what is stored now.
+    What this process made of it in the batch before has that root still, whatever happened to the stored tiles since,
+    so it is not read again; the audit reads them.
     """
-    head, hashes, known = stored.head, stored.hashes(), _newest_edge.get("known")
-    if known is None or (known.size, known.hashes) != (head.size, hashes):
-        known = RightEdge.read(head.size, hashes)
+    known = _newest_edge.get("known")
+    if known is None or (known.size, known.root_hash) != (head.size, bytes(head.root_hash)):
+        known = RightEdge.read(head.size, statements.edge_hashes(head.size))
     if known.root_hash != bytes(head.root_hash):
         raise LogDamaged(f"The stored tiles do not give the root that was signed at size {head.size}.")
     return known

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import psycopg
 from django.db import connection
@@ -12,12 +12,14 @@ from ledger.copying import COLUMNS
 from ledger.errors import TileMissing
 from ledger.models import LogHead
 from ledger.tiles import HASH_SIZE, TileId, edge_tiles, tile_path
+from ledger.wire import begin_with, copy_while_making
 
-# A batch that is appended must not see the freeze or the tiles of the moment before it got the head's lock, so these
-# are two statements. They travel together, and so does the BEGIN before them.
+# A batch that is appended must not see the freeze of the moment before it got the head's lock, so these are two
+# statements. They travel together, and so does the BEGIN before them.
 _LOCK_HEAD = "SELECT size, root_hash, note FROM ledger_loghead WHERE id = 1 FOR UPDATE"
+_IS_FROZEN = "SELECT EXISTS (SELECT FROM ledger_logfreeze WHERE lifted_at IS NULL)"
 _READ_EDGE = """
-    SELECT EXISTS (SELECT FROM ledger_logfreeze WHERE lifted_at IS NULL), ARRAY(
+    SELECT ARRAY(
         SELECT (
             SELECT hashes FROM ledger_tile
             WHERE level = edge.level AND number = size >> 8 * edge.level + 8 AND width >= size >> 8 * edge.level & 255
@@ -66,35 +68,27 @@ _SELECT_TILES = """
 """
 
 
-class StoredEdge(NamedTuple):
-    """The head, locked until the end of the transaction, and what the sequencer has to know with it.
+def lock_head() -> tuple[LogHead, bool]:
+    """Begin the transaction with the head's lock; return the head, and whether the log is frozen."""
+    with connection.wrap_database_errors:
+        (size, root_hash, note), (is_frozen,) = begin_with(_raw_connection(), _LOCK_HEAD, _IS_FROZEN)
+    head = LogHead(id=1, size=int.from_bytes(size or b""), root_hash=root_hash, note=(note or b"").decode())
+    return head, is_frozen == b"\x01"
 
-    stored: the hashes of the partial tiles, or of wider ones that begin with them, level 0 first; None where there is
-    no such tile.
+
+def edge_hashes(size: int) -> dict[int, bytes]:
+    """Return the stored hashes of the partial tiles of a log of this size, by level, level 0 first. Raises TileMissing.
+
+    A wider tile begins with them, and serves as well.
     """
-
-    head: LogHead
-    is_frozen: bool
-    stored: list[bytes | None]
-
-    def hashes(self) -> dict[int, bytes]:
-        """Return those of the partial tiles by level. Raises TileMissing."""
-        found = {}
-        for tile, hashes in zip(edge_tiles(self.head.size), self.stored, strict=True):
-            if hashes is None:
-                raise _missing(tile)
-            found[tile.level] = hashes[: tile.width * HASH_SIZE]
-        return found
-
-
-def lock_head() -> StoredEdge:
-    raw = _raw_connection()
-    with connection.wrap_database_errors, raw.pipeline(), _cursor() as heads, _cursor() as edges:
-        heads.execute(_LOCK_HEAD, prepare=True, binary=True)
-        edges.execute(_READ_EDGE, prepare=True, binary=True)
-        size, root_hash, note = _only_row(heads)
-        is_frozen, stored = _only_row(edges)
-    return StoredEdge(LogHead(id=1, size=size, root_hash=root_hash, note=note), is_frozen, stored)
+    with connection.wrap_database_errors, _cursor() as cursor:
+        (stored,) = _only_row(cursor.execute(_READ_EDGE, prepare=True, binary=True))
+    found = {}
+    for tile, hashes in zip(edge_tiles(size), stored, strict=True):
+        if hashes is None:
+            raise _missing(tile)
+        found[tile.level] = hashes[: tile.width * HASH_SIZE]
+    return found
 
 
 def select_waiting(limit: int, *, finds_repeats: bool) -> list[tuple[Any, ...]]:
@@ -112,11 +106,10 @@ def delete_waiting(row_ids: Sequence[int]) -> None:
         cursor.execute("DELETE FROM ledger_outboxrow WHERE id = ANY(%s)", [list(row_ids)])
 
 
-def copy_entries(chunks: Iterable[bytes]) -> None:
-    """chunks: see ledger.copying."""
-    with connection.wrap_database_errors, _cursor() as cursor, cursor.copy(_COPY_ENTRIES) as copy:
-        for chunk in chunks:
-            copy.write(chunk)
+def copy_entries(pieces: Iterable[bytes]) -> None:
+    """pieces: see ledger.copying."""
+    with connection.wrap_database_errors:
+        copy_while_making(_raw_connection(), _COPY_ENTRIES, pieces)
 
 
 def move_head(head: LogHead, *, tiles: Sequence[tuple[TileId, bytes]] = (), taken: Sequence[int] = ()) -> None:

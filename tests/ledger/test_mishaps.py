@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ from ledger.models import Checkpoint, Entry, LogFreeze, OutboxRow
 from ledger.sequencer import signer_memory
 from ledger.services import sequence_batch, verify_log
 from tests.builders_ledger import submit_many
+from tests.database_owner import owner_rights
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -77,31 +79,32 @@ def test_the_connection_is_cut_after_the_commit(now, watch):
     assert signer_memory().recall().size == 6
 
 
+@contextmanager
+def full_disk(table):
+    """The server refuses the rows as it does when it finds no room for them."""
+    with owner_rights(), connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE FUNCTION find_no_room() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            " RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$;"
+            f" CREATE TRIGGER find_no_room AFTER INSERT ON {table} EXECUTE FUNCTION find_no_room()"
+        )
+    yield
+    with owner_rights(), connection.cursor() as cursor:
+        cursor.execute("DROP FUNCTION find_no_room CASCADE")
+
+
 @pytest.mark.parametrize("table", ["ledger_entry", "ledger_tile"])
-def test_a_full_disk_loses_nothing(now, monkeypatch, table):
-    class FullDisk(psycopg.Cursor):
-        def execute(self, query, *args, **kwargs):
-            fail_at(query)
-            return super().execute(query, *args, **kwargs)
-
-        def copy(self, statement, *args, **kwargs):
-            fail_at(statement)
-            return super().copy(statement, *args, **kwargs)
-
-    def fail_at(statement):
-        if f"INTO {table}" in statement or f"COPY {table}" in statement:
-            raise psycopg.errors.DiskFull("could not extend file: No space left on device")
-
+@pytest.mark.parametrize("count", [7, 600])
+def test_a_full_disk_loses_nothing(now, table, count):
     submit_many(5, now)
     sequence_batch(at=now)
-    submit_many(7, now)
-    with monkeypatch.context() as patched:
-        patched.setattr("ledger.statements.psycopg.Cursor", FullDisk)
+    submit_many(count, now)
+    with full_disk(table):
         for _ in range(2):
             with pytest.raises(OperationalError, match="No space left"):
                 sequence_batch(at=now)
-    assert (Entry.objects.count(), OutboxRow.objects.count(), signer_memory().recall().size) == (5, 7, 5)
-    assert sequence_batch(at=now) == 7
+    assert (Entry.objects.count(), OutboxRow.objects.count(), signer_memory().recall().size) == (5, count, 5)
+    assert sequence_batch(at=now) == count
     assert verify_log().is_good
 
 
