@@ -15,6 +15,7 @@ from django.db import connection
 
 from ledger.audit_checkpoints import KEY_ROTATED, SignatureCheck
 from ledger.audit_entries import check_entries, leaf_hashes
+from ledger.audit_kept import KeptWalk
 from ledger.audit_report import AuditReport, Finding
 from ledger.audit_rows import SignedState, read_checkpoints, read_entries, read_tiles
 from ledger.audit_tree import TileTree
@@ -36,17 +37,24 @@ def verify_log() -> AuditReport:
     """
     audit = LogAudit(LogHead.objects.get(pk=1))
     while not audit.is_at_end:
-        audit.walk_chunk()
+        audit.walk()
     return audit.finish()
 
 
 class LogAudit:
     """One walk to a head that is read once. It goes on from a tree that an earlier walk had reached."""
 
-    def __init__(self, head: LogHead, tree: TileTree | None = None, report: AuditReport | None = None) -> None:
+    def __init__(
+        self,
+        head: LogHead,
+        tree: TileTree | None = None,
+        report: AuditReport | None = None,
+        kept: KeptWalk | None = None,
+    ) -> None:
         self.head = head
         self.tree = tree or TileTree()
         self.report = report or AuditReport(head.size, bytes(head.root_hash))
+        self.kept = kept or KeptWalk()
         self.signatures = SignatureCheck()
         self.position = self.tree.position
         self.root = self.tree.root_at(0)
@@ -56,7 +64,14 @@ class LogAudit:
 
     @property
     def is_at_end(self) -> bool:
-        return self.position >= self.head.size
+        return self.kept.is_at_end and self.position >= self.head.size
+
+    def walk(self) -> None:
+        """Go one step on: first through what is kept beside the log, then through the log."""
+        if self.kept.is_at_end:
+            self.walk_chunk()
+        else:
+            self.kept.walk_page(self.signatures, self.report)
 
     def walk_chunk(self) -> None:
         """Check the next 4,096 entries and all that is signed or stored about them."""
@@ -134,7 +149,8 @@ class LogAudit:
                 self.report.checkpoint_count += 1
                 subject, fault = "checkpoint", self.signatures.fault_of_checkpoint(note, root)
             else:
-                subject, fault = "final checkpoint", self.signatures.fault_of_final(note, root)
+                subject = "final checkpoint"
+                fault = self.signatures.fault_of_final(note.note, note.size, root)
             if fault:
                 self.report.add(subject, f"{subject} of size {note.size}", fault)
 
@@ -186,10 +202,9 @@ class LogAudit:
         with connection.cursor() as cursor:
             cursor.execute(_BEYOND)
             for subject, number, level, width, size in cursor.fetchall():
-                sentence = f"It lies beyond the signed size of {size}."
-                place = tile_path(TileId(level, number, width)) if subject == "tile" else f"{subject} {number}"
-                place = f"checkpoint of size {number}" if subject == "checkpoint" else place
-                self.report.add(subject, place, sentence)
+                places = {"tile": tile_path(TileId(level, number, width)), "entry": f"entry {number}"}
+                place = places.get(subject, f"{subject} of size {number}")
+                self.report.add(subject, place, f"It lies beyond the signed size of {size}.")
 
     def _check_edge(self, level: int) -> None:
         """The partial tile at the right edge is kept for every size that was signed."""
@@ -219,6 +234,9 @@ _BEYOND = """
     UNION ALL
     (SELECT 'checkpoint', later.size, 0, 0, head.size FROM ledger_loghead head, LATERAL (
         SELECT size FROM ledger_checkpoint WHERE size > head.size ORDER BY size LIMIT 1) later)
+    UNION ALL
+    (SELECT 'final checkpoint', later.size, 0, 0, head.size FROM ledger_loghead head, LATERAL (
+        SELECT size FROM ledger_finalcheckpoint WHERE size > head.size ORDER BY size LIMIT 1) later)
     UNION ALL
     (SELECT 'tile', number, level, width, size FROM ledger_tile, ledger_loghead
         WHERE number * 256 + width > (size >> (8 * level)) ORDER BY level, number, width LIMIT 1)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import orjson
 
+from ledger.cosignatures import cosigned_at
 from ledger.errors import KeyMalformed, LedgerError, PolicyMalformed
-from ledger.models import Checkpoint, FinalCheckpoint, WitnessMemory
+from ledger.models import Checkpoint, Cosignature, WitnessKey
 from ledger.notes import COSIGNATURE, TreeHead, VerifierKey, parse_note, verify_note
 from ledger.policy import LogPolicy
 from ledger.signing import log_verifier_keys
@@ -21,7 +22,7 @@ class SignatureCheck:
         self.log_keys = log_verifier_keys()
         self.policy = _policy()
         self.witness_keys = tuple({witness.key for witness in self.policy.witnesses} | set(_remembered_keys()))
-
+        self._witnesses = {(key.name, key.key_id) for key in self.witness_keys}
         # The keys that came by rotation, each with the entry that says so; the last one must sign what covers it.
         self.expected: list[tuple[int, VerifierKey]] = []
 
@@ -42,14 +43,13 @@ class SignatureCheck:
             return "The key that was the log's by then did not sign it."
         return ""
 
-    def fault_of_final(self, final: FinalCheckpoint, root: bytes) -> str:
+    def fault_of_final(self, note: str, size: int, root: bytes) -> str:
         """The log's signature and every known witness's line must hold, and they must be a quorum.
 
         A final checkpoint with lines of keys that the policy does not name was final under an earlier policy: then
         this one cannot be asked for the quorum.
         """
-        note = final.note
-        if fault := self._fault_of_note(note, (*self.log_keys, *self.witness_keys), final.size, root):
+        if fault := self._fault_of_note(note, (*self.log_keys, *self.witness_keys), size, root):
             return fault
         try:
             checked = self.policy.check(parse_note(note))
@@ -58,6 +58,24 @@ class SignatureCheck:
         signatures = len(parse_note(note).signatures)
         if not checked.is_final and signatures == len(checked.log_keys) + len(checked.witness_keys):
             return "Its cosignatures are no quorum."
+        return ""
+
+    def fault_of_cosignature(self, cosignature: Cosignature, root: bytes) -> str:
+        """The line must be a witness's over the checkpoint of this size and root, and the columns must repeat it."""
+        text = TreeHead(self.log_keys[0].name, cosignature.size, root).text()
+        try:
+            note = parse_note(f"{text}\n{cosignature.line}")
+            if note.text != text or len(note.signatures) != 1:
+                return "It is not one signature line."
+            (line,) = note.signatures
+            if (line.name, line.key_id) not in self._witnesses:
+                return "Its key is of no witness that this log ever asked."
+            verify_note(note, self.witness_keys)
+            columns = bytes(cosignature.key_id), cosignature.cosigned_at.timestamp()
+            if columns != (line.key_id, cosigned_at(line)):
+                return "Its columns do not repeat what its line says."
+        except LedgerError as error:
+            return str(error)
         return ""
 
     def _fault_of_note(self, text: str, keys: tuple[VerifierKey, ...], size: int, root: bytes) -> str:
@@ -83,7 +101,7 @@ def _policy() -> LogPolicy:
 
 def _remembered_keys() -> list[VerifierKey]:
     keys = []
-    for text in WitnessMemory.objects.values_list("key", flat=True):
+    for text in WitnessKey.objects.values_list("key", flat=True):
         try:
             key = VerifierKey.parse(text)
         except KeyMalformed:

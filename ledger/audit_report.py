@@ -11,7 +11,10 @@ MOST_FINDINGS = 100
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is not as it must be. subject: entry, tile, checkpoint, final checkpoint, receipt or head."""
+    """One thing that is not as it must be.
+
+    subject: entry, tile, checkpoint, final checkpoint, cosignature, receipt or head.
+    """
 
     subject: str
     place: str
@@ -27,6 +30,8 @@ class AuditReport:
     entry_count: int = 0
     tile_count: int = 0
     checkpoint_count: int = 0
+    cosignature_count: int = 0
+    receipt_count: int = 0
     finding_count: int = 0
     findings: list[Finding] = field(default_factory=list)
 

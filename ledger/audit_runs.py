@@ -11,6 +11,7 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 
 from ledger.audit import LogAudit
+from ledger.audit_kept import KeptWalk
 from ledger.audit_report import AuditReport, Finding
 from ledger.audit_tree import TileTree
 from ledger.errors import AuditAtWork, LedgerError, NothingToGoOnFrom
@@ -22,6 +23,7 @@ from ledger.signing import log_verifier_keys
 
 logger = logging.getLogger(__name__)
 State = AuditRun.State
+_COUNTS = ("entry_count", "tile_count", "checkpoint_count", "cosignature_count", "receipt_count", "finding_count")
 
 
 def request_audit(*, scope: str, by: Any, at: datetime) -> AuditRun:
@@ -74,7 +76,7 @@ def continue_audit(*, clock: Callable[[], datetime]) -> AuditRun | None:
         try:
             audit = _begin(run, clock())
             while not audit.is_at_end:
-                audit.walk_chunk()
+                audit.walk()
                 _note_progress(run, audit, clock())
             _finish(run, audit, clock())
         except LedgerError as error:
@@ -88,8 +90,8 @@ def continue_audit(*, clock: Callable[[], datetime]) -> AuditRun | None:
 
 def report_of(run: AuditRun) -> AuditReport:
     findings = [Finding(**finding) for finding in run.findings]
-    counts = (run.entry_count, run.tile_count, run.checkpoint_count, run.finding_count)
-    return AuditReport(run.size, bytes(run.root_hash), *counts, findings)
+    counts = {name: getattr(run, name) for name in _COUNTS}
+    return AuditReport(run.size, bytes(run.root_hash), **counts, findings=findings)
 
 
 def find_run(public_id: UUID) -> AuditRun | None:
@@ -102,7 +104,8 @@ def _begin(run: AuditRun, at: datetime) -> LogAudit:
         run.state, run.started_at = State.RUNNING, at
         run.size, run.root_hash = head.size, bytes(head.root_hash)
         if run.scope == AuditRun.Scope.INCREMENTAL:
-            run.resume = last_good_run().resume
+            good = last_good_run()
+            run.resume = {**good.resume, "kept": KeptWalk.after_run(good.started_at).state()}
     else:
         logger.warning("ledger.audit_resumed", extra={"audit_id": run.public_id, "position": run.position})
     # The head as it was signed, which is what this run audits; the stored one has moved on since.
@@ -113,7 +116,7 @@ def _begin(run: AuditRun, at: datetime) -> LogAudit:
     current = LogHead.objects.get(pk=1)
     if current.size == run.size:
         head = current
-    audit = LogAudit(head, TileTree.from_state(run.resume), report_of(run))
+    audit = LogAudit(head, TileTree.from_state(run.resume), report_of(run), KeptWalk(**run.resume.get("kept", {})))
     run.position, run.updated_at = audit.position, at
     run.save()
     return audit
@@ -122,7 +125,7 @@ def _begin(run: AuditRun, at: datetime) -> LogAudit:
 def _note_progress(run: AuditRun, audit: LogAudit, at: datetime) -> None:
     """Everything to go on from, in one row and so in one step; the rest of a tile is walked again."""
     run.position, run.updated_at = audit.position, at
-    run.resume = audit.tree.state()
+    run.resume = {**audit.tree.state(), "kept": audit.kept.state()}
     _copy_report(run, audit.report)
     run.save()
 
@@ -144,6 +147,6 @@ def _break_off(run: AuditRun, sentence: str, at: datetime) -> None:
 
 
 def _copy_report(run: AuditRun, report: AuditReport) -> None:
-    run.entry_count, run.tile_count = report.entry_count, report.tile_count
-    run.checkpoint_count, run.finding_count = report.checkpoint_count, report.finding_count
+    for name in _COUNTS:
+        setattr(run, name, getattr(report, name))
     run.findings = report.findings_as_json()

@@ -70,6 +70,8 @@ def _audit() -> dict[str, Any]:
         "entries": run.entry_count,
         "tiles": run.tile_count,
         "checkpoints": run.checkpoint_count,
+        "cosignatures": run.cosignature_count,
+        "receipts": run.receipt_count,
         "findings": run.findings,
         "finished_at": at_text(run.finished_at) if run.finished_at else "",
     }

@@ -220,6 +220,16 @@ class WitnessMemory(models.Model):
         return self.name
 
 
+class WitnessKey(models.Model):
+    """Every key that a policy of this log ever named as a witness's: what it cosigned is still checked by it."""
+
+    key = models.TextField(unique=True)
+    named_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.key
+
+
 class Alarm(models.Model):
     """Something that must not happen to a log, with the bytes that show it."""
 
@@ -295,6 +305,8 @@ class AuditRun(models.Model):
     entry_count = models.BigIntegerField(default=0)
     tile_count = models.BigIntegerField(default=0)
     checkpoint_count = models.BigIntegerField(default=0)
+    cosignature_count = models.BigIntegerField(default=0)
+    receipt_count = models.BigIntegerField(default=0)
     finding_count = models.BigIntegerField(default=0)
     findings = models.JSONField(default=list)
     requested_at = models.DateTimeField()

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from ledger.errors import LedgerError, TileMissing
 from ledger.freezing import current_freeze, raise_alarm
 from ledger.locks import GATHERING, elected_by
-from ledger.models import Cosignature, FinalCheckpoint, LogHead, WitnessMemory
+from ledger.models import Cosignature, FinalCheckpoint, LogHead, WitnessKey, WitnessMemory
 from ledger.notes import TreeHead, VerifierKey
 from ledger.policy import LogPolicy, PolicyWitness
 from ledger.proofs import prove_consistency
@@ -109,7 +109,7 @@ def _gather(policy: LogPolicy, at: datetime) -> bool:
     _settle_answered(policy, _asked)
     # What is stored may be enough by now: the policy was changed, or the process died after the last cosignature.
     make_final(head.note, policy, at)
-    memories = _memories(policy)
+    memories = _memories(policy, at)
     for witness in policy.witnesses:
         if witness.key not in _asked and _is_due(witness, memories[witness.name], head.size, at):
             _ask(Question(witness, head.note, 0, (), at), memories[witness.name].size)
@@ -188,7 +188,7 @@ def _is_overtaken(size: int) -> bool:
     return LogHead.objects.filter(pk=1, size__gt=size).exists()
 
 
-def _memories(policy: LogPolicy) -> dict[str, WitnessMemory]:
+def _memories(policy: LogPolicy, at: datetime) -> dict[str, WitnessMemory]:
     """Return what is known of each witness of the policy, and forget those that left it."""
     names = [witness.name for witness in policy.witnesses]
     WitnessMemory.objects.exclude(name__in=names).delete()
@@ -198,6 +198,7 @@ def _memories(policy: LogPolicy) -> dict[str, WitnessMemory]:
         if (memory.key, memory.url) == (str(witness.key), witness.url):
             continue
         if memory.key != str(witness.key):
+            WitnessKey.objects.bulk_create([WitnessKey(key=str(witness.key), named_at=at)], ignore_conflicts=True)
             memory.size, memory.state, memory.sentence = 0, WitnessMemory.State.NEW, ""
         memory.key, memory.url = str(witness.key), witness.url
         memory.save()

@@ -25,6 +25,7 @@ APPEND_ONLY = {
             "ledger_tile",
             "ledger_checkpoint",
             "ledger_cosignature",
+            "ledger_witnesskey",
             "ledger_finalcheckpoint",
             "ledger_alarm",
             "ledger_storedreceipt",

@@ -30,6 +30,7 @@ COLUMN = {
     "ledger_tile": "hashes",
     "ledger_checkpoint": "note",
     "ledger_cosignature": "line",
+    "ledger_witnesskey": "key",
     "ledger_finalcheckpoint": "note",
     "ledger_alarm": "sentence",
     "ledger_storedreceipt": "text",
