@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import orjson
 
 from ledger.cosignatures import cosigned_at
@@ -65,16 +67,16 @@ class SignatureCheck:
         text = TreeHead(self.log_keys[0].name, cosignature.size, root).text()
         try:
             note = parse_note(f"{text}\n{cosignature.line}")
-            if note.text != text or len(note.signatures) != 1:
+            line = note.signatures[0]
+            if note.text != text or note.signatures != (line,):
                 return "It is not one signature line."
-            (line,) = note.signatures
             if (line.name, line.key_id) not in self._witnesses:
                 return "Its key is of no witness that this log ever asked."
             verify_note(note, self.witness_keys)
-            columns = bytes(cosignature.key_id), cosignature.cosigned_at.timestamp()
-            if columns != (line.key_id, cosigned_at(line)):
+            said_at = datetime.fromtimestamp(cosigned_at(line), UTC)
+            if (bytes(cosignature.key_id), cosignature.cosigned_at) != (line.key_id, said_at):
                 return "Its columns do not repeat what its line says."
-        except LedgerError as error:
+        except (LedgerError, OverflowError, ValueError) as error:
             return str(error)
         return ""
 

@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import models
+
 from ledger.audit_checkpoints import SignatureCheck
 from ledger.audit_report import AuditReport
 from ledger.errors import LedgerError
@@ -22,6 +24,7 @@ from ledger.receipts import Receipt
 PAGE = 1000
 # Rows carry the moment at which the work on them began, and are there somewhat later.
 _LATEST_COMMIT = timedelta(hours=1)
+Faults = Iterator[tuple[models.Model, str]]
 _STAGES = ("cosignature", "receipt")
 
 
@@ -50,7 +53,7 @@ class KeptWalk:
         if subject == "cosignature":
             self._next(cosignatures := self._cosignatures())
             report.cosignature_count += len(cosignatures)
-            faults = _faults_of_cosignatures(cosignatures, signatures)
+            faults: Faults = _faults_of_cosignatures(cosignatures, signatures)
         else:
             self._next(receipts := self._receipts())
             report.receipt_count += len(receipts)
@@ -73,7 +76,7 @@ class KeptWalk:
             self.after = rows[-1].pk
 
 
-def _faults_of_cosignatures(rows: list[Cosignature], signatures: SignatureCheck) -> Iterator[tuple[Cosignature, str]]:
+def _faults_of_cosignatures(rows: list[Cosignature], signatures: SignatureCheck) -> Faults:
     roots = _signed_roots({row.size for row in rows})
     for row in rows:
         root = roots.get(row.size)
@@ -82,7 +85,7 @@ def _faults_of_cosignatures(rows: list[Cosignature], signatures: SignatureCheck)
             yield row, fault
 
 
-def _faults_of_receipts(rows: list[StoredReceipt], signatures: SignatureCheck) -> Iterator[tuple[StoredReceipt, str]]:
+def _faults_of_receipts(rows: list[StoredReceipt], signatures: SignatureCheck) -> Faults:
     found = Entry.objects.filter(pk__in=[row.pk for row in rows]).values_list("index", "body")
     bodies = {index: bytes(body) for index, body in found}
     receipts: list[tuple[StoredReceipt, Receipt, TreeHead]] = []

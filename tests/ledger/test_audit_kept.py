@@ -158,10 +158,9 @@ def test_names_receipts_whose_checkpoint_is_not_signed_or_not_final(log):
     sentence = "Its cosignatures are no quorum."
     assert findings() == [("receipt", f"receipt of entry {index}", sentence) for index in (7, 8)]
     stranger = cosigned(note).replace(note.rpartition("\n\n")[2], "")
-    text = Receipt.parse(StoredReceipt.objects.get(pk=6).text)
-    tamper(
-        "UPDATE ledger_storedreceipt SET text = %s WHERE index = 6", Receipt(6, text.proof, stranger, text.extra).text()
-    )
+    kept = Receipt.parse(StoredReceipt.objects.get(pk=6).text)
+    text = Receipt(6, kept.proof, stranger, kept.extra).text()
+    tamper("UPDATE ledger_storedreceipt SET text = %s WHERE index = 6", text)
     assert "receipt of entry 6" in [place for _, place, _ in findings()]
 
 
