@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import select
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import psycopg
@@ -34,7 +35,7 @@ def copy_while_making(raw: psycopg.Connection[Any], sql: str, pieces: Iterable[b
             link.put_copy_end()
             _flush(link)
     except BaseException:
-        _read_to_end(link)
+        _give_up(link)
         raise
     if is_under_way:
         _finish(link)
@@ -82,11 +83,22 @@ def _finish(link: PGconn) -> None:
             raise error_from_result(result)
 
 
+def _give_up(link: PGconn) -> None:
+    """Whatever was interrupted, leave nothing half said."""
+    with suppress(psycopg.Error):
+        _flush(link)
+        _read_to_end(link)
+
+
 def _read_to_end(link: PGconn) -> list[PGresult]:
     """Read all that the server says of a statement, so that the connection can take the next one."""
     results = []
     while (result := _next_result(link)) is not None:
         results.append(result)
+        if result.status == ExecStatus.COPY_IN:
+            # It waits for rows, and would say so again and again.
+            link.put_copy_end(b"given up")
+            _flush(link)
     return results
 
 

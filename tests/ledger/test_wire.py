@@ -4,6 +4,7 @@ import psycopg
 import pytest
 from django.db import connection, transaction
 
+from ledger import wire
 from ledger.wire import begin_with, copy_while_making
 from tests.database_owner import owner_rights
 
@@ -75,6 +76,22 @@ def test_what_fails_in_the_making_stores_nothing_and_the_connection_goes_on(good
 
     with pytest.raises(ValueError, match="unreadable"):
         copy(pieces())
+    assert numbers() == []
+
+
+@pytest.mark.parametrize("calls", range(1, 7))
+def test_an_interruption_anywhere_stores_nothing_and_the_connection_goes_on(monkeypatch, calls):
+    real, left = wire._flush, [calls]
+
+    def interrupted(link):
+        left[0] -= 1
+        if left[0] == 0:
+            raise KeyboardInterrupt
+        real(link)
+
+    monkeypatch.setattr(wire, "_flush", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        copy([b"1\n", b"2\n", b"3\n"])
     assert numbers() == []
 
 
