@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -27,6 +28,7 @@ from ledger.trust import final_size, log_policy
 
 __all__ = [
     "AuditReport",
+    "EntryDraft",
     "commit_subject",
     "commit_subjects",
     "current_freeze",
@@ -41,6 +43,7 @@ __all__ = [
     "sequence_batch",
     "shown_checkpoint",
     "sizes_at",
+    "submit_entries",
     "submit_entry",
     "verify_log",
 ]
@@ -53,10 +56,58 @@ _SUBMIT = """
     ON CONFLICT (kind, key) DO NOTHING
 """
 
+# The same for many at once: one statement, however many there are.
+_SUBMIT_MANY = """
+    INSERT INTO ledger_outboxrow (kind, key, entry_id, body, submitted_at)
+    SELECT draft.kind, draft.key, draft.entry_id, draft.body, %s
+    FROM unnest(%s::text[], %s::uuid[], %s::uuid[], %s::bytea[]) AS draft (kind, key, entry_id, body)
+    WHERE NOT EXISTS (SELECT 1 FROM ledger_entry AS e WHERE e.kind = draft.kind AND e.key = draft.key)
+    ORDER BY draft.kind, draft.key
+    ON CONFLICT (kind, key) DO NOTHING
+"""
+
 # Each sale asks for it: building this query anew each time would take longer than answering it.
 _FIND_SECRETS = (
     "SELECT subject_id, secret FROM ledger_commitmentsecret WHERE subject_kind = %s AND subject_id = ANY(%s)"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class EntryDraft:
+    """One record to submit; see submit_entry."""
+
+    kind: str
+    body: Mapping[str, Any]
+    key: UUID
+    refs: Sequence[str] = ()
+
+
+def submit_entries(drafts: Sequence[EntryDraft], *, at: datetime) -> list[UUID]:
+    """Hand many records to the log at once, all or none, and return their entries' ids in the order given.
+
+    Raises what submit_entry raises. Nothing is written when it raises.
+    """
+    if not drafts:
+        return []
+    ids = [time_ordered_id(at) for _ in drafts]
+    bodies = [
+        _checked_bytes(draft.kind, entry_id, at, draft.refs, draft.body)
+        for draft, entry_id in zip(drafts, ids, strict=True)
+    ]
+    with transaction.atomic(), connection.cursor() as cursor:
+        kinds, keys = [draft.kind for draft in drafts], [draft.key for draft in drafts]
+        cursor.execute(_SUBMIT_MANY, [at, kinds, keys, ids, bodies])
+        if cursor.rowcount != len(drafts):
+            raise EntryRepeated
+    transaction.on_commit(nudge_sequencer, robust=True)
+    return ids
+
+
+def _checked_bytes(kind: str, entry_id: UUID, at: datetime, refs: Sequence[str], body: Mapping[str, Any]) -> bytes:
+    """What the sequencer would refuse must not come in: it would hold up every record behind it."""
+    encoded = entry_bytes(kind=kind, entry_id=entry_id, at=at, refs=refs, body=body)
+    check_record(encoded, entry_id=str(entry_id), kind=kind)
+    return encoded
 
 
 def submit_entry(*, kind: str, body: Mapping[str, Any], key: UUID, at: datetime, refs: Sequence[str] = ()) -> UUID:
@@ -68,9 +119,7 @@ def submit_entry(*, kind: str, body: Mapping[str, Any], key: UUID, at: datetime,
     Raises: EntryTooLarge, EntryNotCanonical, EntryRepeated. Nothing is written when it raises.
     """
     entry_id = time_ordered_id(at)
-    encoded = entry_bytes(kind=kind, entry_id=entry_id, at=at, refs=refs, body=body)
-    # What the sequencer would refuse must not come in: it would hold up every record behind it.
-    check_record(encoded, entry_id=str(entry_id), kind=kind)
+    encoded = _checked_bytes(kind, entry_id, at, refs, body)
     values: dict[str, Any] = {"kind": kind, "key": key, "entry_id": entry_id, "body": encoded, "at": at}
     with connection.cursor() as cursor:
         cursor.execute(_SUBMIT, values)

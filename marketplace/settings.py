@@ -169,6 +169,7 @@ CELERY_BEAT_SCHEDULE = {
     "ledger-audit": {"task": "ledger.audit_task", "schedule": 5.0, "options": {"expires": 5.0}},
     "devices-resolve": {"task": "devices.tasks.resolve_waiting_task", "schedule": 5.0},
     "wallet-roll-up": {"task": "marketplace.wallet.tasks.roll_up_balances_task", "schedule": 30.0},
+    "purchases-release": {"task": "marketplace.purchases.tasks.release_earnings_task", "schedule": 300.0},
     "delivery-refresh": {"task": "marketplace.delivery.tasks.refresh_tables_task", "schedule": 15.0},
     "delivery-sweep": {"task": "marketplace.delivery.tasks.sweep_files_task", "schedule": 3600.0},
     "erasure-sweep": {"task": "marketplace.erasure.tasks.finish_erasures_task", "schedule": 300.0},
@@ -338,6 +339,8 @@ LEDGER_URL = f"{PUBLIC_URL}/log"
 PAYMENT_PROVIDER = env_choice("PAYMENT_PROVIDER", "none" if IS_PRODUCTION else "test", ("none", "test"))
 MARKET_CURRENCY = "EUR"
 MARKET_FEE_BASIS_POINTS = env_number("MARKET_FEE_BASIS_POINTS", 800, least=0, most=10_000)
+# How long what was bought once may be returned, and so how long its price is on hold.
+REFUND_WINDOW_DAYS = env_number("REFUND_WINDOW_DAYS", 14, least=0, most=90)
 DEVICE_BATCHES_A_MINUTE = env_number("DEVICE_BATCHES_A_MINUTE", 600, least=1)
 
 REST_FRAMEWORK = {

@@ -183,9 +183,9 @@ def _check_room(purchase: Purchase, at: datetime) -> None:
 
 
 def _locked_purchase(purchase: Purchase) -> Purchase:
-    """Lock the purchase, which serialises its tokens, and share its terms, so that no withdrawal slips between."""
+    """Share its terms, so that no withdrawal slips between, then lock the purchase, which serialises its tokens."""
+    share_terms(purchase.listing)
     locked = Purchase.objects.select_for_update(no_key=True).get(pk=purchase.pk)
-    share_terms(locked.listing)
     locked.listing = Listing.objects.select_related("consent", "seller").get(pk=locked.listing_id)
     return locked
 

@@ -2,7 +2,8 @@
 
 Advisory locks, because they queue: PostgreSQL lets new FOR SHARE lockers of a row pass a waiting FOR UPDATE, so a
 stream of buyers could put a withdrawal off for ever. Here whoever comes after a waiting withdrawal waits behind it.
-Take it first of all locks but those on a request or a purchase of the buyer's own.
+Take it first of all locks but those on an account and on a request of the buyer's own: a withdrawal holds it while it
+locks the purchases whose money it gives back.
 """
 
 from django.db import connection

@@ -23,7 +23,7 @@ from marketplace.delivery.windows import TableFile, files_for
 from marketplace.listings.models import Listing, Plan
 from marketplace.listings.services import publish_listing
 from marketplace.purchases.models import Purchase
-from marketplace.purchases.services import buy_listing
+from marketplace.purchases.services import buy_listing, start_clock
 
 __all__ = [
     "Column",
@@ -69,6 +69,7 @@ def ready_pks(purchases: Iterable[Purchase]) -> set[int]:
 
 def record_read(*, grant: Grant, door: Read.Door, files: Sequence[TableFile], at: datetime) -> Read:
     """Note one read of the bought data: one for a query, however many requests its files take."""
+    start_clock(purchase=grant.purchase, at=at)
     return Read.objects.create(
         purchase=grant.purchase,
         token=grant.token,

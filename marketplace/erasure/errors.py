@@ -22,6 +22,23 @@ class MoneyInWallet(ErasureError):
     )
 
 
+class MoneyOnHold(ErasureError):
+    """details: amount_micros, currency."""
+
+    code = "erasure_money_on_hold"
+    sentence = (
+        "Some of what your buyers paid is not earned yet. Withdraw your consents first: buyers get back what they "
+        "cannot use any more, and the rest is yours at once."
+    )
+
+
+class EarningsLeft(ErasureError):
+    """details: amount_micros, currency."""
+
+    code = "erasure_earnings_left"
+    sentence = "You earned money that is still here. Move it to your wallet, or have it paid out, first."
+
+
 class TopUpUnderWay(ErasureError):
     code = "erasure_top_up_under_way"
     sentence = "A top-up waits for its payment. Pay it or decline it in your wallet first."

@@ -10,10 +10,24 @@ from ledger.models import Entry
 from marketplace.access.models import AccessToken
 from marketplace.accounts.models import ApiKey, User
 from marketplace.consents.models import Consent
-from marketplace.erasure.errors import ErasureError, MoneyInWallet, PurchaseUnderWay, StaffAccount, TopUpUnderWay
+from marketplace.erasure.errors import (
+    EarningsLeft,
+    ErasureError,
+    MoneyInWallet,
+    MoneyOnHold,
+    PurchaseUnderWay,
+    StaffAccount,
+    TopUpUnderWay,
+)
 from marketplace.listings.models import Listing
 from marketplace.purchases.models import Purchase, PurchaseQuerySet
 from marketplace.wallet.models import Account, TopUp
+
+_MONEY: dict[str, type[ErasureError]] = {
+    Account.Kind.WALLET: MoneyInWallet,
+    Account.Kind.PAYABLE: EarningsLeft,
+    Account.Kind.ESCROW: MoneyOnHold,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +82,7 @@ def obstacles_to(user: User) -> list[ErasureError]:
     if unrecorded_purchases(user).exists():
         found.append(PurchaseUnderWay())
     return found + [
-        MoneyInWallet(amount_micros=wallet.balance_micros, currency=wallet.currency)
+        _MONEY[wallet.kind](amount_micros=wallet.balance_micros, currency=wallet.currency)
         for wallet in wallets_with_money(user)
     ]
 

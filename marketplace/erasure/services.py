@@ -18,7 +18,7 @@ from marketplace.access.services import end_tokens
 from marketplace.accounts.models import User
 from marketplace.accounts.services import ErasedPerson, blank_account, lock_account, retire_owned_device
 from marketplace.consents.models import Consent
-from marketplace.consents.services import erase_consents, forget_named_buyer, withdraw_consent
+from marketplace.consents.services import erase_consents, forget_named_buyer
 from marketplace.consents.standing import change_standing, rely_on_standing
 from marketplace.delivery.services import erase_tables
 from marketplace.erasure import entries
@@ -27,9 +27,14 @@ from marketplace.erasure.marks import account_mark
 from marketplace.erasure.models import Erasure, LeftFile
 from marketplace.erasure.outlook import Outlook, obstacles_to, outlook_for
 from marketplace.listings.models import Listing
-from marketplace.listings.services import erase_listings, withdraw_listing
+from marketplace.listings.services import erase_listings
 from marketplace.purchases.models import Purchase
-from marketplace.purchases.services import erase_request_keys, lock_purchases
+from marketplace.purchases.services import (
+    erase_request_keys,
+    lock_purchases,
+    withdraw_consent_with_refunds,
+    withdraw_listing_with_refunds,
+)
 from marketplace.wallet.models import TopUp
 from marketplace.wallet.services import erase_top_ups
 
@@ -43,10 +48,11 @@ def erase_account(*, user: User, at: datetime) -> User:
     """Erase a person: end what stands on the account, delete what is the person's, keep the books without a person.
 
     An account that is erased already is returned as it is. Files go after the commit, and so does a letter.
-    Raises: StaffAccount, TopUpUnderWay, PurchaseUnderWay, MoneyInWallet. Nothing is written when it raises.
+    Raises: StaffAccount, TopUpUnderWay, PurchaseUnderWay, MoneyOnHold, EarningsLeft, MoneyInWallet. Nothing is written
+    when it raises.
 
-    Locks, in this order: the account; what was bought, and top-ups; the devices; the standing of all consents that
-    are the person's own or that the purchases rely on, in the order of their ids.
+    Locks, in this order: the account; the standing of all consents that are the person's own or that the purchases rely
+    on, in the order of their ids; what was bought, and top-ups; the devices.
     """
     account, devices = _lock_all(user)
     if account.erased_at is not None:
@@ -72,13 +78,13 @@ def erase_again(*, user: User, at: datetime) -> User:
 
 def _lock_all(user: User) -> tuple[User, list[Device]]:
     account = lock_account(user)
-    bought = lock_purchases(buyer=account)
-    list(TopUp.objects.select_for_update(no_key=True).filter(user=account).order_by("pk"))
-    devices = lock_devices(owner=account)
     own = set(Consent.objects.filter(owner=account).values_list("pk", flat=True))
-    for pk in sorted(own | {purchase.listing.consent_id for purchase in bought}):
+    relied = set(Purchase.objects.for_buyer(account).values_list("listing__consent", flat=True))
+    for pk in sorted(own | relied):
         (change_standing if pk in own else rely_on_standing)(pk)
-    return account, devices
+    lock_purchases(buyer=account)
+    list(TopUp.objects.select_for_update(no_key=True).filter(user=account).order_by("pk"))
+    return account, lock_devices(owner=account)
 
 
 def _erase(account: User, devices: list[Device], at: datetime, *, is_replay: bool) -> ErasedPerson:
@@ -114,9 +120,9 @@ def _end_everything(account: User, devices: list[Device], at: datetime) -> None:
     """Say to the log what ends, while there are still handles to say it with."""
     end_tokens(buyer=account, at=at)
     for listing in Listing.objects.filter(seller=account, published_at__isnull=False, withdrawn_at=None).order_by("pk"):
-        withdraw_listing(listing=listing, at=at)
+        withdraw_listing_with_refunds(listing=listing, at=at)
     for consent in Consent.objects.filter(owner=account, withdrawn_at=None).order_by("pk"):
-        withdraw_consent(consent=consent, at=at)
+        withdraw_consent_with_refunds(consent=consent, at=at)
     for device in devices:
         # One whose key nobody knows any more has nothing left that could be retired.
         if device.state == Device.State.ENROLLED and device.keys.exists():

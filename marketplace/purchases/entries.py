@@ -41,3 +41,27 @@ def purchase_recorded(
         "window_from": None if window_from is None else at_text(window_from),
         "window_until": at_text(window_until),
     }
+
+
+def refund_made(
+    *,
+    refund: UUID,
+    purchase: UUID,
+    buyer: str,
+    seller: str,
+    amount_micros: int,
+    price_micros: int,
+    currency: str,
+    reason: str,
+) -> dict[str, Any]:
+    """Return the body of a refund.made entry: what went back of which price, and why. buyer and seller: handles."""
+    return {
+        "amount_micros": str(amount_micros),
+        "buyer": buyer,
+        "currency": currency,
+        "price_micros": str(price_micros),
+        "purchase": str(purchase),
+        "reason": str(reason),
+        "refund": str(refund),
+        "seller": seller,
+    }

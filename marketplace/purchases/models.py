@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MonthlySales:
-    """What one listing earned in one month. month: its first instant, UTC."""
+    """What one listing sold in one month. month: its first instant, UTC.
+
+    paid_micros = all_refunded_micros + on_hold_micros + earned_micros + what the market kept, its fee and rounding.
+    """
 
     month: datetime
     listing_id: uuid.UUID
@@ -28,8 +31,21 @@ class MonthlySales:
     currency: str
     sale_count: int
     paid_micros: int
+    all_refunded_micros: int
+    on_hold_micros: int
     charged_fee_micros: int
     earned_micros: int
+
+
+# What each sum is called is not what a column is called, or Django would take it for the column in the sums after it.
+SALE_SUMS = {
+    "sale_count": Count("pk"),
+    "paid_micros": Sum("price_micros"),
+    "all_refunded_micros": Sum("refunded_micros"),
+    "on_hold_micros": Sum(F("price_micros") - F("released_micros") - F("refunded_micros")),
+    "charged_fee_micros": Sum("released_fee_micros"),
+    "earned_micros": Sum("released_seller_micros"),
+}
 
 
 class PurchaseQuerySet(models.QuerySet["Purchase"]):
@@ -46,37 +62,41 @@ class PurchaseQuerySet(models.QuerySet["Purchase"]):
     def active_at(self, at: datetime) -> Self:
         return self.filter(purchased_at__lte=at, access_until__gt=at)
 
+    def holding(self) -> Self:
+        """Those of whose price something is neither earned nor refunded yet."""
+        return self.filter(price_micros__gt=F("released_micros") + F("refunded_micros"))
+
     def taken_free(self, plan: Plan, at: datetime) -> Self:
         """Those of a free plan whose access lasts; a buyer has one at most, for each is an entry in the log."""
         return self.filter(plan=plan, price_micros=0, access_until__gt=at)
 
     def totals(self) -> dict[str, int]:
-        """Sum up: sale_count, paid_micros, charged_fee_micros, earned_micros. All zero where nothing was sold."""
-        sums: dict[str, int | None] = self.aggregate(
-            sale_count=Count("pk"),
-            paid_micros=Sum("price_micros"),
-            charged_fee_micros=Sum("fee_micros"),
-            earned_micros=Sum("seller_micros"),
-        )
+        """Sum up: the names of SALE_SUMS. All zero where nothing was sold."""
+        sums: dict[str, int | None] = self.aggregate(**SALE_SUMS)
         return {name: total or 0 for name, total in sums.items()}
 
     def monthly_sales(self) -> list[MonthlySales]:
         """Sum up each listing's sales by UTC month, newest month first."""
         rows = (
             self.annotate(month=TruncMonth("purchased_at", tzinfo=UTC))
-            .values_list("month", "listing__public_id", "listing__title", "currency")
-            .annotate(Count("pk"), Sum("price_micros"), Sum("fee_micros"), Sum("seller_micros"))
+            .values("month", "listing__public_id", "listing__title", "currency")
+            .annotate(**SALE_SUMS)
             .order_by("-month", "listing__title", "listing__public_id")
+            .values_list("month", "listing__public_id", "listing__title", "currency", *SALE_SUMS)
         )
         return [MonthlySales(*row) for row in rows]
 
 
 class Purchase(models.Model):
-    """One sale: what was paid and which window of the data it opens.
+    """One sale: what was paid, which window of the data it opens, and what became of the money.
 
-    price_micros is what the buyer paid; seller_micros and fee_micros are its parts, and what is left of it (0 or 1
-    micro) went to the rounding account. window_from is None when the purchase opens the whole history; window_until is
-    exclusive.
+    price_micros is what the buyer paid; seller_micros and fee_micros are its parts if all of it is earned, and what is
+    left of it (0 or 1 micro) goes to the rounding account. window_from is None when the purchase opens the whole
+    history; window_until is exclusive.
+
+    The price is in the seller's escrow until it is released (earned) or refunded; see purchases/escrow.py.
+    released_seller_micros and released_fee_micros say to whom it was released; release_due_at is when the worker looks
+    again. clock_started_at: the first successful delivery. Purchases of before there was an escrow are all released.
     """
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -94,11 +114,21 @@ class Purchase(models.Model):
     transfer = models.OneToOneField(Transfer, models.PROTECT, null=True)
     entry_id = models.UUIDField(unique=True)
     idempotency_key = models.UUIDField(null=True)
+    fee_basis_points = models.PositiveIntegerField(null=True)
+    released_micros = models.BigIntegerField(default=0)
+    released_seller_micros = models.BigIntegerField(default=0)
+    released_fee_micros = models.BigIntegerField(default=0)
+    refunded_micros = models.BigIntegerField(default=0)
+    release_due_at = models.DateTimeField(null=True)
+    clock_started_at = models.DateTimeField(null=True)
 
     objects = PurchaseQuerySet.as_manager()
 
     class Meta:
         ordering = ["-purchased_at", "-id"]
+        indexes = [
+            models.Index(fields=["release_due_at"], condition=Q(release_due_at__isnull=False), name="purchase_due")
+        ]
         constraints = [
             models.UniqueConstraint(fields=["buyer", "idempotency_key"], name="purchase_once_per_key"),
             models.CheckConstraint(
@@ -111,6 +141,16 @@ class Purchase(models.Model):
                 name="purchase_parts_fit",
             ),
             models.CheckConstraint(
+                condition=Q(
+                    released_seller_micros__gte=0,
+                    released_fee_micros__gte=0,
+                    refunded_micros__gte=0,
+                    released_micros__gte=F("released_seller_micros") + F("released_fee_micros"),
+                    price_micros__gte=F("released_micros") + F("refunded_micros"),
+                ),
+                name="purchase_money_fits",
+            ),
+            models.CheckConstraint(
                 condition=Q(window_from=None) | Q(window_until__gt=F("window_from")), name="purchase_window_fits"
             ),
         ]
@@ -120,3 +160,30 @@ class Purchase(models.Model):
 
     def is_active(self, at: datetime) -> bool:
         return self.purchased_at <= at < self.access_until
+
+    @property
+    def held_micros(self) -> int:
+        return self.price_micros - self.released_micros - self.refunded_micros
+
+
+class Refund(models.Model):
+    """Money that went back to a buyer from the seller's escrow. The credit note is made from it."""
+
+    class Reason(models.TextChoices):
+        CONSENT_WITHDRAWN = "consent_withdrawn", "The owner withdrew the consent"
+        LISTING_WITHDRAWN = "listing_withdrawn", "The owner withdrew the listing"
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    purchase = models.ForeignKey(Purchase, models.PROTECT, related_name="refunds")
+    amount_micros = models.BigIntegerField()
+    reason = models.CharField(max_length=32, choices=Reason)
+    at = models.DateTimeField()
+    transfer = models.OneToOneField(Transfer, models.PROTECT)
+    entry_id = models.UUIDField(unique=True)
+
+    class Meta:
+        ordering = ["-at", "-id"]
+        constraints = [models.CheckConstraint(condition=Q(amount_micros__gt=0), name="refund_is_positive")]
+
+    def __str__(self) -> str:
+        return f"Refund {self.public_id}"

@@ -28,8 +28,22 @@ from marketplace.purchases.errors import (
 )
 from marketplace.purchases.models import Purchase
 from marketplace.purchases.pricing import Quote, quote
+from marketplace.purchases.settling import first_release_at, release_earnings
+from marketplace.purchases.withdrawing import withdraw_consent_with_refunds, withdraw_listing_with_refunds
 from marketplace.wallet.models import Account, Transfer
 from marketplace.wallet.services import accounts_of, post_transfer
+
+__all__ = [
+    "Window",
+    "buy_listing",
+    "erase_request_keys",
+    "lock_purchases",
+    "release_earnings",
+    "start_clock",
+    "window_of",
+    "withdraw_consent_with_refunds",
+    "withdraw_listing_with_refunds",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -83,6 +97,13 @@ def buy_listing(
     if plan.kind == Plan.Kind.FREE:
         _check_not_taken(plan, buyer, at)
     return _record_purchase(listing, plan, buyer, at, idempotency_key)
+
+
+def start_clock(*, purchase: Purchase, at: datetime) -> None:
+    """Note the first successful delivery; later ones change nothing."""
+    if purchase.clock_started_at is None:
+        Purchase.objects.filter(pk=purchase.pk, clock_started_at=None).update(clock_started_at=at)
+        purchase.clock_started_at = at
 
 
 def lock_purchases(*, buyer: User) -> list[Purchase]:
@@ -173,6 +194,8 @@ def _record_purchase(listing: Listing, plan: Plan, buyer: User, at: datetime, ke
         transfer=_pay(public_id, listing, buyer, price, at) if price.total_micros else None,
         entry_id=entry_id,
         idempotency_key=key,
+        fee_basis_points=settings.MARKET_FEE_BASIS_POINTS,
+        release_due_at=first_release_at(plan, at) if price.total_micros else None,
     )
     logger.info("purchase.made", extra={"purchase_id": str(public_id), "entry_id": str(entry_id)})
     return purchase
@@ -201,15 +224,12 @@ def _submit_record(
 
 
 def _pay(public_id: UUID, listing: Listing, buyer: User, price: Quote, at: datetime) -> Transfer:
-    accounts = accounts_of(
-        owned=[(buyer, Account.Kind.WALLET), (listing.seller, Account.Kind.WALLET)],
-        kinds=[Account.Kind.MARKET_FEE, Account.Kind.ROUNDING],
-    )
-    amounts = [-price.total_micros, price.seller_micros, price.fee_micros, price.rounding_micros]
+    """The whole price waits in the seller's escrow: see purchases/settling.py for the ways out of it."""
+    wallet, escrow = accounts_of(owned=[(buyer, Account.Kind.WALLET), (listing.seller, Account.Kind.ESCROW)])
     return post_transfer(
         idempotency_key=public_id,
         kind=Transfer.Kind.PURCHASE,
-        postings=[(account, amount) for account, amount in zip(accounts, amounts, strict=True) if amount],
+        postings=[(wallet, -price.total_micros), (escrow, price.total_micros)],
         reference=public_id,
         at=at,
     )

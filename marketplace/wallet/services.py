@@ -8,7 +8,7 @@ from uuid import UUID, uuid5
 
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
-from django.db.models import Q
+from django.db.models import Q, Sum
 
 from marketplace.accounts.models import User
 from marketplace.accounts.services import hold_account
@@ -21,7 +21,7 @@ from marketplace.wallet.errors import (
     TopUpSettled,
     UnbalancedTransfer,
 )
-from marketplace.wallet.models import Account, TopUp, Transfer
+from marketplace.wallet.models import Account, Posting, TopUp, Transfer
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +78,18 @@ def accounts_of(*, owned: Sequence[tuple[User, str]], kinds: Sequence[str] = ())
 
 def balance_micros(account: Account) -> int:
     return Account.objects.with_balance().get(pk=account.pk).balance_micros
+
+
+def earned_micros(user: User, *, since: datetime) -> int:
+    """What became the person's own of what buyers paid, from a moment on."""
+    earned = Posting.objects.filter(
+        account__owner=user,
+        account__kind=Account.Kind.PAYABLE,
+        account__currency=settings.MARKET_CURRENCY,
+        transfer__kind=Transfer.Kind.RELEASE,
+        transfer__at__gte=since,
+    )
+    return earned.aggregate(total=Sum("amount_micros"))["total"] or 0
 
 
 def post_transfer(

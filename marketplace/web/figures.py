@@ -45,7 +45,7 @@ def count_figures(at: datetime) -> MarketFigures:
         device_count=Device.objects.enrolled().count(),
         readings_today=by_day[-1],
         readings_by_day=by_day,
-        paid_micros=Purchase.objects.aggregate(total=Sum("seller_micros"))["total"] or 0,
+        paid_micros=Purchase.objects.aggregate(total=Sum("released_seller_micros"))["total"] or 0,
         entry_count=LogHead.objects.values_list("size", flat=True).first() or 0,
     )
 

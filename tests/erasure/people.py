@@ -6,7 +6,7 @@ import hmac
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from allauth.mfa.models import Authenticator
 from django.contrib.admin.models import CHANGE, LogEntry
@@ -27,6 +27,8 @@ from marketplace.api.models import IdempotentRequest
 from marketplace.delivery.models import Read
 from marketplace.delivery.services import files_for, record_read
 from marketplace.listings.entries import PlanTerms
+from marketplace.purchases.services import release_earnings
+from marketplace.wallet.services import move_earnings
 from tests.builders import EURO, make_consent, make_draft, make_listing
 from tests.builders_delivery import SigningDevice, buy_token, day_start, minutes
 from tests.builders_money import fill_wallet
@@ -87,6 +89,8 @@ def live_here(sara: User, ben: User, at: datetime) -> Traces:
 
 def _buy_of(seller: User, buyer: User, at: datetime) -> str:
     """Spend all that the buyer has: 4.60 of the sale, and 1 topped up."""
+    release_earnings(at=at + timedelta(days=14))
+    move_earnings(user=buyer, amount_micros=4_600_000, idempotency_key=uuid4(), at=at)
     fill_wallet(buyer, 1, at)
     other = make_listing(seller, at, plans=[PlanTerms("one_off", 5_600_000)], title="Another roof")
     return buy_token(other, buyer, at)[1]

@@ -78,6 +78,7 @@ def test_sells_loads_withdraws_and_audits(
     assert refused["seconds"] < 5
     assert len(requests) == 1, "A refusal is final: the client must not try again."
     see_that_access_is_over(ben)
+    see_what_was_earned(sara)
 
     audit(open_browser(new_context, live_server))
 
@@ -253,9 +254,14 @@ def see_sale_read_and_money(page: Page) -> None:
     page.goto("/sales/reads/")
     expect(page.locator("main tbody tr")).to_contain_text(f"{len(recorded_rows()):,}")
     page.goto("/sales/")
+    expect(figure(page, "On hold")).to_have_text(PRICE)
+
+
+def see_what_was_earned(page: Page) -> None:
+    """The data was delivered, so nothing goes back."""
+    page.goto("/sales/")
     expect(page.locator("main tfoot")).to_contain_text(FEE)
-    page.goto("/wallet/")
-    expect(figure(page, "Balance")).to_have_text(EARNED)
+    expect(figure(page, "Yours now")).to_have_text(EARNED)
 
 
 def withdraw_consent(page: Page) -> None:

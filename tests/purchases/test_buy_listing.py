@@ -12,6 +12,7 @@ from marketplace.listings.entries import PlanTerms
 from marketplace.listings.services import change_price, withdraw_listing
 from marketplace.purchases import errors
 from marketplace.purchases.models import Purchase
+from marketplace.purchases.services import release_earnings
 from marketplace.wallet.errors import InsufficientFunds
 from marketplace.wallet.models import Transfer
 from marketplace.wallet.services import account_of, balance_micros, market_account, unsound_accounts
@@ -42,17 +43,18 @@ def test_the_price_shown_is_the_price_paid(buy, rich_ben, sara, now):
     assert purchase.transfer is not None
     assert purchase.transfer.reference == purchase.public_id
     assert balance_micros(account_of(rich_ben)) == 45 * EURO
-    assert balance_micros(account_of(sara)) == 4_600_000
-    assert balance_micros(market_account("market_fee")) == 400_000
+    assert balance_micros(account_of(sara, "escrow")) == 5 * EURO
+    assert (balance_micros(account_of(sara)), balance_micros(market_account("market_fee"))) == (0, 0)
     assert unsound_accounts() == []
 
 
-def test_what_rounding_leaves_goes_to_its_own_account(buy, rich_ben, sara, settings):
+def test_what_rounding_leaves_goes_to_its_own_account(buy, rich_ben, sara, settings, now):
     # Half a percent of EUR 5.00 is two cents and a half.
     settings.MARKET_FEE_BASIS_POINTS = 50
     purchase = buy()
     assert (purchase.fee_micros, purchase.seller_micros) == (20_000, 4_970_000)
-    assert balance_micros(account_of(sara)) == 4_970_000
+    release_earnings(at=now + timedelta(days=14))
+    assert balance_micros(account_of(sara, "payable")) == 4_970_000
     assert balance_micros(market_account("rounding")) == 10_000
     assert unsound_accounts() == []
 

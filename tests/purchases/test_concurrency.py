@@ -1,6 +1,7 @@
 """Purchases and withdrawals on real connections at once."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from uuid import uuid4
 
@@ -13,7 +14,7 @@ from marketplace.listings.models import Listing
 from marketplace.listings.services import withdraw_listing
 from marketplace.purchases.errors import ListingNotForSale
 from marketplace.purchases.models import Purchase
-from marketplace.purchases.services import buy_listing
+from marketplace.purchases.services import buy_listing, release_earnings
 from marketplace.wallet.errors import InsufficientFunds
 from marketplace.wallet.services import account_of, balance_micros, unsound_accounts
 from tests.builders import EURO, make_listing
@@ -29,7 +30,7 @@ def test_sixteen_connections_buy_from_one_wallet_and_never_overspend(buy, ben, s
     assert sum(isinstance(answer, Purchase) for answer in answers) == 3
     assert sum(isinstance(answer, InsufficientFunds) for answer in answers) == 13
     assert balance_micros(account_of(ben)) == 2 * EURO
-    assert balance_micros(account_of(sara)) == 3 * 4_600_000
+    assert balance_micros(account_of(sara, "escrow")) == 15 * EURO
     assert (Purchase.objects.count(), unsound_accounts()) == (3, [])
 
 
@@ -74,7 +75,9 @@ def test_people_who_trade_with_each_other_for_the_first_time_do_not_deadlock(tra
     for person in people:
         fill_wallet(person, 15, now)
     assert all(isinstance(answer, Purchase) for answer in at_once(acts))
-    assert [balance_micros(account_of(person)) for person in people] == [3 * 4_600_000] * 4
+    assert [balance_micros(account_of(person, "escrow")) for person in people] == [15 * EURO] * 4
+    assert release_earnings(at=now + timedelta(days=14)) == 12
+    assert [balance_micros(account_of(person, "payable")) for person in people] == [3 * 4_600_000] * 4
     assert unsound_accounts() == []
 
 

@@ -18,6 +18,7 @@ class PurchaseOut(serializers.Serializer[Purchase]):
     plan = serializers.UUIDField(source="plan.public_id")
     price_micros = serializers.IntegerField()
     fee_micros = serializers.IntegerField()
+    refunded_micros = serializers.IntegerField()
     currency = serializers.CharField()
     purchased_at = serializers.DateTimeField()
     window_from = serializers.DateTimeField()

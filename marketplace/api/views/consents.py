@@ -17,7 +17,8 @@ from marketplace.api.views.parts import CURSOR, IDEMPOTENCY_KEY, checked, entry_
 from marketplace.consents.errors import DeviceNotUsable
 from marketplace.consents.models import Consent
 from marketplace.consents.purposes import PURPOSES
-from marketplace.consents.services import grant_consent, withdraw_consent
+from marketplace.consents.services import grant_consent
+from marketplace.purchases.services import withdraw_consent_with_refunds
 
 
 def granted_by(user: User) -> QuerySet[Consent]:
@@ -74,4 +75,4 @@ class ConsentWithdrawalView(APIView):
     )
     def post(self, request: Request, public_id: UUID) -> Response:
         consent = get_object_or_404(granted_by(person_of(request)), public_id=public_id)
-        return consent_response(withdraw_consent(consent=consent, at=timezone.now()))
+        return consent_response(withdraw_consent_with_refunds(consent=consent, at=timezone.now()))

@@ -24,8 +24,8 @@ from marketplace.listings.services import (
     draft_listing,
     set_plans,
     update_draft,
-    withdraw_listing,
 )
+from marketplace.purchases.services import withdraw_listing_with_refunds
 
 
 def sold_by(user: User) -> QuerySet[Listing]:
@@ -94,5 +94,5 @@ class PublicationView(APIView):
 class ListingWithdrawalView(APIView):
     @extend_schema(summary="Withdraw a listing for good", request=None, responses=ListingOut)
     def post(self, request: Request, public_id: UUID) -> Response:
-        withdraw_listing(listing=own_listing(request, public_id), at=timezone.now())
+        withdraw_listing_with_refunds(listing=own_listing(request, public_id), at=timezone.now())
         return Response(ListingOut(own_listing(request, public_id)).data)

@@ -11,14 +11,14 @@ from ledger.models import OutboxRow
 from ledger.services import current_freeze, sequence_batch
 from marketplace.access.services import authorise_token_id, issue_token
 from marketplace.accounts.models import User
-from marketplace.consents.services import grant_consent, withdraw_consent
+from marketplace.consents.services import grant_consent
 from marketplace.delivery.models import Read
 from marketplace.delivery.services import current_version, files_for, record_read
 from marketplace.listings.entries import PlanTerms
 from marketplace.listings.models import Listing
-from marketplace.listings.services import draft_listing, publish_listing, set_plans, withdraw_listing
+from marketplace.listings.services import draft_listing, publish_listing, set_plans
 from marketplace.purchases.models import Purchase
-from marketplace.purchases.services import buy_listing
+from marketplace.purchases.services import buy_listing, withdraw_consent_with_refunds, withdraw_listing_with_refunds
 from marketplace.wallet.units import MICROS_PER_CENT
 from marketplace.web.demo.script import LICENCE, DemoListing
 
@@ -84,9 +84,9 @@ def ensure_purchase(listing: Listing, buyer: User, at: datetime) -> Purchase:
 
 def ensure_end(demo: DemoListing, listing: Listing, at: datetime) -> None:
     if demo.state == "withdrawn":
-        withdraw_listing(listing=listing, at=at)
+        withdraw_listing_with_refunds(listing=listing, at=at)
     elif demo.state == "consent_withdrawn":
-        withdraw_consent(consent=listing.consent, at=at)
+        withdraw_consent_with_refunds(consent=listing.consent, at=at)
 
 
 def ensure_token(purchase: Purchase, at: datetime, read_at: datetime) -> str:

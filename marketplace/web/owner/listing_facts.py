@@ -45,7 +45,9 @@ def with_sales(listings: QuerySet[Listing, Listing]) -> QuerySet[Listing, Listin
     reads = Read.objects.filter(purchase__listing=OuterRef("pk")).order_by().values("purchase__listing")
     return listings.annotate(
         sale_count=counted(sales),
-        earned_micros=Coalesce(Subquery(sales.values_list(Sum("seller_micros")), output_field=BigIntegerField()), 0),
+        earned_micros=Coalesce(
+            Subquery(sales.values_list(Sum("released_seller_micros")), output_field=BigIntegerField()), 0
+        ),
         read_count=counted(reads),
     )
 

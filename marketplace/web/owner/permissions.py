@@ -34,7 +34,7 @@ def with_results(consents: QuerySet[Consent, Consent]) -> QuerySet[Consent, Cons
         Purchase.objects.filter(listing__consent=OuterRef("pk"))
         .order_by()
         .values("listing__consent")
-        .values_list(Sum("seller_micros"))
+        .values_list(Sum("released_seller_micros"))
     )
     last_read = (
         Read.objects.filter(purchase__listing__consent=OuterRef("pk"))

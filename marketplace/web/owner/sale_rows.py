@@ -9,6 +9,7 @@ from marketplace.accounts.models import User
 from marketplace.delivery.models import Read
 from marketplace.listings.models import Listing
 from marketplace.purchases.models import MonthlySales, Purchase, PurchaseQuerySet
+from marketplace.web.formats import money_text
 from marketplace.web.records import WAITING, seals_of
 from marketplace.web.seals import Seal
 from marketplace.web.wording import plan_name
@@ -18,7 +19,11 @@ LATEST = 8
 
 @dataclass(frozen=True)
 class SaleRow:
+    """part_micros: what the seller has of it, or will have while some of it is on hold. note: how that stands."""
+
     purchase: Purchase
+    part_micros: int
+    note: str
     buyer: str
     plan_name: str
     seal: Seal
@@ -33,6 +38,8 @@ class MonthRow:
     lines: list[MonthlySales]
     sale_count: int
     paid_micros: int
+    all_refunded_micros: int
+    on_hold_micros: int
     charged_fee_micros: int
     earned_micros: int
 
@@ -48,9 +55,27 @@ def reads_of(user: User) -> QuerySet[Read, Read]:
 def sale_rows(purchases: list[Purchase]) -> list[SaleRow]:
     seals = seals_of(purchase.entry_id for purchase in purchases)
     return [
-        SaleRow(purchase, purchase.buyer.pseudonym, plan_name(purchase.plan), seals.get(purchase.entry_id, WAITING))
+        SaleRow(
+            purchase,
+            purchase.seller_micros if purchase.held_micros else purchase.released_seller_micros,
+            money_note(purchase),
+            purchase.buyer.pseudonym,
+            plan_name(purchase.plan),
+            seals.get(purchase.entry_id, WAITING),
+        )
         for purchase in purchases
     ]
+
+
+def money_note(purchase: Purchase) -> str:
+    """Whether the seller's part is earned already, and what went back to the buyer."""
+    if purchase.refunded_micros:
+        return f"{money_text(purchase.refunded_micros, purchase.currency)} refunded"
+    if not purchase.held_micros:
+        return "earned" if purchase.price_micros else ""
+    if purchase.released_seller_micros:
+        return f"{money_text(purchase.released_seller_micros, purchase.currency)} of it earned"
+    return "on hold"
 
 
 def latest_sales(purchases: QuerySet[Purchase, Purchase]) -> list[SaleRow]:
@@ -74,6 +99,8 @@ def statement(user: User) -> list[MonthRow]:
             lines=lines,
             sale_count=sum(line.sale_count for line in lines),
             paid_micros=sum(line.paid_micros for line in lines),
+            all_refunded_micros=sum(line.all_refunded_micros for line in lines),
+            on_hold_micros=sum(line.on_hold_micros for line in lines),
             charged_fee_micros=sum(line.charged_fee_micros for line in lines),
             earned_micros=sum(line.earned_micros for line in lines),
         )

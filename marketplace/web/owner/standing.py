@@ -15,6 +15,7 @@ from marketplace.consents.models import Consent
 from marketplace.delivery.models import Read
 from marketplace.listings.models import Listing
 from marketplace.purchases.models import Purchase
+from marketplace.wallet.services import earned_micros
 from marketplace.web.buyer.orders import end_of_access
 from marketplace.web.formats import money_text, plural, relative_text
 from marketplace.web.owner.device_facts import device_address, silent_devices
@@ -106,12 +107,13 @@ def latest_purchases(user: User, at: datetime) -> list[dict[str, Any]]:
 
 def home_facts(user: User, at: datetime) -> dict[str, Any]:
     """Everything that the home page shows."""
-    this_month = sales_of(user).filter(purchased_at__gte=month_start(at)).totals()
+    start = month_start(at)
+    sold_count = sales_of(user).filter(purchased_at__gte=start).count()
     today = day_start(at)
     received = Batch.objects.filter(device__owner=user, received_at__gte=today).aggregate(sum=Sum("reading_count"))
     return {
-        "earned_text": money_text(this_month["earned_micros"], settings.MARKET_CURRENCY),
-        "sales_note": plural(this_month["sale_count"], "sale"),
+        "earned_text": money_text(earned_micros(user, since=start), settings.MARKET_CURRENCY),
+        "sales_note": plural(sold_count, "sale"),
         "readings_today": received["sum"] or 0,
         "reads_today": Read.objects.filter(purchase__listing__seller=user, at__gte=today).count(),
         "devices_note": f"from {plural(Device.objects.owned_by(user).enrolled().count(), 'device')}",

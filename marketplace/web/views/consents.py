@@ -13,7 +13,8 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from devices.models import Device, Measure
 from marketplace.consents.models import Consent
-from marketplace.consents.services import grant_consent, withdraw_consent
+from marketplace.consents.services import grant_consent
+from marketplace.purchases.services import withdraw_consent_with_refunds
 from marketplace.web.forms.consents import FIELD_BY_CODE, ConsentForm
 from marketplace.web.forms.refusals import REFUSALS, add_refusal
 from marketplace.web.owner.listing_facts import listing_rows
@@ -119,7 +120,7 @@ def consent_withdrawal(request: OwnerRequest, public_id: UUID) -> HttpResponse:
     now = timezone.now()
     consent = get_object_or_404(own_consents(request), public_id=public_id)
     if request.method == "POST":
-        withdraw_consent(consent=consent, at=now)
+        withdraw_consent_with_refunds(consent=consent, at=now)
         messages.success(request, "The consent is withdrawn. Every token under it is refused from now on.")
         return redirect("consent_page", public_id=public_id)
     context = {**consent_context(consent, now), **withdrawal_effects(consent, at=now)}

@@ -13,7 +13,8 @@ from marketplace.access.models import AccessToken
 from marketplace.delivery.services import publish_and_prepare
 from marketplace.errors import MarketError
 from marketplace.listings.models import Listing, Plan
-from marketplace.listings.services import change_price, delete_draft, withdraw_listing
+from marketplace.listings.services import change_price, delete_draft
+from marketplace.purchases.services import withdraw_listing_with_refunds
 from marketplace.web.forms.listings import PriceForm, price_values, to_micros
 from marketplace.web.owner.permissions import usable_count
 from marketplace.web.records import seal_of
@@ -77,7 +78,7 @@ def listing_withdrawal(request: OwnerRequest, public_id: UUID) -> HttpResponse:
     context: dict[str, object] = {"listing": listing, "token_count": usable_count(tokens, now)}
     if request.method == "POST":
         try:
-            withdraw_listing(listing=listing, at=now)
+            withdraw_listing_with_refunds(listing=listing, at=now)
         except MarketError as error:
             return render(request, "owner/listings/withdrawal.html", {**context, "refusal": error}, status=422)
         messages.success(request, "The listing is withdrawn. Nobody can buy it or read under it from now on.")

@@ -17,7 +17,7 @@ from marketplace.web.buyer.checkout import checkout_context, refusal_of
 from marketplace.web.buyer.orders import early_end, purchase_context, purchase_rows
 from marketplace.web.forms.buyer import PurchaseForm, read_uuid
 from marketplace.web.paging import page_by_time
-from marketplace.web.records import seal_of
+from marketplace.web.records import seal_of, seals_of
 from marketplace.web.replies import reply_invalid
 
 CHECKOUT, CHECKOUT_PANEL = "buyer/checkout.html", "buyer/_checkout.html"
@@ -90,6 +90,9 @@ def purchase_receipt(request: HttpRequest, public_id: UUID) -> HttpResponse:
     context: dict[str, Any] = {"purchase": purchase, "market_micros": market_micros}
     context["seal"] = seal_of(purchase.entry_id)
     context["end"] = early_end(purchase)
+    refunds = list(purchase.refunds.all())
+    records = seals_of(refund.entry_id for refund in refunds)
+    context["refunds"] = [(refund, records[refund.entry_id]) for refund in refunds]
     return render(request, "buyer/receipt.html", context)
 
 

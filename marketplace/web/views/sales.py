@@ -5,7 +5,9 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from marketplace.wallet.services import account_of, balance_micros
+from marketplace.accounts.models import User
+from marketplace.wallet.models import Account
+from marketplace.wallet.services import account_of, balance_micros, earned_micros
 from marketplace.web.formats import money_text, plural
 from marketplace.web.owner.sale_rows import latest_reads, latest_sales, reads_of, sale_rows, sales_of, statement
 from marketplace.web.owner.standing import month_start
@@ -20,18 +22,21 @@ ROWS_A_PAGE = 50
 def sales(request: OwnerRequest) -> HttpResponse:
     """Earnings: the statement by month and listing, then the newest sales and reads."""
     own = sales_of(request.user)
-    totals = own.totals()
-    this_month = own.filter(purchased_at__gte=month_start(timezone.now())).totals()
+    this_month = earned_micros(request.user, since=month_start(timezone.now()))
     context = {
-        "earned_text": money_text(totals["earned_micros"], settings.MARKET_CURRENCY),
-        "sales_note": plural(totals["sale_count"], "sale"),
-        "month_text": money_text(this_month["earned_micros"], settings.MARKET_CURRENCY),
-        "balance_text": money_text(balance_micros(account_of(request.user)), settings.MARKET_CURRENCY),
+        "sales_note": plural(own.count(), "sale") + " in all",
+        "month_text": money_text(this_month, settings.MARKET_CURRENCY),
+        "payable_text": own_money_text(request.user, Account.Kind.PAYABLE),
+        "escrow_text": own_money_text(request.user, Account.Kind.ESCROW),
         "months": statement(request.user),
         "rows": latest_sales(own),
         "reads": latest_reads(request.user),
     }
     return render(request, "owner/sales/statement.html", context)
+
+
+def own_money_text(user: User, kind: str) -> str:
+    return money_text(balance_micros(account_of(user, kind)), settings.MARKET_CURRENCY)
 
 
 @require_safe

@@ -14,6 +14,7 @@ from marketplace.delivery.services import record_read
 from marketplace.listings.entries import PlanTerms
 from marketplace.listings.models import Listing
 from marketplace.purchases.models import Purchase
+from marketplace.purchases.services import release_earnings
 from marketplace.web.paging import decode_mark, encode_mark
 from tests.builders import EURO, make_consent, make_draft
 from tests.builders_delivery import buy, buy_token, make_stocked_listing
@@ -46,13 +47,19 @@ def test_a_visitor_is_asked_to_log_in(visitor: Client, db: None, name: str):
     assert visitor.get(reverse(name))["Location"].startswith(reverse("account_login"))
 
 
-def test_the_statement_adds_up(sara_client: Client, sold: Listing):
+def test_the_statement_adds_up(sara_client: Client, sold: Listing, now: datetime):
     response = sara_client.get(reverse("sales"))
     month = response.context["months"][0]
     assert (month.title, month.sale_count, month.paid_micros) == ("March 2026", 1, 10 * EURO)
-    assert (month.charged_fee_micros, month.earned_micros) == (800_000, 9_200_000)
-    assert response.context["earned_text"] == "EUR\N{NO-BREAK SPACE}9.20"
-    assert response.context["balance_text"] == "EUR\N{NO-BREAK SPACE}9.20"
+    assert (month.on_hold_micros, month.charged_fee_micros, month.earned_micros) == (10 * EURO, 0, 0)
+    assert response.context["rows"][0].note == "on hold"
+    assert response.context["escrow_text"] == "EUR\N{NO-BREAK SPACE}10.00"
+    release_earnings(at=now + timedelta(days=14))
+    response = sara_client.get(reverse("sales"))
+    month = response.context["months"][0]
+    assert (month.on_hold_micros, month.charged_fee_micros, month.earned_micros) == (0, 800_000, 9_200_000)
+    assert response.context["rows"][0].note == "earned"
+    assert response.context["month_text"] == response.context["payable_text"] == "EUR\N{NO-BREAK SPACE}9.20"
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -106,7 +113,8 @@ def test_home_opens_two_doors_for_someone_new(sara_client: Client):
     assert reverse("catalogue") in page
 
 
-def test_home_counts_this_month_and_today(sara_client: Client, sold: Listing):
+def test_home_counts_this_month_and_today(sara_client: Client, sold: Listing, now: datetime):
+    release_earnings(at=now + timedelta(days=14))
     context = sara_client.get(reverse("home")).context
     assert context["earned_text"] == "EUR\N{NO-BREAK SPACE}9.20"
     assert context["readings_today"] == 60

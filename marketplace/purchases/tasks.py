@@ -1,0 +1,9 @@
+from celery import shared_task
+from django.utils import timezone
+
+from marketplace.purchases.settling import release_earnings
+
+
+@shared_task(ignore_result=True)
+def release_earnings_task() -> int:
+    return release_earnings(at=timezone.now())

@@ -1,0 +1,65 @@
+"""Withdraw, and give back what was paid for time that nobody can use: one transaction, all or nothing.
+
+Consents and listings know nothing of purchases, so whoever withdraws calls these and not theirs.
+"""
+
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import F, Q
+
+from marketplace.consents.models import Consent
+from marketplace.consents.services import withdraw_consent
+from marketplace.consents.standing import change_standing
+from marketplace.listings.models import Listing
+from marketplace.listings.services import withdraw_listing
+from marketplace.purchases.escrow import close
+from marketplace.purchases.models import Purchase, PurchaseQuerySet, Refund
+from marketplace.purchases.settling import Settlement, held_of, refund_on_withdrawal, settle
+
+
+@transaction.atomic
+def withdraw_consent_with_refunds(*, consent: Consent, at: datetime) -> Consent:
+    """End a consent now and for good, refund what it cuts off, and release the rest to the seller.
+
+    Whoever buys or reads under the consent is either before this or refused. Withdrawing again changes nothing.
+    """
+    # First of all locks: nobody buys under it or makes a token from here on.
+    change_standing(consent.pk)
+    is_first = Consent.objects.filter(pk=consent.pk, withdrawn_at=None).exists()
+    withdrawn = withdraw_consent(consent=consent, at=at)
+    if is_first:
+        cut = Purchase.objects.filter(listing__consent=withdrawn)
+        _cut_off(cut, reason=Refund.Reason.CONSENT_WITHDRAWN, at=at)
+    return withdrawn
+
+
+@transaction.atomic
+def withdraw_listing_with_refunds(*, listing: Listing, at: datetime) -> Listing:
+    """Stop selling and delivering a listing for good, refund what it cuts off, and release the rest to the seller.
+
+    Withdrawing again changes nothing. Raises: ListingNotPublished.
+    """
+    change_standing(listing.consent_id)
+    is_first = Listing.objects.filter(pk=listing.pk, withdrawn_at=None).exists()
+    withdrawn = withdraw_listing(listing=listing, at=at)
+    if is_first:
+        cut = Purchase.objects.filter(listing=withdrawn)
+        _cut_off(cut, reason=Refund.Reason.LISTING_WITHDRAWN, at=at)
+    return withdrawn
+
+
+def _cut_off(purchases: PurchaseQuerySet, *, reason: Refund.Reason, at: datetime) -> None:
+    """Settle all purchases for good. What an erased buyer would get back has nobody to go to: the seller keeps it."""
+    is_cut = Q(access_until__gt=at) | Q(price_micros__gt=F("released_micros") + F("refunded_micros"))
+    rows = purchases.filter(is_cut).select_related("buyer", "plan", "listing__seller")
+    locked = list(rows.select_for_update(of=("self",), no_key=True).order_by("pk"))
+    settlements = [
+        Settlement(
+            purchase,
+            close(held_of(purchase), 0 if purchase.buyer.erased_at else refund_on_withdrawal(purchase, at)),
+        )
+        for purchase in locked
+        if purchase.held_micros
+    ]
+    settle(settlements, reason=reason, at=at)
