@@ -72,6 +72,7 @@ INSTALLED_APPS = [
     "ledger",
     "devices",
     "marketplace.accounts",
+    "marketplace.notices",
     "marketplace.wallet",
     "marketplace.consents",
     "marketplace.listings",

@@ -1,0 +1,5 @@
+from marketplace.errors import MarketError
+
+
+class NoticesError(MarketError):
+    code = "notice_refused"
