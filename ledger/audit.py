@@ -137,9 +137,18 @@ class LogAudit:
             end = bisect_left(rows, checkpoint.size, begin, key=itemgetter(0))
             batch = rows[begin:end]
             if batch and {row[7] for row in batch} != {checkpoint.signed_at}:
-                index = next(row[0] for row in batch if row[7] != checkpoint.signed_at)
-                self._add_entry(index, "It has not the time of the checkpoint that first covers it.")
+                self._add_times(checkpoint, batch)
             begin = end
+
+    def _add_times(self, checkpoint: SignedState, batch: list[tuple[Any, ...]]) -> None:
+        """Where all entries agree it is the checkpoint that differs; of one entry nobody can say which of them."""
+        agree = len({row[7] for row in batch}) == 1
+        if agree:
+            place = f"checkpoint of size {checkpoint.size}"
+            self.report.add("checkpoint", place, "It has not the time of the entries that it first covers.")
+        if len(batch) == 1 or not agree:
+            index = next(row[0] for row in batch if row[7] != checkpoint.signed_at)
+            self._add_entry(index, "It has not the time of the checkpoint that first covers it.")
 
     def _check_notes(self, first: int, notes: Sequence[Checkpoint | FinalCheckpoint]) -> None:
         """Check what was signed at sizes that end in the tile which begins at first; it was added just now."""

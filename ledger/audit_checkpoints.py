@@ -90,6 +90,9 @@ class SignatureCheck:
             return str(error)
         if signed != TreeHead(self.log_keys[0].name, size, root):
             return "What was signed is not this size and root."
+        known = {(key.name, key.key_id) for key in keys}
+        if any((line.name, line.key_id) not in known for line in note.signatures):
+            return "One of its lines is of no key that was ever this log's or a witness's."
         return ""
 
 
