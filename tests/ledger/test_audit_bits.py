@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
@@ -141,15 +142,14 @@ def subject_and_place(row):
 @given(row=st.integers(0, 10_000), bit=st.integers(0, 10_000))
 def test_a_flipped_bit_is_named(log, name, row, bit):
     table, column = name.split(".")
-    rows = MODELS[table].objects.order_by("pk")
+    rows: list[Any] = list(MODELS[table].objects.order_by("pk"))
     if column == "signed_at":
-        rows = rows.exclude(size=0)
-    before = rows[row % rows.count()]
+        rows = [each for each in rows if each.size]
+    before = rows[row % len(rows)]
     flip = FLIPS[name].format(column)
-    primary, primary_field = before.pk, before._meta.pk
-    assert primary_field is not None
+    primary = before.pk
     with transaction.atomic():
-        sql = f'UPDATE {table} SET "{column}" = {flip} WHERE "{primary_field.column}" = %s RETURNING *'
+        sql = f'UPDATE {table} SET "{column}" = {flip} WHERE "{before._meta.pk.column}" = %s RETURNING *'
         tamper(sql, *[bit] * flip.replace("%%", "").count("%s"), primary)
         report = verify_log()
         known = {each.pk: each for each in MODELS[table].objects.all()}
