@@ -95,8 +95,9 @@ class Purchase(models.Model):
     history; window_until is exclusive.
 
     The price is in the seller's escrow until it is released (earned) or refunded; see purchases/escrow.py.
-    released_seller_micros and released_fee_micros say to whom it was released; release_due_at is when the worker looks
-    again. clock_started_at: the first successful delivery. Purchases of before there was an escrow are all released.
+    released_seller_micros, released_fee_micros and released_tax_micros say to whom it was released, the rest is rounding;
+    release_due_at is when the worker looks again. clock_started_at: the first successful delivery. Purchases of before
+    there was an escrow are all released.
     """
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -114,10 +115,10 @@ class Purchase(models.Model):
     transfer = models.OneToOneField(Transfer, models.PROTECT, null=True)
     entry_id = models.UUIDField(unique=True)
     idempotency_key = models.UUIDField(null=True)
-    fee_basis_points = models.PositiveIntegerField(null=True)
     released_micros = models.BigIntegerField(default=0)
     released_seller_micros = models.BigIntegerField(default=0)
     released_fee_micros = models.BigIntegerField(default=0)
+    released_tax_micros = models.BigIntegerField(default=0)
     refunded_micros = models.BigIntegerField(default=0)
     release_due_at = models.DateTimeField(null=True)
     clock_started_at = models.DateTimeField(null=True)
@@ -144,8 +145,11 @@ class Purchase(models.Model):
                 condition=Q(
                     released_seller_micros__gte=0,
                     released_fee_micros__gte=0,
+                    released_tax_micros__gte=0,
                     refunded_micros__gte=0,
-                    released_micros__gte=F("released_seller_micros") + F("released_fee_micros"),
+                    released_micros__gte=F("released_seller_micros")
+                    + F("released_fee_micros")
+                    + F("released_tax_micros"),
                     price_micros__gte=F("released_micros") + F("refunded_micros"),
                 ),
                 name="purchase_money_fits",

@@ -194,7 +194,6 @@ def _record_purchase(listing: Listing, plan: Plan, buyer: User, at: datetime, ke
         transfer=_pay(public_id, listing, buyer, price, at) if price.total_micros else None,
         entry_id=entry_id,
         idempotency_key=key,
-        fee_basis_points=settings.MARKET_FEE_BASIS_POINTS,
         release_due_at=first_release_at(plan, at) if price.total_micros else None,
     )
     logger.info("purchase.made", extra={"purchase_id": str(public_id), "entry_id": str(entry_id)})

@@ -18,8 +18,9 @@ from ledger.services import EntryDraft, commit_subjects, submit_entries
 from marketplace.accounts.models import User
 from marketplace.listings.models import Plan
 from marketplace.purchases import entries
-from marketplace.purchases.escrow import Held, Step, Term, close, release_so_far, unused_micros
+from marketplace.purchases.escrow import Step, Term, close, release, unused_micros
 from marketplace.purchases.models import Purchase, Refund
+from marketplace.purchases.pricing import Quote
 from marketplace.wallet.models import Account, Transfer
 from marketplace.wallet.services import TransferDraft, accounts_of, post_transfers
 
@@ -30,13 +31,15 @@ MOST_AT_ONCE = 500
 
 _NOTE_STEPS = """
     UPDATE purchases_purchase AS p SET
-        released_micros = p.released_micros + step.seller + step.fee + step.rounding,
+        released_micros = p.released_micros + step.seller + step.fee + step.tax + step.rounding,
         released_seller_micros = p.released_seller_micros + step.seller,
         released_fee_micros = p.released_fee_micros + step.fee,
+        released_tax_micros = p.released_tax_micros + step.tax,
         refunded_micros = p.refunded_micros + step.refund,
         release_due_at = step.due_at
-    FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::timestamptz[])
-        AS step (id, seller, fee, rounding, refund, due_at)
+    FROM unnest(
+        %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::timestamptz[]
+    ) AS step (id, seller, fee, tax, rounding, refund, due_at)
     WHERE p.id = step.id
 """
 
@@ -94,19 +97,21 @@ def release_step(purchase: Purchase, at: datetime) -> Settlement:
     """What is earned until now of a locked purchase, and all the rest once its term is over."""
     term = paid_term(purchase)
     if at >= term.ends_at or purchase.held_micros == 0:
-        return Settlement(purchase, close(held_of(purchase), 0))
+        return Settlement(purchase, closing_step(purchase))
     earned = purchase.price_micros - unused_micros(purchase.price_micros, term, at)
     due_at = min(max(at + RELEASED_EVERY, term.starts_at), term.ends_at)
-    return Settlement(purchase, release_so_far(held_of(purchase), earned), due_at)
+    return Settlement(purchase, release(whole_of(purchase), purchase.released_micros, earned), due_at)
 
 
-def held_of(purchase: Purchase) -> Held:
-    return Held(
-        price_micros=purchase.price_micros - purchase.refunded_micros,
-        fee_basis_points=purchase.fee_basis_points or 0,
-        released_seller_micros=purchase.released_seller_micros,
-        released_fee_micros=purchase.released_fee_micros,
-    )
+def closing_step(purchase: Purchase, refund_micros: int = 0) -> Step:
+    """Settle a locked purchase for good: so much back to the buyer, all the rest out of the escrow."""
+    return close(whole_of(purchase), purchase.released_micros, purchase.refunded_micros, refund_micros)
+
+
+def whole_of(purchase: Purchase) -> Quote:
+    """How the price was split when it was agreed."""
+    parts = purchase.seller_micros + purchase.fee_micros
+    return Quote(purchase.price_micros, purchase.fee_micros, purchase.seller_micros, purchase.price_micros - parts)
 
 
 def settle(settlements: Sequence[Settlement], *, reason: Refund.Reason | None, at: datetime) -> list[Refund]:
@@ -159,6 +164,7 @@ def _shares(accounts: dict[tuple[str, int | None], Account], seller: int, step: 
     shares = [
         (accounts[Account.Kind.PAYABLE, seller], step.seller_micros),
         (accounts[Account.Kind.MARKET_FEE, None], step.fee_micros),
+        (accounts[Account.Kind.TAX, None], step.tax_micros),
         (accounts[Account.Kind.ROUNDING, None], step.rounding_micros),
     ]
     return [(account, micros) for account, micros in shares if micros]
@@ -174,7 +180,7 @@ def _accounts(settlements: Sequence[Settlement], refunds: dict[int, UUID]) -> di
             owned[Account.Kind.WALLET, one.purchase.buyer_id] = one.purchase.buyer
     found = accounts_of(
         owned=[(person, kind) for (kind, _), person in owned.items()],
-        kinds=[Account.Kind.MARKET_FEE, Account.Kind.ROUNDING],
+        kinds=[Account.Kind.MARKET_FEE, Account.Kind.TAX, Account.Kind.ROUNDING],
     )
     return {(account.kind, account.owner_id): account for account in found}
 
@@ -188,6 +194,7 @@ def _note(settlements: Sequence[Settlement]) -> None:
                 [one.purchase.pk for one in settlements],
                 [step.seller_micros for step in steps],
                 [step.fee_micros for step in steps],
+                [step.tax_micros for step in steps],
                 [step.rounding_micros for step in steps],
                 [step.refund_micros for step in steps],
                 [one.due_at for one in settlements],

@@ -13,9 +13,8 @@ from marketplace.consents.services import withdraw_consent
 from marketplace.consents.standing import change_standing
 from marketplace.listings.models import Listing
 from marketplace.listings.services import withdraw_listing
-from marketplace.purchases.escrow import close
 from marketplace.purchases.models import Purchase, PurchaseQuerySet, Refund
-from marketplace.purchases.settling import Settlement, held_of, refund_on_withdrawal, settle
+from marketplace.purchases.settling import Settlement, closing_step, refund_on_withdrawal, settle
 
 
 @transaction.atomic
@@ -57,7 +56,7 @@ def _cut_off(purchases: PurchaseQuerySet, *, reason: Refund.Reason, at: datetime
     settlements = [
         Settlement(
             purchase,
-            close(held_of(purchase), 0 if purchase.buyer.erased_at else refund_on_withdrawal(purchase, at)),
+            closing_step(purchase, 0 if purchase.buyer.erased_at else refund_on_withdrawal(purchase, at)),
         )
         for purchase in locked
         if purchase.held_micros

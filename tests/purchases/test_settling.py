@@ -52,11 +52,11 @@ def test_the_window_is_a_setting(buy, rich_ben, now, sums, settings):
 def test_a_period_is_earned_day_by_day(buy, rich_ben, now, sums):
     purchase = buy(kind="period")
     assert release_earnings(at=now + 10 * DAY) == 1
-    # A third of EUR 12.00 is 4.00: 3.68 and 0.32, each held back by a cent.
-    assert sums() == (12 * EURO - 3_980_000, 3_670_000, 310_000)
+    # A third of EUR 12.00.
+    assert sums() == (8 * EURO, 3_680_000, 320_000)
     assert release_earnings(at=now + 10 * DAY) == 0
     purchase.refresh_from_db()
-    assert (purchase.released_seller_micros, purchase.released_fee_micros) == (3_670_000, 310_000)
+    assert (purchase.released_seller_micros, purchase.released_fee_micros) == (3_680_000, 320_000)
     assert purchase.release_due_at == now + 11 * DAY
     assert release_earnings(at=now + 29.5 * DAY) == 1
     purchase.refresh_from_db()
