@@ -95,7 +95,8 @@ class Purchase(models.Model):
     history; window_until is exclusive.
 
     The price is in the seller's escrow until it is released (earned) or refunded; see purchases/escrow.py.
-    released_seller_micros, released_fee_micros and released_tax_micros say to whom it was released, the rest is rounding;
+    released_seller_micros, released_fee_micros and released_tax_micros say to whom it was released, the rest is
+    rounding;
     release_due_at is when the worker looks again. clock_started_at: the first successful delivery. Purchases of before
     there was an escrow are all released.
     """
