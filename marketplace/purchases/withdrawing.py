@@ -3,18 +3,24 @@
 Consents and listings know nothing of purchases, so whoever withdraws calls these and not theirs.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import F, Q
 
+from ledger.entries import at_text
 from marketplace.consents.models import Consent
 from marketplace.consents.services import withdraw_consent
 from marketplace.consents.standing import change_standing
 from marketplace.listings.models import Listing
 from marketplace.listings.services import withdraw_listing
+from marketplace.notices.kinds import NoticeKind
+from marketplace.notices.services import NoticeDraft, notify_many
 from marketplace.purchases.models import Purchase, PurchaseQuerySet, Refund
 from marketplace.purchases.settling import Settlement, closing_step, refund_on_withdrawal, settle
+
+# What buyers have promised by the licence: to delete what they loaded, from the withdrawal on.
+DELETED_WITHIN = timedelta(days=30)
 
 
 @transaction.atomic
@@ -62,3 +68,17 @@ def _cut_off(purchases: PurchaseQuerySet, *, reason: Refund.Reason, at: datetime
         if purchase.held_micros
     ]
     settle(settlements, reason=reason, at=at)
+    refunds = {one.purchase.pk: one.step.refund_micros for one in settlements}
+    notify_many([_notice(purchase, refunds.get(purchase.pk, 0), at) for purchase in locked])
+
+
+def _notice(purchase: Purchase, refund_micros: int, at: datetime) -> NoticeDraft:
+    """What was delivered before is the buyer's to delete, by a date."""
+    facts: dict[str, str | int] = {
+        "purchase": str(purchase.public_id),
+        "title": purchase.listing.title,
+        "delete_by": at_text(at + DELETED_WITHIN),
+        "refund_micros": refund_micros,
+        "currency": purchase.currency,
+    }
+    return NoticeDraft(purchase.buyer, NoticeKind.WITHDRAWAL, facts, at, purchase.public_id)

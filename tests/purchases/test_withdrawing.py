@@ -10,6 +10,7 @@ from django.db import DatabaseError, connection, transaction
 from ledger.models import OutboxRow
 from ledger.services import commit_subject
 from marketplace.listings.errors import ListingNotPublished
+from marketplace.notices.models import Notice
 from marketplace.purchases.errors import ListingNotForSale
 from marketplace.purchases.models import Purchase, Refund
 from marketplace.purchases.services import (
@@ -141,6 +142,20 @@ def test_each_refund_has_its_entry_that_names_nobody(buy, listing, rich_ben, sar
     assert own["seller"] == commit_subject(kind="person", subject_id=sara.public_id)
     assert (own["amount_micros"], own["price_micros"], own["currency"]) == ("8000000", "12000000", "EUR")
     assert rich_ben.email not in json.dumps(bodies)
+
+
+def test_each_buyer_is_told_to_delete_and_what_comes_back(buy, listing, rich_ben, sara, mallory, now):
+    fill_wallet(mallory, 20, now)
+    period, history = buy(kind="period"), buy(buyer=mallory)
+    start_clock(purchase=history, at=now)
+    withdraw_consent_with_refunds(consent=listing.consent, at=now + 10 * DAY)
+    withdraw_consent_with_refunds(consent=listing.consent, at=now + 11 * DAY)
+    notices = Notice.objects.filter(kind="withdrawal")
+    facts = {"title": "Roof weather", "delete_by": "2026-04-23T09:26:53.000000Z", "currency": "EUR"}
+    assert {notice.user: (notice.reference, notice.facts) for notice in notices} == {
+        rich_ben: (period.public_id, facts | {"purchase": str(period.public_id), "refund_micros": 8 * EURO}),
+        mallory: (history.public_id, facts | {"purchase": str(history.public_id), "refund_micros": 0}),
+    }
 
 
 def test_what_an_erased_buyer_would_get_goes_to_the_seller(buy, listing, rich_ben, now, sums):
