@@ -12,7 +12,8 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 
 from ledger.admin_audits import ask_for_audit
 from ledger.admin_base import ReadOnlyAdmin
@@ -93,14 +94,14 @@ class EntryAdmin(ReadOnlyAdmin):
 
 @admin.register(Checkpoint)
 class CheckpointAdmin(ReadOnlyAdmin):
-    list_display = ["size", "root", "signed_at"]
+    list_display = ["size", "root", "signed_at", "comparison"]
     list_filter = [SignedRangeFilter]
     ordering = ["-size"]
     search_fields = ["size"]
     search_help_text = "A size, or a root hash in hex"
-    fields = ["size", "root_hex", "signed_at", "signed_note"]
-    readonly_fields = ["root_hex", "signed_note"]
-    change_list_template = "admin/ledger/change_list.html"
+    fields = ["size", "root_hex", "signed_at", "signed_note", "comparison"]
+    readonly_fields = ["root_hex", "signed_note", "comparison"]
+    change_list_template = "admin/ledger/checkpoint_list.html"
 
     @admin.display(description="root hash")
     def root(self, checkpoint: Checkpoint) -> str:
@@ -109,6 +110,11 @@ class CheckpointAdmin(ReadOnlyAdmin):
     @admin.display(description="root hash")
     def root_hex(self, checkpoint: Checkpoint) -> str:
         return bytes(checkpoint.root_hash).hex()
+
+    @admin.display(description="compare")
+    def comparison(self, checkpoint: Checkpoint) -> str:
+        address = f"{reverse('admin:ledger_comparison')}?first={checkpoint.size}"
+        return format_html('<a href="{}">Compare with another</a>', address)
 
     @admin.display(description="signed note")
     def signed_note(self, checkpoint: Checkpoint) -> str:

@@ -36,7 +36,7 @@ def compare_checkpoints(first: str, second: str) -> Comparison:
     """first, second: signed notes, stored ones or pasted. What fails is told in the contradiction, never raised."""
     comparison = Comparison()
     try:
-        heads = [_signed_head(note) for note in (first, second)]
+        heads = [signed_head(note) for note in (first, second)]
         comparison.older, comparison.newer = sorted(heads, key=lambda head: head.size)
         comparison.sentences.append("The log's key signed both.")
         _compare(comparison, comparison.older, comparison.newer)
@@ -45,7 +45,8 @@ def compare_checkpoints(first: str, second: str) -> Comparison:
     return comparison
 
 
-def _signed_head(text: str) -> TreeHead:
+def signed_head(text: str) -> TreeHead:
+    """Return what a note says that this log signed. Raises NoteMalformed, NoteUnverified."""
     note = parse_note(text)
     verify_note(note, log_verifier_keys())
     return TreeHead.parse(note.text)

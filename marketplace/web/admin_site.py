@@ -5,8 +5,9 @@ from typing import Any
 
 from django.contrib.admin import AdminSite
 from django.contrib.admin.apps import AdminConfig
+from django.core.exceptions import PermissionDenied
 from django.db import connection
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -57,29 +58,37 @@ class OwnstreamAdminSite(AdminSite):
         return {**super().each_context(request), "log_freeze": freeze}
 
     def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Any:
-        """Keep what staff open in the ledger's part. What a page asks for by itself each second is not opened."""
+        """Keep what staff open in the ledger's part, and what they were refused there. What a page asks for by itself
+        each second is not opened.
+        """
 
         def kept(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-            response: HttpResponse = view(request, *args, **kwargs)
-            if request.path.startswith(reverse("admin:app_list", args=["ledger"])) and response.status_code < 400:
-                self._keep_visit(request, response)
+            is_kept = request.path.startswith(reverse("admin:app_list", args=["ledger"]))
+            try:
+                response: HttpResponse = view(request, *args, **kwargs)
+            except (PermissionDenied, Http404) as refusal:
+                if is_kept:
+                    self._keep_visit(request, status=403 if isinstance(refusal, PermissionDenied) else 404)
+                raise
+            if is_kept:
+                title = (getattr(response, "context_data", None) or {}).get("title")
+                self._keep_visit(request, status=response.status_code, title=title)
             return response
 
         # Django looks at these to exempt a view from what a site does with all.
         kept.__dict__.update(view.__dict__)
         return super().admin_view(kept, cacheable)
 
-    def _keep_visit(self, request: HttpRequest, response: HttpResponse) -> None:
+    def _keep_visit(self, request: HttpRequest, *, status: int, title: str | None = None) -> None:
         from ledger.visits import record_visit
 
         match = request.resolver_match
         name = match.url_name if match else ""
         if (name or "").endswith("_progress"):
             return
-        title = (getattr(response, "context_data", None) or {}).get("title") or name
         record_visit(
             visitor=request.user.public_id,  # type: ignore[union-attr]  # Only staff come here.
-            subject=f"{request.method} {title}",
+            subject=f"{request.method} {title or name}" + (f" (refused, {status})" if status >= 400 else ""),
             address=request.get_full_path(),
             at=timezone.now(),
         )

@@ -13,6 +13,7 @@ from django.apps import apps
 from django.urls import URLResolver, get_resolver, reverse
 from playwright.sync_api import Page
 
+from ledger.models import Checkpoint
 from tests.builders_receipts import SmallLog
 from tests.conftest import PASSWORD
 from tests.journey.market import Market
@@ -356,7 +357,9 @@ def staff_pages(market: Market) -> Iterator[Visit]:
     yield visit("auditor", "admin:ledger_evidence")
     yield visit("auditor", "admin:ledger_reconciliation")
     yield visit("auditor", "admin:ledger_comparison")
-    yield visit("auditor", "admin:ledger_comparison", state="compared", query="?first=0&second=1")
+    older, newer = Checkpoint.objects.exclude(size=0).order_by("size").values_list("size", flat=True)[:2]
+    yield visit("auditor", "admin:ledger_comparison", state="compared", query=f"?first={older}&second={newer}")
+    yield visit("auditor", "admin:ledger_comparison", state="refused", query="?first=0&second_note=x", status=422)
     yield visit("auditor", "admin:ledger_verification")
     yield visit("auditor", "admin:ledger_verification", state="verified", act=verify)
     yield visit("operator", "admin:app_list", "ledger", state="operator")

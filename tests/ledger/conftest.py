@@ -3,13 +3,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Group
+from django.test import Client
 from django.utils import timezone
 
 from ledger.services import sequence_batch
 from ledger.witnessing import drop_questions
+from marketplace.accounts.groups import AUDITOR
+from marketplace.accounts.models import User
 from tests.builders_ledger import submit_many
 from tests.ledger.witness_process import WitnessProcess, make_key
 from tests.ledger.witnesses import FakeWitness, RealWitness, Received, Reply, honest, policy_text
+
+
+@pytest.fixture
+def auditor(mallory: User, client: Client) -> Client:
+    """A browser of somebody who is in the group of auditors and nothing else."""
+    mallory.is_staff = True
+    mallory.save()
+    mallory.groups.add(Group.objects.get(name=AUDITOR))
+    client.force_login(mallory)
+    return client
 
 
 @pytest.fixture

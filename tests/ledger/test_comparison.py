@@ -9,12 +9,10 @@ from ledger.notes import NoteSigner, TreeHead
 from ledger.reconciliation import kinds_without_source, reconcile
 from ledger.services import sequence_batch
 from ledger.signing import log_signer
-from marketplace.accounts.groups import AUDITOR
 from tests.builders import make_consent
 from tests.builders_ledger import submit, submit_many, tamper
 
 pytestmark = pytest.mark.django_db
-COMPARISON = "admin:ledger_comparison"
 
 
 @pytest.fixture
@@ -22,17 +20,6 @@ def log(now):
     for count in (3, 297, 100):
         submit_many(count, now)
         sequence_batch(at=now)
-
-
-@pytest.fixture
-def auditor(mallory, client):
-    from django.contrib.auth.models import Group
-
-    mallory.is_staff = True
-    mallory.save()
-    mallory.groups.add(Group.objects.get(name=AUDITOR))
-    client.force_login(mallory)
-    return client
 
 
 def note(size: int) -> str:
@@ -66,24 +53,6 @@ def test_refuses_what_the_log_never_signed(log):
     )
     for text in (stranger, "nothing", "", note(3).replace("3", "4", 1)):
         assert compare_checkpoints(note(300), text).contradiction
-
-
-def test_the_page_compares_stored_and_pasted_ones(log, auditor):
-    page = reverse(COMPARISON)
-    assert "go together" in auditor.get(page, {"first": "3", "second": "300"}).content.decode()
-    assert "No checkpoint of size 7 was signed." in auditor.get(page, {"first": "3", "second": "7"}).content.decode()
-    pasted = note(300).replace("\n", "\r\n")
-    assert "These two go together" in auditor.post(page, {"first": "3", "note": pasted}).content.decode()
-    text = auditor.post(page, {"first": "300", "note": forged(300, bytes(32))}).content.decode()
-    assert "These two do not go together. One log has two roots" in text
-
-
-def test_the_stranger_gets_nothing(log, client, ben):
-    ben.is_staff = True
-    ben.save()
-    client.force_login(ben)
-    for name in (COMPARISON, "admin:ledger_reconciliation"):
-        assert client.get(reverse(name)).status_code == 403
 
 
 def difference(kind: str):
