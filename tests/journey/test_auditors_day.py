@@ -78,8 +78,8 @@ def compare_checkpoints(page: Page) -> None:
     sizes = list(Checkpoint.objects.order_by("size").values_list("size", flat=True))
     page.goto("/admin/ledger/")
     page.get_by_role("link", name="Compare two checkpoints").click()
-    page.get_by_label("Size of a stored checkpoint").fill(str(sizes[0]))
-    page.get_by_label("Size of another stored checkpoint").fill(str(sizes[-1]))
+    for side, size in (("First checkpoint", sizes[0]), ("Second checkpoint", sizes[-1])):
+        page.get_by_role("group", name=side).get_by_label("Size of a stored checkpoint").fill(str(size))
     page.get_by_role("button", name="Compare").click()
     expect(page.get_by_text("These two go together.")).to_be_visible()
 
