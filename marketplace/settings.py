@@ -172,6 +172,7 @@ CELERY_BEAT_SCHEDULE = {
     "wallet-roll-up": {"task": "marketplace.wallet.tasks.roll_up_balances_task", "schedule": 30.0},
     "purchases-release": {"task": "marketplace.purchases.tasks.release_earnings_task", "schedule": 300.0},
     "delivery-refresh": {"task": "marketplace.delivery.tasks.refresh_tables_task", "schedule": 15.0},
+    "delivery-promise": {"task": "marketplace.delivery.tasks.refund_what_never_came_task", "schedule": 900.0},
     "delivery-sweep": {"task": "marketplace.delivery.tasks.sweep_files_task", "schedule": 3600.0},
     "erasure-sweep": {"task": "marketplace.erasure.tasks.finish_erasures_task", "schedule": 300.0},
     "api-forget-answers": {"task": "marketplace.api.tasks.forget_answers_task", "schedule": crontab(hour=3, minute=17)},
@@ -342,6 +343,7 @@ MARKET_CURRENCY = "EUR"
 MARKET_FEE_BASIS_POINTS = env_number("MARKET_FEE_BASIS_POINTS", 800, least=0, most=10_000)
 # How long what was bought once may be returned, and so how long its price is on hold.
 REFUND_WINDOW_DAYS = env_number("REFUND_WINDOW_DAYS", 14, least=0, most=90)
+DELIVERY_PROMISE_DAYS = env_number("DELIVERY_PROMISE_DAYS", 3, least=1, most=REFUND_WINDOW_DAYS or 1)
 DEVICE_BATCHES_A_MINUTE = env_number("DEVICE_BATCHES_A_MINUTE", 600, least=1)
 
 REST_FRAMEWORK = {

@@ -70,6 +70,11 @@ class PurchaseEnded(AccessError):
     sentence = "The time for which this purchase gives access is over."
 
 
+class PurchaseRefunded(AccessError):
+    code = "purchase_refunded"
+    sentence = "The money for this purchase went back, so it opens nothing any more."
+
+
 class TooManyTokens(AccessError):
     code = "too_many_tokens"
     sentence = "This purchase has as many working tokens as it may have. Revoke one first."

@@ -119,6 +119,8 @@ def obstacle_to(purchase: Purchase, at: datetime) -> errors.AccessError | None:
         return errors.ConsentWithdrawn()
     if listing.withdrawn_at is not None:
         return errors.ListingWithdrawn()
+    if purchase.ended_at is not None:
+        return errors.PurchaseRefunded()
     if at < access_ends_at(purchase):
         return None
     return errors.ConsentEnded() if consent.valid_until <= purchase.access_until else errors.PurchaseEnded()

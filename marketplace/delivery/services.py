@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models import F
 from kombu.exceptions import OperationalError
 
+from marketplace.access.errors import PurchaseRefunded
 from marketplace.access.services import Grant
 from marketplace.accounts.models import User
 from marketplace.delivery.models import DeliveryTable, Read
@@ -68,8 +69,12 @@ def ready_pks(purchases: Iterable[Purchase]) -> set[int]:
 
 
 def record_read(*, grant: Grant, door: Read.Door, files: Sequence[TableFile], at: datetime) -> Read:
-    """Note one read of the bought data: one for a query, however many requests its files take."""
-    start_clock(purchase=grant.purchase, at=at)
+    """Note one read of the bought data: one for a query, however many requests its files take.
+
+    Raises: PurchaseRefunded when the buyer took his money back in this very moment.
+    """
+    if not start_clock(purchase=grant.purchase, at=at):
+        raise PurchaseRefunded
     return Read.objects.create(
         purchase=grant.purchase,
         token=grant.token,

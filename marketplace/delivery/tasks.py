@@ -1,6 +1,7 @@
 from celery import shared_task
 from django.utils import timezone
 
+from marketplace.delivery.promise import refund_what_never_came
 from marketplace.delivery.services import refresh_table, sweep_files
 from marketplace.delivery.waiting import tables_to_refresh
 from marketplace.listings.models import Listing
@@ -21,6 +22,11 @@ def refresh_tables_task() -> None:
     """Find the tables that have fallen behind and have each refreshed."""
     for listing_id in tables_to_refresh(timezone.now()):
         refresh_table_task.apply_async(args=[listing_id], expires=_NUDGE_SECONDS)
+
+
+@shared_task(ignore_result=True)
+def refund_what_never_came_task() -> int:
+    return refund_what_never_came(at=timezone.now())
 
 
 @shared_task

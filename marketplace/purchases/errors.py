@@ -44,3 +44,32 @@ class AlreadyPurchased(PurchaseError):
 class RequestRepeated(PurchaseError):
     code = "idempotency_conflict"
     sentence = "This request was made before with other content. Start again with a new key."
+
+
+class RefundRefused(PurchaseError):
+    code = "refund_refused"
+    sentence = "This purchase cannot be given back."
+
+
+class NothingToRefund(RefundRefused):
+    code = "nothing_to_refund"
+    sentence = "There is no money on hold for this purchase that could go back to you."
+
+
+class RefundTooLate(RefundRefused):
+    """details: until, when the time to give it back ended."""
+
+    code = "refund_too_late"
+    sentence = "The time in which this purchase could be given back is over."
+
+
+class AlreadyDelivered(RefundRefused):
+    code = "already_delivered"
+    sentence = (
+        "You have loaded data of this purchase, so it cannot simply be given back. Open a dispute if it is wrong."
+    )
+
+
+class PurchaseDisputed(RefundRefused):
+    code = "purchase_disputed"
+    sentence = "A dispute about this purchase is open. It decides about the money."

@@ -60,7 +60,8 @@ class PurchaseQuerySet(models.QuerySet["Purchase"]):
         return self.filter(Exists(Entry.objects.filter(entry_id=OuterRef("entry_id"))))
 
     def active_at(self, at: datetime) -> Self:
-        return self.filter(purchased_at__lte=at, access_until__gt=at)
+        is_not_ended = Q(ended_at=None) | Q(ended_at__gt=at)
+        return self.filter(is_not_ended, purchased_at__lte=at, access_until__gt=at)
 
     def holding(self) -> Self:
         """Those of whose price something is neither earned nor refunded yet."""
@@ -96,9 +97,9 @@ class Purchase(models.Model):
 
     The price is in the seller's escrow until it is released (earned) or refunded; see purchases/escrow.py.
     released_seller_micros, released_fee_micros and released_tax_micros say to whom it was released, the rest is
-    rounding;
-    release_due_at is when the worker looks again. clock_started_at: the first successful delivery. Purchases of before
-    there was an escrow are all released.
+    rounding; release_due_at is when the worker looks again. clock_started_at: the first successful delivery. Purchases
+    of before there was an escrow are all released.
+    ended_at: when a refund or a decision ended the access. disputed_at: since when the money waits for a decision.
     """
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -123,6 +124,8 @@ class Purchase(models.Model):
     refunded_micros = models.BigIntegerField(default=0)
     release_due_at = models.DateTimeField(null=True)
     clock_started_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    disputed_at = models.DateTimeField(null=True)
 
     objects = PurchaseQuerySet.as_manager()
 
@@ -164,7 +167,7 @@ class Purchase(models.Model):
         return f"Purchase {self.public_id}"
 
     def is_active(self, at: datetime) -> bool:
-        return self.purchased_at <= at < self.access_until
+        return self.purchased_at <= at < self.access_until and (self.ended_at is None or at < self.ended_at)
 
     @property
     def held_micros(self) -> int:
@@ -177,6 +180,9 @@ class Refund(models.Model):
     class Reason(models.TextChoices):
         CONSENT_WITHDRAWN = "consent_withdrawn", "The owner withdrew the consent"
         LISTING_WITHDRAWN = "listing_withdrawn", "The owner withdrew the listing"
+        ON_REQUEST = "on_request", "The buyer gave it back before loading anything"
+        NOT_DELIVERED = "not_delivered", "No data came in the promised time"
+        DISPUTE_DECIDED = "dispute_decided", "A dispute was decided"
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     purchase = models.ForeignKey(Purchase, models.PROTECT, related_name="refunds")

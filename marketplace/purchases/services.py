@@ -28,6 +28,13 @@ from marketplace.purchases.errors import (
 )
 from marketplace.purchases.models import Purchase
 from marketplace.purchases.pricing import Quote, quote
+from marketplace.purchases.refunding import (
+    close_purchase,
+    lock_purchase,
+    obstacle_to_refund,
+    refund_on_request,
+    refund_undelivered,
+)
 from marketplace.purchases.settling import first_release_at, release_earnings
 from marketplace.purchases.withdrawing import withdraw_consent_with_refunds, withdraw_listing_with_refunds
 from marketplace.wallet.models import Account, Transfer
@@ -36,8 +43,13 @@ from marketplace.wallet.services import accounts_of, post_transfer
 __all__ = [
     "Window",
     "buy_listing",
+    "close_purchase",
     "erase_request_keys",
+    "lock_purchase",
     "lock_purchases",
+    "obstacle_to_refund",
+    "refund_on_request",
+    "refund_undelivered",
     "release_earnings",
     "start_clock",
     "window_of",
@@ -99,11 +111,17 @@ def buy_listing(
     return _record_purchase(listing, plan, buyer, at, idempotency_key)
 
 
-def start_clock(*, purchase: Purchase, at: datetime) -> None:
-    """Note the first successful delivery; later ones change nothing."""
+def start_clock(*, purchase: Purchase, at: datetime) -> bool:
+    """Note the first successful delivery; later ones change nothing. False when a refund came before: deliver nothing.
+
+    Of a refund on request and a first delivery at once, one waits for the other here and then gives way.
+    """
     if purchase.clock_started_at is None:
-        Purchase.objects.filter(pk=purchase.pk, clock_started_at=None).update(clock_started_at=at)
+        fresh = Purchase.objects.filter(pk=purchase.pk, clock_started_at=None, ended_at=None)
+        if not fresh.update(clock_started_at=at):
+            return not Purchase.objects.filter(pk=purchase.pk, ended_at__isnull=False).exists()
         purchase.clock_started_at = at
+    return True
 
 
 def lock_purchases(*, buyer: User) -> list[Purchase]:

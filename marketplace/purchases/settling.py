@@ -87,7 +87,7 @@ def release_earnings(*, at: datetime, most: int = MOST_AT_ONCE) -> int:
 
 @transaction.atomic
 def _release_some(at: datetime, most: int) -> int:
-    due = Purchase.objects.filter(release_due_at__lte=at).select_related("plan", "listing__seller")
+    due = Purchase.objects.filter(release_due_at__lte=at, disputed_at=None).select_related("plan", "listing__seller")
     locked = list(due.select_for_update(of=("self",), no_key=True, skip_locked=True).order_by("pk")[:most])
     settle([release_step(purchase, at) for purchase in locked], reason=None, at=at)
     return len(locked)
@@ -98,6 +98,10 @@ def release_step(purchase: Purchase, at: datetime) -> Settlement:
     term = paid_term(purchase)
     if at >= term.ends_at or purchase.held_micros == 0:
         return Settlement(purchase, closing_step(purchase))
+    returnable_until = purchase.purchased_at + refund_window()
+    if purchase.clock_started_at is None and at < returnable_until:
+        # Nobody has loaded anything yet, so all of it may still go back.
+        return Settlement(purchase, Step(), min(returnable_until, term.ends_at))
     earned = purchase.price_micros - unused_micros(purchase.price_micros, term, at)
     due_at = min(max(at + RELEASED_EVERY, term.starts_at), term.ends_at)
     return Settlement(purchase, release(whole_of(purchase), purchase.released_micros, earned), due_at)

@@ -16,6 +16,7 @@ from marketplace.listings.models import Listing
 from marketplace.listings.services import withdraw_listing
 from marketplace.notices.kinds import NoticeKind
 from marketplace.notices.services import NoticeDraft, notify_many
+from marketplace.purchases.escrow import Step
 from marketplace.purchases.models import Purchase, PurchaseQuerySet, Refund
 from marketplace.purchases.settling import Settlement, closing_step, refund_on_withdrawal, settle
 
@@ -59,14 +60,7 @@ def _cut_off(purchases: PurchaseQuerySet, *, reason: Refund.Reason, at: datetime
     is_cut = Q(access_until__gt=at) | Q(price_micros__gt=F("released_micros") + F("refunded_micros"))
     rows = purchases.filter(is_cut).select_related("buyer", "plan", "listing__seller")
     locked = list(rows.select_for_update(of=("self",), no_key=True).order_by("pk"))
-    settlements = [
-        Settlement(
-            purchase,
-            closing_step(purchase, 0 if purchase.buyer.erased_at else refund_on_withdrawal(purchase, at)),
-        )
-        for purchase in locked
-        if purchase.held_micros
-    ]
+    settlements = [Settlement(one, _last_step(one, at)) for one in locked if one.held_micros]
     settle(settlements, reason=reason, at=at)
     refunds = {one.purchase.pk: one.step.refund_micros for one in settlements}
     notify_many([_notice(purchase, refunds.get(purchase.pk, 0), at) for purchase in locked])
@@ -82,3 +76,9 @@ def _notice(purchase: Purchase, refund_micros: int, at: datetime) -> NoticeDraft
         "currency": purchase.currency,
     }
     return NoticeDraft(purchase.buyer, NoticeKind.WITHDRAWAL, facts, at, purchase.public_id)
+
+
+def _last_step(purchase: Purchase, at: datetime) -> Step:
+    """Nothing is released while a dispute is open: its decision may give back more."""
+    step = closing_step(purchase, 0 if purchase.buyer.erased_at else refund_on_withdrawal(purchase, at))
+    return Step(refund_micros=step.refund_micros) if purchase.disputed_at else step

@@ -51,6 +51,7 @@ def test_the_window_is_a_setting(buy, rich_ben, now, sums, settings):
 
 def test_a_period_is_earned_day_by_day(buy, rich_ben, now, sums):
     purchase = buy(kind="period")
+    start_clock(purchase=purchase, at=now)
     assert release_earnings(at=now + 10 * DAY) == 1
     # A third of EUR 12.00.
     assert sums() == (8 * EURO, 3_680_000, 320_000)
@@ -63,6 +64,16 @@ def test_a_period_is_earned_day_by_day(buy, rich_ben, now, sums):
     assert purchase.release_due_at == now + 30 * DAY
     assert release_earnings(at=now + 30 * DAY) == 1
     assert sums() == (0, 11_040_000, 960_000)
+
+
+def test_nothing_of_a_period_is_earned_while_it_may_all_go_back(buy, rich_ben, now, sums):
+    purchase = buy(kind="period")
+    assert release_earnings(at=now + 10 * DAY) == 1
+    assert sums() == (12 * EURO, 0, 0)
+    purchase.refresh_from_db()
+    assert purchase.release_due_at == now + 14 * DAY
+    assert release_earnings(at=now + 15 * DAY) == 1
+    assert sums() == (6 * EURO, 5_520_000, 480_000)
 
 
 def test_a_fee_that_changes_later_changes_no_sale(buy, rich_ben, now, sums, settings):
