@@ -117,7 +117,8 @@ def test_a_first_delivery_and_a_request_at_once_never_both_win(buy, rich_ben, no
     def ask() -> object:
         return refund_on_request(purchase=purchase, at=now)
 
-    delivered, answer = at_once([deliver, ask])
+    acts: list[Callable[[], object]] = [deliver, ask]
+    delivered, answer = at_once(acts)
     is_refunded = isinstance(answer, Refund)
     assert delivered is not is_refunded
     assert is_refunded or isinstance(answer, errors.AlreadyDelivered)
@@ -127,8 +128,9 @@ def test_a_first_delivery_and_a_request_at_once_never_both_win(buy, rich_ben, no
 def test_eight_requests_and_a_withdrawal_at_once_give_back_once(buy, listing, ben, now):
     fill_wallet(ben, 5, now)
     purchase = buy()
-    asks = [partial(refund_on_request, purchase=purchase, at=now)] * 8
-    answers = at_once([*asks, lambda: withdraw_consent_with_refunds(consent=listing.consent, at=now)])
+    acts: list[Callable[[], object]] = [partial(refund_on_request, purchase=purchase, at=now)] * 8
+    acts.append(partial(withdraw_consent_with_refunds, consent=listing.consent, at=now))
+    answers = at_once(acts)
     assert Refund.objects.get().amount_micros == 5 * EURO
     assert sum(isinstance(answer, Refund) for answer in answers[:8]) <= 1
     assert {type(answer) for answer in answers[:8]} <= {Refund, errors.NothingToRefund}
