@@ -1,5 +1,6 @@
 """A buyer who has loaded nothing gets the price back for the asking, in time and once."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 
