@@ -171,6 +171,7 @@ CELERY_BEAT_SCHEDULE = {
     "devices-resolve": {"task": "devices.tasks.resolve_waiting_task", "schedule": 5.0},
     "wallet-roll-up": {"task": "marketplace.wallet.tasks.roll_up_balances_task", "schedule": 30.0},
     "purchases-release": {"task": "marketplace.purchases.tasks.release_earnings_task", "schedule": 300.0},
+    "purchases-books": {"task": "marketplace.purchases.tasks.check_books_task", "schedule": crontab(hour=2, minute=47)},
     "delivery-refresh": {"task": "marketplace.delivery.tasks.refresh_tables_task", "schedule": 15.0},
     "delivery-promise": {"task": "marketplace.delivery.tasks.refund_what_never_came_task", "schedule": 900.0},
     "delivery-sweep": {"task": "marketplace.delivery.tasks.sweep_files_task", "schedule": 3600.0},

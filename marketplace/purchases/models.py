@@ -198,3 +198,20 @@ class Refund(models.Model):
 
     def __str__(self) -> str:
         return f"Refund {self.public_id}"
+
+
+class BooksCheck(models.Model):
+    """One look at all books. findings: what did not hold; see purchases/books.py."""
+
+    at = models.DateTimeField()
+    transfer_count = models.BigIntegerField()
+    finding_count = models.PositiveSmallIntegerField()
+    findings = models.JSONField(default=list)
+
+    class Meta:
+        ordering = ["-at", "-id"]
+        verbose_name = "check of the books"
+        verbose_name_plural = "checks of the books"
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M} UTC"

@@ -1,9 +1,15 @@
 from celery import shared_task
 from django.utils import timezone
 
+from marketplace.purchases.books import check_books
 from marketplace.purchases.settling import release_earnings
 
 
 @shared_task(ignore_result=True)
 def release_earnings_task() -> int:
     return release_earnings(at=timezone.now())
+
+
+@shared_task(ignore_result=True)
+def check_books_task() -> int:
+    return check_books(at=timezone.now()).finding_count

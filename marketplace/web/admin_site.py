@@ -35,7 +35,14 @@ class OwnstreamAdminSite(AdminSite):
         """Say on the first page what the application's own database role could do to the records."""
         with connection.cursor() as cursor:
             excess = excess_of_rights(cursor)
-        return super().index(request, {**(extra_context or {}), "excess_of_rights": excess})
+        context = {"excess_of_rights": excess, "books": self._books(request)}
+        return super().index(request, {**(extra_context or {}), **context})
+
+    def _books(self, request: HttpRequest) -> Any:
+        """The newest look at the books, for those who may see money."""
+        from marketplace.purchases.models import BooksCheck
+
+        return BooksCheck.objects.first() if request.user.has_perm("purchases.view_bookscheck") else None
 
     def app_index(
         self, request: HttpRequest, app_label: str, extra_context: dict[str, object] | None = None
