@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("purchases", "0003_tax_leaves_the_escrow")]
+    dependencies = [("purchases", "0004_ended_and_disputed")]
 
     operations = [
         migrations.CreateModel(
