@@ -12,8 +12,7 @@ from django.template.response import TemplateResponse
 
 from ledger.comparison import compare_checkpoints, signed_head
 from ledger.errors import LedgerError
-from ledger.kinds import kinds_in
-from ledger.models import Checkpoint, Entry
+from ledger.models import Checkpoint
 from ledger.reconciliation import kinds_without_source, reconcile
 
 MOST_OFFERED = 50
@@ -94,9 +93,8 @@ def reconciliation_view(request: HttpRequest) -> HttpResponse:
     context = {
         **admin.site.each_context(request),
         "title": "Rows and entries",
-        "differences": reconcile(),
+        "found": reconcile(),
         "others": kinds_without_source(),
-        "erasures": "erasure.done" in kinds_in(Entry._meta.db_table),
     }
     return TemplateResponse(request, "admin/ledger/reconciliation.html", context)
 

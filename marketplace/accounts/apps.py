@@ -7,6 +7,11 @@ class AccountsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from ledger.reconciliation import register_subjects
         from marketplace.accounts.groups import grant_permissions
 
+        for kind, since in (("device.enrolled", "enrolled_at"), ("device.retired", "retired_at")):
+            register_subjects(
+                kind=kind, table="devices_device", column="public_id", since=since, subject="device", person="owner"
+            )
         post_migrate.connect(grant_permissions, dispatch_uid="marketplace.accounts.groups")

@@ -1,16 +1,14 @@
-"""The auditor's tools: comparing checkpoints, and holding rows against entries. An auditor changes nothing."""
+"""Whether two checkpoints go together. An auditor changes nothing."""
 
 import pytest
 from django.urls import reverse
 
 from ledger.comparison import compare_checkpoints
-from ledger.models import AuditRun, Checkpoint, Entry, OutboxRow
+from ledger.models import AuditRun, Checkpoint, Entry
 from ledger.notes import NoteSigner, TreeHead
-from ledger.reconciliation import kinds_without_source, reconcile
 from ledger.services import sequence_batch
 from ledger.signing import log_signer
-from tests.builders import make_consent
-from tests.builders_ledger import submit, submit_many, tamper
+from tests.builders_ledger import submit_many
 
 pytestmark = pytest.mark.django_db
 
@@ -53,35 +51,6 @@ def test_refuses_what_the_log_never_signed(log):
     )
     for text in (stranger, "nothing", "", note(3).replace("3", "4", 1)):
         assert compare_checkpoints(note(300), text).contradiction
-
-
-def difference(kind: str):
-    return next(each for each in reconcile() if each.kind == kind)
-
-
-def test_rows_and_entries_agree_and_what_waits_is_no_difference(sara, now):
-    make_consent(sara, now)
-    assert OutboxRow.objects.filter(kind="consent.granted").count() == 1
-    assert difference("consent.granted").row_count == 0
-    sequence_batch(at=now)
-    found = difference("consent.granted")
-    assert (found.row_count, found.entry_count) == (0, 0)
-    submit(now)
-    sequence_batch(at=now)
-    assert kinds_without_source() == ["device.enrolled"]
-
-
-def test_names_rows_without_entry_and_entries_without_row(sara, now, auditor):
-    consent = make_consent(sara, now)
-    sequence_batch(at=now)
-    index = Entry.objects.get(kind="consent.granted").index
-    tamper("UPDATE consents_consent SET entry_id = '00000000-0000-4000-8000-000000000000'")
-    found = difference("consent.granted")
-    assert (found.row_count, found.rows) == (1, ["00000000-0000-4000-8000-000000000000"])
-    assert (found.entry_count, found.entries) == (1, [index])
-    text = auditor.get(reverse("admin:ledger_reconciliation")).content.decode()
-    assert f"entry {index}" in text
-    assert str(consent.entry_id) not in text
 
 
 @pytest.mark.parametrize(
