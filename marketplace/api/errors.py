@@ -15,7 +15,7 @@ from marketplace.errors import MarketError
 
 
 class IdempotencyConflict(exceptions.APIException):
-    status_code = 422
+    status_code = 409
     default_code = "idempotency_conflict"
     default_detail = "This Idempotency-Key was used before with another request. Use a new key for a new request."
 

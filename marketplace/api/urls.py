@@ -35,6 +35,7 @@ urlpatterns = [
     path("tokens/<uuid:public_id>/rotation", purchases.TokenRotationView.as_view()),
     path("tokens/<uuid:public_id>/revocation", purchases.TokenRevocationView.as_view()),
     path("wallet", wallet.WalletView.as_view()),
+    path("wallet/moves", wallet.EarningsMoveView.as_view()),
     path("wallet/statement", wallet.StatementView.as_view()),
     path("wallet/top-ups", wallet.TopUpListView.as_view()),
     path("wallet/top-ups/<uuid:public_id>/outcome", wallet.TopUpOutcomeView.as_view()),

@@ -35,7 +35,7 @@ from marketplace.purchases.refunding import (
     refund_on_request,
     refund_undelivered,
 )
-from marketplace.purchases.settling import first_release_at, release_earnings
+from marketplace.purchases.settling import first_release_at, paid_term, release_earnings
 from marketplace.purchases.withdrawing import withdraw_consent_with_refunds, withdraw_listing_with_refunds
 from marketplace.wallet.models import Account, Transfer
 from marketplace.wallet.services import accounts_of, post_transfer
@@ -48,6 +48,7 @@ __all__ = [
     "lock_purchase",
     "lock_purchases",
     "obstacle_to_refund",
+    "paid_term",
     "refund_on_request",
     "refund_undelivered",
     "release_earnings",

@@ -92,6 +92,17 @@ def earned_micros(user: User, *, since: datetime) -> int:
     return earned.aggregate(total=Sum("amount_micros"))["total"] or 0
 
 
+def paid_out_micros(user: User) -> int:
+    """What left a person's earnings for the person's bank, less what came back."""
+    paid_out = Posting.objects.filter(
+        account__owner=user,
+        account__kind=Account.Kind.PAYABLE,
+        account__currency=settings.MARKET_CURRENCY,
+        transfer__kind__in=[Transfer.Kind.PAYOUT, Transfer.Kind.PAYOUT_RETURN],
+    )
+    return -(paid_out.aggregate(total=Sum("amount_micros"))["total"] or 0)
+
+
 def post_transfer(
     *,
     idempotency_key: UUID,
@@ -196,18 +207,24 @@ def settle_top_up(*, top_up: TopUp, outcome: str, at: datetime) -> TopUp:
 
 
 @transaction.atomic
-def move_earnings(*, user: User, amount_micros: int, idempotency_key: UUID, at: datetime) -> Transfer:
-    """Move what a seller earned to the seller's own wallet, to be spent here.
+def move_earnings(*, user: User, amount_micros: int | None, idempotency_key: UUID, at: datetime) -> Transfer:
+    """Move what a seller earned to the seller's own wallet, to be spent here. Without an amount: all of it.
 
     A repeat with the same key moves nothing again. Raises: AmountNotPositive, InsufficientFunds, IdempotencyConflict.
     """
     hold_account(user)
+    # Keys of people are theirs alone: nobody learns of another's transfers by trying keys.
+    key = uuid5(user.public_id, f"to wallet {idempotency_key}")
+    wallet, payable = accounts_of(owned=[(user, Account.Kind.WALLET), (user, Account.Kind.PAYABLE)])
+    if amount_micros is None:
+        earlier = Transfer.objects.filter(idempotency_key=key).first()
+        if earlier is not None:
+            return earlier
+        amount_micros = balance_micros(payable)
     if not 0 < amount_micros <= MOST_MICROS:
         raise AmountNotPositive
-    wallet, payable = accounts_of(owned=[(user, Account.Kind.WALLET), (user, Account.Kind.PAYABLE)])
     return post_transfer(
-        # Keys of people are theirs alone: nobody learns of another's transfers by trying keys.
-        idempotency_key=uuid5(user.public_id, f"to wallet {idempotency_key}"),
+        idempotency_key=key,
         kind=Transfer.Kind.TO_WALLET,
         postings=[(payable, -amount_micros), (wallet, amount_micros)],
         reference=None,

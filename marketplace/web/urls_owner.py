@@ -12,6 +12,7 @@ from marketplace.web.views import (
     listing_acts,
     listing_drafts,
     listings,
+    money,
     readings,
     sales,
 )
@@ -48,6 +49,8 @@ urlpatterns = [
     path("my/listings/<uuid:public_id>/deletion/", listing_acts.listing_deletion, name="listing_deletion"),
     path("my/listings/<uuid:public_id>/withdrawal/", listing_acts.listing_withdrawal, name="listing_withdrawal"),
     path("sales/", sales.sales, name="sales"),
+    path("sales/money/", money.money, name="money"),
+    path("sales/money/moves/", money.earnings_move, name="earnings_move"),
     path("sales/purchases/", sales.sale_list, name="sale_list"),
     path("sales/reads/", sales.read_list, name="read_list"),
 ]

@@ -31,7 +31,7 @@ def test_refuses_the_key_with_another_request(sara, api_as):
     client = api_as(sara)
     client.post("/api/devices", DEVICE, format="json", HTTP_IDEMPOTENCY_KEY="one")
     response = client.post("/api/devices", DEVICE | {"name": "Pier"}, format="json", HTTP_IDEMPOTENCY_KEY="one")
-    assert (response.status_code, response.json()["code"]) == (422, "idempotency_conflict")
+    assert (response.status_code, response.json()["code"]) == (409, "idempotency_conflict")
     assert Device.objects.count() == 1
 
 

@@ -61,7 +61,12 @@ def test_sells_and_buys(sara, ben, api_as, now):
     top_up(buyer, 10)
     bought = buyer.post("/api/purchases", order(Listing.objects.get()), format="json")
     assert bought.status_code == 201
-    assert buyer.get("/api/wallet").json() == {"balance_micros": 5 * EURO, "currency": "EUR"}
+    assert buyer.get("/api/wallet").json() == {
+        "balance_micros": 5 * EURO,
+        "earned_micros": 0,
+        "on_hold_micros": 0,
+        "currency": "EUR",
+    }
     assert [line["amount_micros"] for line in buyer.get("/api/wallet/statement").json()["results"]] == [
         -5 * EURO,
         10 * EURO,

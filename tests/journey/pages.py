@@ -217,7 +217,7 @@ def selling_pages(market: Market) -> Iterator[Visit]:
     plan = market.listings["live"].plans.exclude(kind="free")[0].public_id
     yield visit("sara", "plan_price", market.listings["live"].public_id, plan)
     yield visit("sara", "listing_withdrawal", market.listings["live"].public_id)
-    for url in ("sales", "sale_list", "read_list"):
+    for url in ("sales", "money", "sale_list", "read_list"):
         yield visit("sara", url)
         yield visit("ben", url, state="empty")
 

@@ -12,7 +12,7 @@ from django.urls import reverse
 from marketplace.celery import app
 from marketplace.purchases.books import CHECKS, check_books, find_differences
 from marketplace.purchases.models import BooksCheck
-from marketplace.purchases.services import release_earnings, withdraw_consent_with_refunds
+from marketplace.purchases.services import release_earnings, start_clock, withdraw_consent_with_refunds
 from marketplace.purchases.tasks import check_books_task
 from marketplace.wallet.services import account_of, move_earnings
 from tests.builders import EURO
@@ -27,7 +27,7 @@ DAY = timedelta(days=1)
 def trade(buy, listing, free_listing, rich_ben, sara, now):
     """A bit of everything: earned, on hold, refunded, free, moved to the wallet."""
     buy(listing=free_listing)
-    buy(kind="period")
+    start_clock(purchase=buy(kind="period"), at=now)
     buy()
     release_earnings(at=now + 3 * DAY)
     withdraw_consent_with_refunds(consent=listing.consent, at=now + 10 * DAY)

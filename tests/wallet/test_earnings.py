@@ -48,6 +48,15 @@ def test_a_repeat_moves_nothing_again(payable, sara, now):
     assert balance_micros(payable) == 4 * EURO
 
 
+def test_everything_moves_when_no_amount_is_given(payable, sara, now):
+    key = uuid4()
+    first = move_earnings(user=sara, amount_micros=None, idempotency_key=key, at=now)
+    assert (balance_micros(payable), balance_micros(account_of(sara))) == (0, 7 * EURO)
+    assert move_earnings(user=sara, amount_micros=None, idempotency_key=key, at=now) == first
+    with pytest.raises(AmountNotPositive):
+        move_earnings(user=sara, amount_micros=None, idempotency_key=uuid4(), at=now)
+
+
 def test_the_same_key_of_another_person_is_another_key(payable, sara, mallory, now):
     key = uuid4()
     move_earnings(user=sara, amount_micros=EURO, idempotency_key=key, at=now)
