@@ -24,6 +24,7 @@ class NoticeKind(StrEnum):
     CONSENT_REMINDER = "consent_reminder"
     CONSENT_CHANGE = "consent_change"
     OFFER = "offer"
+    WEBHOOK_DISABLED = "webhook_disabled"
 
 
 LABELS = {
@@ -40,6 +41,7 @@ LABELS = {
     NoticeKind.CONSENT_REMINDER: "A consent of yours ends soon",
     NoticeKind.CONSENT_CHANGE: "A consent changes",
     NoticeKind.OFFER: "An owner makes you an offer",
+    NoticeKind.WEBHOOK_DISABLED: "A webhook of yours is switched off",
 }
 
 # The law or the contract asks for these: what must be deleted, and what access depends on. Their mail always goes out.
@@ -61,10 +63,12 @@ FACTS_OF_KIND = {
     NoticeKind.CONSENT_REMINDER: ("consent", "until", "days"),
     NoticeKind.CONSENT_CHANGE: ("consent", "change"),
     NoticeKind.OFFER: ("listing", "title", "price_micros", "currency", "until"),
+    NoticeKind.WEBHOOK_DISABLED: ("endpoint", "host", "reason"),
 }
 MAY_BE_EMPTY = {(NoticeKind.PAYMENT_FAILURE, "purchase"), (NoticeKind.PAYMENT_FAILURE, "title")}
 
 _NUMBERS = {"price_micros", "old_micros", "new_micros", "refund_micros", "amount_micros", "days"}
+INSTANTS = ("until", "delete_by")
 MOST_TITLE_CHARACTERS = 500
 
 Facts = Mapping[str, str | int]
@@ -118,8 +122,8 @@ def _is_instant(value: str) -> bool:
 # What each name stands for: public ids; instants in ISO 8601 with their offset from UTC; codes that the templates have
 # words for. Any other text is a title.
 _TEXTS = {
-    **dict.fromkeys(("purchase", "listing", "plan", "payout", "consent"), _is_id),
-    **dict.fromkeys(("until", "delete_by"), _is_instant),
+    **dict.fromkeys(("purchase", "listing", "plan", "payout", "consent", "endpoint"), _is_id),
+    **dict.fromkeys(INSTANTS, _is_instant),
     **dict.fromkeys(("reason", "step", "state", "change"), _is_code),
     "currency": _is_currency,
 }

@@ -12,6 +12,8 @@ from marketplace.notices.kinds import LABELS, NoticeKind
 if TYPE_CHECKING:
     from marketplace.accounts.models import User
 
+KINDS = [(kind.value, LABELS[kind]) for kind in NoticeKind]
+
 
 class NoticeQuerySet(models.QuerySet["Notice"]):
     def for_person(self, user: User) -> Self:
@@ -36,7 +38,7 @@ class Notice(models.Model):
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="notices")
-    kind = models.CharField(max_length=32, choices=[(kind.value, LABELS[kind]) for kind in NoticeKind])
+    kind = models.CharField(max_length=32, choices=KINDS)
     facts = models.JSONField()
     reference = models.UUIDField(null=True, help_text="Public id of what it is about.")
     # Given where the same must not be told twice, however often it is noticed.
@@ -72,3 +74,18 @@ class Notice(models.Model):
 
     def __str__(self) -> str:
         return f"Notice {self.public_id}"
+
+
+class MutedMail(models.Model):
+    """A person wants no mail of this kind."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="muted_mail")
+    kind = models.CharField(max_length=32, choices=KINDS)
+    muted_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "muted mail"
+        constraints = [models.UniqueConstraint(fields=["user", "kind"], name="muted_once_per_kind")]
+
+    def __str__(self) -> str:
+        return self.kind

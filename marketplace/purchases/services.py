@@ -16,6 +16,8 @@ from marketplace.consents.models import Consent
 from marketplace.listings.errors import PlanOutlivesConsent
 from marketplace.listings.models import Listing, Plan
 from marketplace.listings.services import share_terms
+from marketplace.notices.kinds import NoticeKind
+from marketplace.notices.services import notify
 from marketplace.purchases import entries
 from marketplace.purchases.errors import (
     AlreadyPurchased,
@@ -113,15 +115,23 @@ def buy_listing(
 
 
 def start_clock(*, purchase: Purchase, at: datetime) -> bool:
-    """Note the first successful delivery; later ones change nothing. False when a refund came before: deliver nothing.
+    """Note the first successful delivery and tell the seller; later ones change nothing.
 
+    False when a refund came before: deliver nothing.
     Of a refund on request and a first delivery at once, one waits for the other here and then gives way.
     """
-    if purchase.clock_started_at is None:
-        fresh = Purchase.objects.filter(pk=purchase.pk, clock_started_at=None, ended_at=None)
-        if not fresh.update(clock_started_at=at):
-            return not Purchase.objects.filter(pk=purchase.pk, ended_at__isnull=False).exists()
-        purchase.clock_started_at = at
+    return purchase.clock_started_at is not None or _start_clock(purchase, at)
+
+
+@transaction.atomic
+def _start_clock(purchase: Purchase, at: datetime) -> bool:
+    fresh = Purchase.objects.filter(pk=purchase.pk, clock_started_at=None, ended_at=None)
+    if not fresh.update(clock_started_at=at):
+        return not Purchase.objects.filter(pk=purchase.pk, ended_at__isnull=False).exists()
+    purchase.clock_started_at = at
+    facts = {"purchase": str(purchase.public_id), "title": purchase.listing.title}
+    seller = purchase.listing.seller
+    notify(user=seller, kind=NoticeKind.FIRST_READ, facts=facts, at=at, reference=purchase.public_id)
     return True
 
 
@@ -197,6 +207,7 @@ def _record_purchase(listing: Listing, plan: Plan, buyer: User, at: datetime, ke
     price = quote(plan.price_micros, settings.MARKET_FEE_BASIS_POINTS)
     window = window_of(plan, listing.consent, at)
     entry_id = _submit_record(public_id, listing, plan, buyer, price=price, window=window, at=at)
+    _tell_seller(public_id, listing, price, at)
     purchase = Purchase.objects.create(
         public_id=public_id,
         listing=listing,
@@ -217,6 +228,17 @@ def _record_purchase(listing: Listing, plan: Plan, buyer: User, at: datetime, ke
     )
     logger.info("purchase.made", extra={"purchase_id": str(public_id), "entry_id": str(entry_id)})
     return purchase
+
+
+def _tell_seller(public_id: UUID, listing: Listing, price: Quote, at: datetime) -> None:
+    facts: dict[str, str | int] = {
+        "purchase": str(public_id),
+        "listing": str(listing.public_id),
+        "title": listing.title,
+        "price_micros": price.total_micros,
+        "currency": settings.MARKET_CURRENCY,
+    }
+    notify(user=listing.seller, kind=NoticeKind.SALE, facts=facts, at=at, reference=public_id)
 
 
 def _submit_record(

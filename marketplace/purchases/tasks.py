@@ -2,6 +2,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from marketplace.purchases.books import check_books
+from marketplace.purchases.reminding import remind_of_ends
 from marketplace.purchases.settling import release_earnings
 
 
@@ -13,3 +14,8 @@ def release_earnings_task() -> int:
 @shared_task(ignore_result=True)
 def check_books_task() -> int:
     return check_books(at=timezone.now()).finding_count
+
+
+@shared_task(ignore_result=True)
+def remind_of_ends_task() -> int:
+    return remind_of_ends(at=timezone.now())

@@ -12,6 +12,8 @@ from django.db.models import Q, Sum
 
 from marketplace.accounts.models import User
 from marketplace.accounts.services import hold_account
+from marketplace.notices.kinds import NoticeKind
+from marketplace.notices.services import notify
 from marketplace.wallet import providers
 from marketplace.wallet.errors import (
     AmountNotPositive,
@@ -200,6 +202,10 @@ def settle_top_up(*, top_up: TopUp, outcome: str, at: datetime) -> TopUp:
             reference=top_up.public_id,
             at=at,
         )
+    else:
+        # No purchase and no title: it is money that should have come into the wallet.
+        facts = {"purchase": "", "title": "", "reason": "declined"}
+        notify(user=top_up.user, kind=NoticeKind.PAYMENT_FAILURE, facts=facts, at=at, reference=top_up.public_id)
     top_up.state, top_up.settled_at = state, at
     top_up.save(update_fields=["state", "settled_at", "transfer"])
     logger.info("top_up.settled", extra={"top_up_id": str(top_up.public_id), "state": str(state)})

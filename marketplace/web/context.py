@@ -1,10 +1,14 @@
-"""What every page has: the navigation and the theme. Costs no query."""
+"""What every page has: the navigation, the theme, and how much of the inbox is unread."""
 
-from typing import Any, NamedTuple
+from functools import cache, partial
+from typing import Any, NamedTuple, cast
 
 from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
+
+from marketplace.accounts.models import User
+from marketplace.notices.services import unread_count
 
 THEMES = {"light", "dark"}
 # Label, URL name.
@@ -22,6 +26,7 @@ MEMBER_LINKS = (
 ACCOUNT_LINKS = (
     ("Earnings", "sales", "wallet"),
     ("Profile", "account_settings", "user-round"),
+    ("Letters", "notice_settings", "mail"),
     ("E-mail addresses", "account_email", "mail"),
     ("Password", "account_change_password", "key-round"),
     ("Second factor and passkeys", "mfa_index", "shield-check"),
@@ -52,6 +57,8 @@ def page_context(request: HttpRequest) -> dict[str, Any]:
     is_staff = is_member and request.user.is_staff
     theme = request.COOKIES.get("theme", "")
     return {
+        # Asked only where the header shows it: a fragment costs no query.
+        "unread_count": cache(partial(unread_count, cast(User, request.user))) if is_member else 0,
         "theme": theme if theme in THEMES else "",
         "nav_links": links(MEMBER_LINKS if is_member else VISITOR_LINKS),
         "account_links": links((*ACCOUNT_LINKS, *(STAFF_LINKS if is_staff else ()))) if is_member else [],

@@ -31,6 +31,9 @@ from marketplace.delivery.models import Read
 from marketplace.delivery.services import record_read, refresh_table
 from marketplace.listings.entries import PlanTerms
 from marketplace.listings.models import Listing
+from marketplace.notices.kinds import NoticeKind
+from marketplace.notices.models import Notice
+from marketplace.notices.services import choose_mailed_kinds
 from marketplace.purchases.models import Purchase
 from marketplace.purchases.services import buy_listing
 from marketplace.wallet.models import TopUp
@@ -38,6 +41,7 @@ from marketplace.wallet.services import start_top_up
 from tests.builders import EURO, make_consent, make_draft, make_listing
 from tests.builders_delivery import SigningDevice, day_start, make_signing_device, minutes
 from tests.builders_money import fill_wallet
+from tests.builders_notices import tell
 from tests.conftest import make_person
 
 PLANS = (PlanTerms("one_off", 5 * EURO), PlanTerms("period", 2 * EURO, 30))
@@ -55,6 +59,7 @@ class Market:
     top_ups: dict[str, TopUp] = field(default_factory=dict)
     tokens: dict[str, AccessToken] = field(default_factory=dict)
     api_keys: dict[str, ApiKey] = field(default_factory=dict)
+    notices: dict[str, Notice] = field(default_factory=dict)
 
     @property
     def ledger_rows(self) -> dict[str, Any]:
@@ -88,7 +93,18 @@ def make_market(at: datetime) -> Market:
     _audit(market, at)
     _leave_waiting(market, at)
     _make_accounts_interesting(market)
+    _tell(market, at)
     return market
+
+
+def _tell(market: Market, at: datetime) -> None:
+    """One notice of each kind; the older half is read."""
+    ben = market.people["ben"]
+    for age, kind in enumerate(NoticeKind):
+        market.notices[kind] = tell(ben, kind, at - timedelta(hours=5 * age))
+    Notice.objects.for_person(ben).filter(at__lt=at - timedelta(hours=30)).update(read_at=at)
+    kept = set(NoticeKind) - {NoticeKind.OFFER}
+    choose_mailed_kinds(user=market.people["mallory"], kinds=kept, at=at)
 
 
 def _add_devices(market: Market, at: datetime) -> SigningDevice:

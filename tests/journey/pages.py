@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
 from allauth.account.forms import default_token_generator
@@ -17,36 +16,15 @@ from ledger.models import Checkpoint
 from tests.builders_receipts import SmallLog
 from tests.conftest import PASSWORD
 from tests.journey.market import Market
+from tests.journey.pages_notices import notice_pages
 from tests.journey.people import add_passkey, fill_in, plug_in_authenticator, send_form
-
-Act = Callable[[Page], None]
-
-
-@dataclass(frozen=True)
-class Visit:
-    """url: the URL's name, or what stands for it where there is none. act: done on the opened page.
-
-    moves_on: the address leads to another one, by design.
-    """
-
-    person: str
-    url: str
-    address: str
-    state: str = ""
-    status: int = 200
-    moves_on: bool = False
-    act: Act | None = None
-
-    @property
-    def title(self) -> str:
-        return " ".join(filter(None, [self.person, self.url, self.state]))
-
+from tests.journey.visits import Act, Visit, send_empty, visit
 
 # Addresses that never give a page for people to look at, by the reason.
 NOT_PAGES = {
     "what programs ask every site for": "favicon robots",
     "takes only POST": "device_claim listing_publication token_create token_rotation profile_download top_up_create "
-    "top_up_outcome api_key_create",
+    "top_up_outcome api_key_create notice_reading notices_reading",
     "a fragment of a page": "device_status listing_status listing_quotes purchase_status purchase_news "
     "admin:ledger_auditrun_progress",
     "a file or JSON": "health(_live)? reading_batch log_checkpoint log_policy log_vkey log_receipt log_tile "
@@ -75,23 +53,6 @@ def named_urls(patterns: list[Any] | None = None, namespace: str = "") -> Iterat
             yield f"{namespace}{pattern.name}"
 
 
-def visit(person: str, url: str, *arguments: object, query: str = "", **changes: Any) -> Visit:
-    return Visit(person, url, reverse(url, args=arguments) + query, **changes)
-
-
-def send_empty(field: str) -> Act:
-    """Send the form that has this field as it is: what a refused form looks like."""
-
-    def act(page: Page) -> None:
-        form = page.locator(f'form:has([name="{field}"])').first
-        form.evaluate("form => { form.noValidate = true; }")
-        with page.expect_response(lambda answer: answer.request.method == "POST"):
-            send_form(form)
-        page.wait_for_load_state()
-
-    return act
-
-
 def visits_of(market: Market) -> list[Visit]:
     return [
         *visitor_pages(market),
@@ -99,6 +60,7 @@ def visits_of(market: Market) -> list[Visit]:
         *consent_pages(market),
         *selling_pages(market),
         *buying_pages(market),
+        *notice_pages(market),
         *account_pages(market),
         *staff_pages(market),
     ]

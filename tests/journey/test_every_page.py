@@ -12,8 +12,9 @@ from pytest_django.live_server_helper import LiveServer
 
 from tests.journey.looks import HEIGHT, WIDE, Complaints, faults_of, links_of
 from tests.journey.market import Market, make_market
-from tests.journey.pages import Visit, is_page, named_urls, visits_of
+from tests.journey.pages import is_page, named_urls, visits_of
 from tests.journey.people import NewContext, confirm_identity, fill_in, log_in, open_browser, send_form
+from tests.journey.visits import Visit
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PEOPLE = ("visitor", "sara", "ben", "mallory", "auditor", "operator")

@@ -1,0 +1,42 @@
+"""Where a notice leads: the page of what it is about, as the person who was told sees it."""
+
+from uuid import UUID
+
+from django.urls import reverse
+
+from marketplace.accounts.models import User
+from marketplace.consents.models import Consent
+from marketplace.notices.kinds import NoticeKind
+from marketplace.notices.models import Notice
+from marketplace.purchases.models import Purchase
+
+# What leads to the same page whatever the facts say.
+_PAGES = {
+    NoticeKind.SALE: "sale_list",
+    NoticeKind.FIRST_READ: "read_list",
+    NoticeKind.PAYOUT: "sales",
+}
+
+
+def target_of(notice: Notice, user: User) -> str:
+    kind, facts = NoticeKind(notice.kind), notice.facts
+    if kind in _PAGES:
+        return reverse(_PAGES[kind])
+    if kind in {NoticeKind.PRICE_CHANGE, NoticeKind.OFFER}:
+        return reverse("listing_page", args=[facts["listing"]])
+    if kind in {NoticeKind.CONSENT_REMINDER, NoticeKind.CONSENT_CHANGE}:
+        return _consent_page(UUID(facts["consent"]), user)
+    if not facts.get("purchase"):
+        return reverse("wallet")
+    return _purchase_page(UUID(facts["purchase"]), user)
+
+
+def _consent_page(consent: UUID, user: User) -> str:
+    """A buyer is told of a consent that is not the buyer's to look at."""
+    is_own = Consent.objects.filter(owner=user, public_id=consent).exists()
+    return reverse("consent_page", args=[consent]) if is_own else reverse("purchase_list")
+
+
+def _purchase_page(purchase: UUID, user: User) -> str:
+    is_own = Purchase.objects.for_buyer(user).filter(public_id=purchase).exists()
+    return reverse("purchase_page", args=[purchase]) if is_own else reverse("sale_list")
