@@ -1,15 +1,17 @@
 """What an audit says about cosignatures and frozen receipts: each row that does not verify is named."""
 
 from datetime import UTC, datetime
+from importlib import import_module
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from ledger import audit_kept
 from ledger.audit_checkpoints import SignatureCheck
 from ledger.audit_report import AuditReport
 from ledger.audit_runs import continue_audit, request_audit
-from ledger.models import Checkpoint, Cosignature, Entry, FinalCheckpoint, StoredReceipt, WitnessKey
+from ledger.models import Checkpoint, Cosignature, Entry, FinalCheckpoint, StoredReceipt, WitnessKey, WitnessMemory
 from ledger.notes import parse_note
 from ledger.receipt_building import receipt_for
 from ledger.receipts import Receipt
@@ -129,6 +131,15 @@ def test_the_keys_of_witnesses_that_left_are_remembered(cast, settings):
     assert {key.key for key in WitnessKey.objects.all()} == {str(witness.key) for witness in witnesses}
     report = verify_log()
     assert (report.findings, report.cosignature_count) == ([], 5)
+
+
+def test_the_migration_remembers_the_witnesses_that_there_are(now):
+    for number, key in enumerate(("a", "b", "b", "")):
+        WitnessMemory.objects.create(name=f"maker{number}", key=key, url="", asked_at=now if number else None)
+    with connection.cursor() as cursor:
+        cursor.execute(import_module("ledger.migrations.0008_audit_what_is_kept").REMEMBER)
+    assert set(WitnessKey.objects.values_list("key", flat=True)) == {"a", "b"}
+    assert WitnessKey.objects.get(key="b").named_at == now
 
 
 @pytest.mark.parametrize(
