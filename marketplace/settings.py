@@ -172,6 +172,8 @@ CELERY_BEAT_SCHEDULE = {
     "notices-dispatch": {"task": "marketplace.notices.tasks.dispatch_notices_task", "schedule": 15.0},
     "notices-mail": {"task": "marketplace.notices.tasks.mail_notices_task", "schedule": 30.0},
     "wallet-roll-up": {"task": "marketplace.wallet.tasks.roll_up_balances_task", "schedule": 30.0},
+    "wallet-events": {"task": "marketplace.wallet.tasks.follow_waiting_events_task", "schedule": 30.0},
+    "wallet-messages": {"task": "marketplace.wallet.tasks.send_due_messages_task", "schedule": 2.0},
     "purchases-release": {"task": "marketplace.purchases.tasks.release_earnings_task", "schedule": 300.0},
     "purchases-books": {"task": "marketplace.purchases.tasks.check_books_task", "schedule": crontab(hour=2, minute=47)},
     "purchases-remind": {

@@ -11,14 +11,15 @@ from typing import TypeVar
 from django.db import connection
 
 from marketplace.accounts.models import User
-from marketplace.wallet.services import settle_top_up, start_top_up
+from marketplace.wallet.gateway.services import pay_at_test_provider
+from marketplace.wallet.services import start_top_up
 
 Answer = TypeVar("Answer")
 EURO = 1_000_000
 
 
 def fill_wallet(user: User, euros: int, at: datetime) -> None:
-    settle_top_up(top_up=start_top_up(user=user, amount_micros=euros * EURO, at=at), outcome="pay", at=at)
+    pay_at_test_provider(top_up=start_top_up(user=user, amount_micros=euros * EURO, at=at), answer="pay", at=at)
 
 
 def at_once(acts: Sequence[Callable[[], Answer]]) -> list[Answer | Exception]:

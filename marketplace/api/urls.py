@@ -4,11 +4,13 @@ from rest_framework.permissions import AllowAny
 
 from marketplace.api.views import catalogue, consents, listings, owned_devices, people, purchases, wallet
 from marketplace.api.views.docs import api_docs
+from marketplace.api.views.payment_webhooks import payment_webhook
 
 urlpatterns = [
     path("schema/", SpectacularAPIView.as_view(permission_classes=[AllowAny]), name="api_schema"),
     path("docs/", api_docs, name="api_docs"),
     path("", include("marketplace.api.urls_devices")),
+    path("payments/webhooks/<slug:provider>", payment_webhook, name="payment_webhook"),
     path("me", people.MeView.as_view()),
     path("devices", owned_devices.DeviceListView.as_view()),
     path("devices/<uuid:public_id>", owned_devices.DeviceView.as_view()),

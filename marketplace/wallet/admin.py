@@ -5,6 +5,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from marketplace.readonly import ReadOnlyAdmin, ReadOnlyLines
+from marketplace.wallet.gateway.models import EventOutcome, ProviderEvent
 from marketplace.wallet.models import Account, Posting, TopUp, Transfer
 
 
@@ -55,3 +56,26 @@ class TopUpAdmin(ReadOnlyAdmin):
     list_select_related = ("user",)
     date_hierarchy = "created_at"
     search_fields = ("=public_id", "user__email")
+
+
+class OutcomeLines(ReadOnlyLines):
+    model = EventOutcome
+    fields = ("result", "code", "transfer", "at")
+
+
+@admin.register(ProviderEvent)
+class ProviderEventAdmin(ReadOnlyAdmin):
+    """What payment providers told us, each message once, with what followed from it."""
+
+    list_display = ("event_id", "provider", "type", "amount_micros", "currency", "received_at", "followed")
+    list_filter = ("provider", "kind", "outcome__result")
+    list_select_related = ("outcome",)
+    date_hierarchy = "received_at"
+    search_fields = ("=event_id", "=reference", "=object_id", "=payment_id")
+    ordering = ("-id",)
+    exclude = ("body_sha256",)
+    inlines = (OutcomeLines,)
+
+    @admin.display(description="What followed")
+    def followed(self, event: ProviderEvent) -> str:
+        return event.outcome.get_result_display() if hasattr(event, "outcome") else "Waits"

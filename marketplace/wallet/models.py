@@ -211,3 +211,7 @@ class TopUp(models.Model):
 
     def __str__(self) -> str:
         return f"{self.amount_micros} {self.currency} {self.state}"
+
+
+# What providers tell has models of its own; Django finds them by this name.
+from marketplace.wallet.gateway.models import EventOutcome, ProviderEvent, TestMessage  # noqa: E402, F401 - for Django

@@ -194,22 +194,39 @@ def settle_top_up(*, top_up: TopUp, outcome: str, at: datetime) -> TopUp:
             raise TopUpSettled
         return top_up
     if state == TopUp.State.PAID:
-        wallet, provider = accounts_of(owned=[(top_up.user, Account.Kind.WALLET)], kinds=[Account.Kind.PROVIDER])
-        top_up.transfer = post_transfer(
-            idempotency_key=top_up.public_id,
-            kind=Transfer.Kind.TOP_UP,
-            postings=[(provider, -top_up.amount_micros), (wallet, top_up.amount_micros)],
-            reference=top_up.public_id,
-            at=at,
-        )
+        book_top_up(top_up, at=at)
     else:
-        # No purchase and no title: it is money that should have come into the wallet.
-        facts = {"purchase": "", "title": "", "reason": "declined"}
-        notify(user=top_up.user, kind=NoticeKind.PAYMENT_FAILURE, facts=facts, at=at, reference=top_up.public_id)
+        decline_top_up(top_up, at=at)
+    return top_up
+
+
+def book_top_up(top_up: TopUp, *, at: datetime) -> Transfer:
+    """Bring the money of a locked top-up, in the running transaction."""
+    wallet, provider = accounts_of(owned=[(top_up.user, Account.Kind.WALLET)], kinds=[Account.Kind.PROVIDER])
+    transfer = post_transfer(
+        idempotency_key=top_up.public_id,
+        kind=Transfer.Kind.TOP_UP,
+        postings=[(provider, -top_up.amount_micros), (wallet, top_up.amount_micros)],
+        reference=top_up.public_id,
+        at=at,
+    )
+    top_up.transfer = transfer
+    _close_top_up(top_up, TopUp.State.PAID, at)
+    return transfer
+
+
+def decline_top_up(top_up: TopUp, *, at: datetime) -> None:
+    """Close a locked top-up without money, in the running transaction."""
+    _close_top_up(top_up, TopUp.State.DECLINED, at)
+    # No purchase and no title: it is money that should have come into the wallet.
+    facts = {"purchase": "", "title": "", "reason": "declined"}
+    notify(user=top_up.user, kind=NoticeKind.PAYMENT_FAILURE, facts=facts, at=at, reference=top_up.public_id)
+
+
+def _close_top_up(top_up: TopUp, state: TopUp.State, at: datetime) -> None:
     top_up.state, top_up.settled_at = state, at
     top_up.save(update_fields=["state", "settled_at", "transfer"])
     logger.info("top_up.settled", extra={"top_up_id": str(top_up.public_id), "state": str(state)})
-    return top_up
 
 
 @transaction.atomic

@@ -23,8 +23,9 @@ from devices.services import accept_batch, add_device, issue_claim, issue_nonce,
 from marketplace.accounts.groups import AUDITOR, OPERATOR
 from marketplace.accounts.models import User
 from marketplace.accounts.services import enrol_owned_device
+from marketplace.wallet.gateway.services import pay_at_test_provider
 from marketplace.wallet.models import TopUp
-from marketplace.wallet.services import settle_top_up, start_top_up
+from marketplace.wallet.services import start_top_up
 from marketplace.wallet.units import MICROS_PER_UNIT
 from marketplace.web.demo.script import DemoDevice, DemoPerson
 
@@ -50,7 +51,7 @@ def ensure_person(person: DemoPerson, password: str, at: datetime) -> User:
         user.groups.add(Group.objects.get(name=GROUP_OF[person.role]))
     if person.top_up_euros and not TopUp.objects.filter(user=user).exists():
         top_up = start_top_up(user=user, amount_micros=person.top_up_euros * MICROS_PER_UNIT, at=at)
-        settle_top_up(top_up=top_up, outcome="pay", at=at + timedelta(minutes=1))
+        pay_at_test_provider(top_up=top_up, answer="pay", at=at + timedelta(minutes=1))
     return user
 
 

@@ -15,7 +15,7 @@ from marketplace.accounts.places import country_choices, time_zone_choices
 from marketplace.listings.catalogue import FRESHNESS_BANDS, PRICE_BANDS, SORTS, CatalogueSearch
 from marketplace.listings.facets import FACETS, FacetSelection
 from marketplace.listings.models import Category, Listing, Plan
-from marketplace.wallet.providers import OUTCOMES
+from marketplace.wallet.gateway.services import ANSWERS, ORDERS
 from marketplace.wallet.units import MICROS_PER_UNIT
 from marketplace.web.forms.money import MoneyField
 
@@ -87,9 +87,13 @@ class TopUpForm(forms.Form):
 
 
 class OutcomeForm(forms.Form):
-    """What the built-in payment provider shall say."""
+    """What the built-in payment provider shall say, and how."""
 
-    outcome = forms.ChoiceField(choices=[(outcome, outcome) for outcome in OUTCOMES])
+    outcome = forms.ChoiceField(choices=[(answer, answer) for answer in ANSWERS])
+    order = forms.ChoiceField(choices=[(order, order) for order in ORDERS], required=False)
+
+    def clean_order(self) -> str:
+        return str(self.cleaned_data["order"]) or "once"
 
 
 class SettingsForm(forms.ModelForm):

@@ -13,8 +13,9 @@ from django.views.decorators.http import require_safe
 
 from marketplace.accounts.models import User
 from marketplace.errors import MarketError
+from marketplace.wallet.gateway.services import pay_at_test_provider
 from marketplace.wallet.models import TopUp
-from marketplace.wallet.services import settle_top_up, start_top_up
+from marketplace.wallet.services import start_top_up
 from marketplace.web.buyer.top_ups import wallet_form_address
 from marketplace.web.formats import money_text
 from marketplace.web.forms.buyer import OutcomeForm, TopUpForm
@@ -66,7 +67,12 @@ def top_up_outcome(request: HttpRequest, public_id: UUID) -> HttpResponse:
     back = own_address(request, request.POST.get("next", ""))
     if form.is_valid():
         try:
-            top_up = settle_top_up(top_up=top_up, outcome=form.cleaned_data["outcome"], at=timezone.now())
+            top_up = pay_at_test_provider(
+                top_up=top_up,
+                answer=form.cleaned_data["outcome"],
+                order=form.cleaned_data["order"],
+                at=timezone.now(),
+            )
         except MarketError as error:
             refusal |= {"why": str(error), "code": error.code}
         else:

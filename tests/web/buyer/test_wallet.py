@@ -137,7 +137,7 @@ def test_the_same_outcome_twice_pays_once_and_another_is_refused(as_ben, ben, to
 
 
 def test_an_unknown_outcome_is_refused(as_ben, top_up):
-    assert as_ben.post(outcome(top_up), {"outcome": "dispute"}).status_code == 422
+    assert as_ben.post(outcome(top_up), {"outcome": "steal"}).status_code == 422
     assert not Posting.objects.exists()
 
 
