@@ -162,6 +162,8 @@ CELERY_TASK_ROUTES = {
     # Asking the witnesses waits for other people's machines: it must not hold up the sequencer.
     "ledger.tasks.gather_cosignatures_task": {"queue": "witness"},
     "ledger.tasks.*": {"queue": "ledger"},
+    # Other people's programs, too: slow ones must hold up nothing of ours.
+    "marketplace.notices.tasks.deliver_webhooks_task": {"queue": "webhooks"},
 }
 CELERY_BEAT_SCHEDULE = {
     "worker-heartbeat": {"task": "marketplace.web.tasks.heartbeat_task", "schedule": 5.0},
@@ -171,6 +173,15 @@ CELERY_BEAT_SCHEDULE = {
     "devices-resolve": {"task": "devices.tasks.resolve_waiting_task", "schedule": 5.0},
     "notices-dispatch": {"task": "marketplace.notices.tasks.dispatch_notices_task", "schedule": 15.0},
     "notices-mail": {"task": "marketplace.notices.tasks.mail_notices_task", "schedule": 30.0},
+    "notices-deliver": {
+        "task": "marketplace.notices.tasks.deliver_due_webhooks_task",
+        "schedule": 5.0,
+        "options": {"expires": 5.0},
+    },
+    "notices-forget": {
+        "task": "marketplace.notices.tasks.forget_deliveries_task",
+        "schedule": crontab(hour=3, minute=37),
+    },
     "wallet-roll-up": {"task": "marketplace.wallet.tasks.roll_up_balances_task", "schedule": 30.0},
     "wallet-events": {"task": "marketplace.wallet.tasks.follow_waiting_events_task", "schedule": 30.0},
     "wallet-messages": {"task": "marketplace.wallet.tasks.send_due_messages_task", "schedule": 2.0},
@@ -353,6 +364,8 @@ MARKET_FEE_BASIS_POINTS = env_number("MARKET_FEE_BASIS_POINTS", 800, least=0, mo
 # How long what was bought once may be returned, and so how long its price is on hold.
 REFUND_WINDOW_DAYS = env_number("REFUND_WINDOW_DAYS", 14, least=0, most=90)
 DELIVERY_PROMISE_DAYS = env_number("DELIVERY_PROMISE_DAYS", 3, least=1, most=REFUND_WINDOW_DAYS or 1)
+# On one machine people try webhooks with a program beside the market; elsewhere they go to the internet, by https.
+WEBHOOKS_MAY_STAY_LOCAL = IS_EMBEDDED
 DEVICE_BATCHES_A_MINUTE = env_number("DEVICE_BATCHES_A_MINUTE", 600, least=1)
 
 REST_FRAMEWORK = {

@@ -145,7 +145,7 @@ class Supervisor:
     def start_worker(self) -> None:
         """One worker for all queues, with the timer inside; production runs them apart (see compose.yaml)."""
         arguments = ["-A", "marketplace.celery", "worker", "-B", "-P", "threads", "-c", str(JOB_THREADS)]
-        arguments += ["-Q", "celery,ledger,witness", "-n", f"embedded-{os.getpid()}@%h", "--loglevel", "INFO"]
+        arguments += ["-Q", "celery,ledger,witness,webhooks", "-n", f"embedded-{os.getpid()}@%h", "--loglevel", "INFO"]
         self.start("worker", "-m", "celery", *arguments, "--without-gossip", "--without-mingle")
 
     def answers(self) -> bool:

@@ -25,11 +25,22 @@ _DISPATCH = """
                 WHERE address.user_id = chosen.user_id AND address.verified AND address.primary
             ) AND accounts_user.is_active AS is_reachable
         FROM chosen JOIN accounts_user ON accounts_user.id = chosen.user_id
+    ), done AS (
+        UPDATE notices_notice SET dispatched_at = %(at)s,
+            mail_state = CASE WHEN is_wanted AND is_reachable THEN 'waiting' ELSE 'off' END,
+            mail_due_at = CASE WHEN is_wanted AND is_reachable THEN %(at)s::timestamptz END
+        FROM decided WHERE decided.id = notices_notice.id
+        RETURNING notices_notice.id, user_id, kind, notices_notice.at
+    ), fanned AS (
+        INSERT INTO notices_webhookdelivery (endpoint_id, notice_id, created_at, due_at)
+        SELECT endpoint.id, done.id, %(at)s, %(at)s
+        FROM done JOIN notices_webhookendpoint endpoint
+            ON endpoint.user_id = done.user_id AND disabled_at IS NULL AND done.kind = ANY (endpoint.kinds)
+        WHERE done.at > %(stale)s
+        ORDER BY done.id
+        RETURNING 1
     )
-    UPDATE notices_notice SET dispatched_at = %(at)s,
-        mail_state = CASE WHEN is_wanted AND is_reachable THEN 'waiting' ELSE 'off' END,
-        mail_due_at = CASE WHEN is_wanted AND is_reachable THEN %(at)s::timestamptz END
-    FROM decided WHERE decided.id = notices_notice.id
+    SELECT (SELECT count(*) FROM done), (SELECT count(*) FROM fanned)
 """
 # Whoever told an account while it was being erased.
 _FORGET = """
@@ -49,7 +60,7 @@ def dispatch_notices(*, at: datetime) -> int:
                 _DISPATCH,
                 {"batch": _BATCH, "always": sorted(ALWAYS_MAILED), "stale": at - STALE_AFTER, "at": at},
             )
-            count = cursor.rowcount
+            count, _ = cursor.fetchone()
         done += count
         if count < _BATCH:
             return done

@@ -15,3 +15,23 @@ class LinkInvalid(NoticesError):
 class MailRequired(NoticesError):
     code = "mail_required"
     sentence = "These letters can't be switched off: you must be told this."
+
+
+class WebhookUrlRefused(NoticesError):
+    code = "webhook_url_refused"
+    sentence = "This address can't be used for a webhook."
+
+
+class TooManyWebhooks(NoticesError):
+    code = "too_many_webhooks"
+    sentence = "There are ten webhooks already. Delete one first."
+
+
+class WebhookOff(NoticesError):
+    code = "webhook_off"
+    sentence = "This webhook is switched off. Switch it on first."
+
+
+class KindsMissing(NoticesError):
+    code = "webhook_kinds_missing"
+    sentence = "Choose at least one kind of notice."

@@ -4,6 +4,8 @@ import uuid
 from typing import TYPE_CHECKING, Self
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.functions import RandomUUID
 from django.db import models
 from django.db.models import Q
 
@@ -89,3 +91,94 @@ class MutedMail(models.Model):
 
     def __str__(self) -> str:
         return self.kind
+
+
+class WebhookEndpoint(models.Model):
+    """Where a person's program is told. The secrets are sealed, see sealing.py.
+
+    previous_until: until when the secret before signs as well. busy_until: until when a worker has it to itself.
+    failing_since: of the first failure after which nothing was taken any more.
+    """
+
+    class Off(models.TextChoices):
+        GONE = "gone", "It answered that it is gone (410)"
+        FAILING = "failing", "It failed for five days on end"
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="webhook_endpoints")
+    url = models.CharField(max_length=500)
+    kinds = ArrayField(models.CharField(max_length=32))
+    sealed_secret = models.BinaryField()
+    previous_sealed_secret = models.BinaryField(null=True)
+    previous_until = models.DateTimeField(null=True)
+    created_at = models.DateTimeField()
+    disabled_at = models.DateTimeField(null=True)
+    disabled_reason = models.CharField(max_length=16, choices=Off, blank=True, default="")
+    failing_since = models.DateTimeField(null=True)
+    busy_until = models.DateTimeField(null=True)
+    served_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(disabled_at=None, disabled_reason="")
+                | (Q(disabled_at__isnull=False) & ~Q(disabled_reason="")),
+                name="webhook_says_why_it_is_off",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.url
+
+
+class WebhookDelivery(models.Model):
+    """One notice on its way to one endpoint; without a notice, a test."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "Waiting"
+        DELIVERED = "delivered", "Delivered"
+        FAILED = "failed", "Failed"
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False, db_default=RandomUUID())
+    endpoint = models.ForeignKey(WebhookEndpoint, models.CASCADE, related_name="deliveries")
+    notice = models.ForeignKey(Notice, models.CASCADE, null=True, related_name="deliveries")
+    created_at = models.DateTimeField()
+    state = models.CharField(max_length=10, choices=State, default=State.WAITING, db_default=State.WAITING)
+    attempt_count = models.PositiveSmallIntegerField(default=0, db_default=0)
+    due_at = models.DateTimeField(null=True)
+    delivered_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name_plural = "webhook deliveries"
+        ordering = ["-created_at", "-id"]
+        indexes = [
+            models.Index(fields=["endpoint", "due_at"], condition=Q(state="waiting"), name="webhook_due"),
+            models.Index(fields=["endpoint", "-created_at", "-id"], name="webhook_log"),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["endpoint", "notice"], name="webhook_once_per_notice"),
+            models.CheckConstraint(
+                condition=Q(state="waiting", due_at__isnull=False) | (~Q(state="waiting") & Q(due_at=None)),
+                name="webhook_waits_for_a_time",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Webhook {self.public_id}"
+
+
+class WebhookAttempt(models.Model):
+    """One try. status_code: what the other side answered, if it did; reason: why not, in our words."""
+
+    delivery = models.ForeignKey(WebhookDelivery, models.CASCADE, related_name="attempts")
+    at = models.DateTimeField()
+    duration_ms = models.PositiveIntegerField()
+    status_code = models.PositiveSmallIntegerField(null=True)
+    reason = models.CharField(max_length=120, blank=True)
+
+    class Meta:
+        ordering = ["-at", "-id"]
+
+    def __str__(self) -> str:
+        return f"{self.status_code or self.reason} at {self.at}"

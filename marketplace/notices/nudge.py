@@ -10,6 +10,7 @@ from kombu.exceptions import KombuError
 logger = logging.getLogger(__name__)
 
 TASK = "marketplace.notices.tasks.dispatch_notices_task"
+DELIVERING_TASK = "marketplace.notices.tasks.deliver_due_webhooks_task"
 _FLAG = "notices-nudged"
 _FLAG_SECONDS = 5
 
@@ -28,3 +29,10 @@ def clear_nudge() -> None:
         cache.delete(_FLAG)
     except (redis.RedisError, OSError) as error:
         logger.warning("notices.nudge_not_cleared", extra={"reason": type(error).__name__})
+
+
+def nudge_deliverer() -> None:
+    try:
+        current_app.send_task(DELIVERING_TASK, retry=False)
+    except (redis.RedisError, KombuError, OSError) as error:
+        logger.warning("notices.nudge_lost", extra={"reason": type(error).__name__})

@@ -7,13 +7,26 @@ from marketplace.notices.preferences import (
     muted_kinds,
     read_unsubscribe_link,
 )
+from marketplace.notices.webhooks import (
+    add_webhook,
+    change_webhook,
+    delete_webhook,
+    enable_webhook,
+    replay_delivery,
+    rotate_webhook_secret,
+    send_test_webhook,
+)
 from marketplace.notices.words import Words, words_of
 from marketplace.notices.writing import NoticeDraft, notify, notify_many
 
 __all__ = [
     "NoticeDraft",
     "Words",
+    "add_webhook",
+    "change_webhook",
     "choose_mailed_kinds",
+    "delete_webhook",
+    "enable_webhook",
     "mark_all_read",
     "mark_read",
     "mark_unread",
@@ -22,6 +35,9 @@ __all__ = [
     "notify",
     "notify_many",
     "read_unsubscribe_link",
+    "replay_delivery",
+    "rotate_webhook_secret",
+    "send_test_webhook",
     "unread_count",
     "words_of",
 ]
