@@ -32,7 +32,18 @@ PUBLIC = {
     "marketplace.wallet.providers",
 }
 # No feature, but what all of them stand on; import-linter checks that these import no feature.
-COMMON = {"addresses", "celery", "countries", "embedded", "environment", "errors", "logs", "readonly", "rights"}
+COMMON = {
+    "addresses",
+    "celery",
+    "countries",
+    "embedded",
+    "environment",
+    "errors",
+    "logs",
+    "readonly",
+    "rights",
+    "schedule",
+}
 FRAMEWORKS = ("django", "rest_framework", "celery", "allauth")
 
 
