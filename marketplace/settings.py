@@ -77,6 +77,7 @@ INSTALLED_APPS = [
     "marketplace.consents",
     "marketplace.listings",
     "marketplace.purchases",
+    "marketplace.disputes",
     "marketplace.access",
     "marketplace.delivery",
     "marketplace.erasure",

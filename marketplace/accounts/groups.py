@@ -16,7 +16,7 @@ AUDITOR = "Auditor"
 OPERATOR = "Operator"
 
 _LEDGER = {"ledger"}
-_MARKET = {"devices", "accounts", "wallet", "consents", "listings", "purchases"}
+_MARKET = {"devices", "accounts", "wallet", "consents", "listings", "purchases", "disputes"}
 APPS_SEEN = {AUDITOR: _LEDGER, OPERATOR: _LEDGER | _MARKET}
 # The secrets behind the log's commitments are for nobody's eyes; neither are the hashes of codes and API keys.
 _NEVER = ["view_commitmentsecret", "view_apikey", "view_claimcode"]
@@ -26,7 +26,7 @@ _OF_OPERATORS = ["view_auditvisit"]
 
 
 def grant_permissions(sender: AppConfig, using: str = DEFAULT_DB_ALIAS, apps: Apps | None = None, **_: Any) -> None:
-    """Give both groups what they may do in one app: look at everything, and verify the log."""
+    """Give both groups what they may do in one app: look at everything, verify the log, and decide disputes."""
     if apps is None or sender.label not in APPS_SEEN[OPERATOR]:
         return
     # In the middle of a migration history the tables may not be there yet.
@@ -36,7 +36,7 @@ def grant_permissions(sender: AppConfig, using: str = DEFAULT_DB_ALIAS, apps: Ap
         apps.get_model("auth", "Permission")
         .objects.using(using)
         .filter(content_type__app_label=sender.label)
-        .filter(Q(codename__startswith="view_") | Q(codename="verify_log"))
+        .filter(Q(codename__startswith="view_") | Q(codename__in=["verify_log", "decide_dispute"]))
         .exclude(codename__in=_NEVER)
     )
     for name, labels in APPS_SEEN.items():

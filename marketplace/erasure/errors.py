@@ -49,6 +49,11 @@ class PurchaseUnderWay(ErasureError):
     sentence = "Something that you bought or sold is not in the log yet. That takes seconds: try again soon."
 
 
+class DisputeUnderWay(ErasureError):
+    code = "erasure_dispute_under_way"
+    sentence = "A dispute about something that you bought or sold is open. Close it, or wait for its decision."
+
+
 class RecordMalformed(ErasureError):
     code = "erasure_record_malformed"
     sentence = "This is not a whole record of erasures."

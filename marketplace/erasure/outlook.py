@@ -10,7 +10,9 @@ from ledger.models import Entry
 from marketplace.access.models import AccessToken
 from marketplace.accounts.models import ApiKey, User
 from marketplace.consents.models import Consent
+from marketplace.disputes.models import Dispute
 from marketplace.erasure.errors import (
+    DisputeUnderWay,
     EarningsLeft,
     ErasureError,
     MoneyInWallet,
@@ -81,6 +83,8 @@ def obstacles_to(user: User) -> list[ErasureError]:
         found.append(TopUpUnderWay())
     if unrecorded_purchases(user).exists():
         found.append(PurchaseUnderWay())
+    if Dispute.objects.open().involving(user).exists():
+        found.append(DisputeUnderWay())
     return found + [
         _MONEY[wallet.kind](amount_micros=wallet.balance_micros, currency=wallet.currency)
         for wallet in wallets_with_money(user)

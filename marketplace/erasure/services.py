@@ -21,6 +21,7 @@ from marketplace.consents.models import Consent
 from marketplace.consents.services import erase_consents, forget_named_buyer
 from marketplace.consents.standing import change_standing, rely_on_standing
 from marketplace.delivery.services import erase_tables
+from marketplace.disputes.services import erase_disputes
 from marketplace.erasure import entries
 from marketplace.erasure.letters import remove_letters, send_farewell
 from marketplace.erasure.marks import account_mark
@@ -48,8 +49,8 @@ def erase_account(*, user: User, at: datetime) -> User:
     """Erase a person: end what stands on the account, delete what is the person's, keep the books without a person.
 
     An account that is erased already is returned as it is. Files go after the commit, and so does a letter.
-    Raises: StaffAccount, TopUpUnderWay, PurchaseUnderWay, MoneyOnHold, EarningsLeft, MoneyInWallet. Nothing is written
-    when it raises.
+    Raises: StaffAccount, TopUpUnderWay, PurchaseUnderWay, DisputeUnderWay, MoneyOnHold, EarningsLeft, MoneyInWallet.
+    Nothing is written when it raises.
 
     Locks, in this order: the account; the standing of all consents that are the person's own or that the purchases rely
     on, in the order of their ids; what was bought, and top-ups; the devices.
@@ -91,6 +92,7 @@ def _erase(account: User, devices: list[Device], at: datetime, *, is_replay: boo
     _end_everything(account, devices, at)
     erase_top_ups(user=account)
     erase_request_keys(buyer=account)
+    erase_disputes(user=account)
     sold = Purchase.objects.of_seller(account).values_list("listing", flat=True).distinct()
     erase_listings(seller=account, sold=set(sold))
     erase_consents(owner=account)

@@ -37,7 +37,7 @@ from marketplace.purchases.refunding import (
     refund_on_request,
     refund_undelivered,
 )
-from marketplace.purchases.settling import first_release_at, paid_term, release_earnings
+from marketplace.purchases.settling import first_release_at, paid_term, refund_window, release_earnings
 from marketplace.purchases.withdrawing import withdraw_consent_with_refunds, withdraw_listing_with_refunds
 from marketplace.wallet.models import Account, Transfer
 from marketplace.wallet.services import accounts_of, post_transfer
@@ -53,6 +53,7 @@ __all__ = [
     "paid_term",
     "refund_on_request",
     "refund_undelivered",
+    "refund_window",
     "release_earnings",
     "start_clock",
     "window_of",

@@ -4,4 +4,5 @@ urlpatterns = [
     path("", include("marketplace.web.urls_site")),
     path("", include("marketplace.web.urls_owner")),
     path("", include("marketplace.web.urls_buyer")),
+    path("", include("marketplace.web.urls_disputes")),
 ]

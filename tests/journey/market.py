@@ -29,13 +29,16 @@ from marketplace.consents.models import Consent
 from marketplace.consents.services import withdraw_consent
 from marketplace.delivery.models import Read
 from marketplace.delivery.services import record_read, refresh_table
+from marketplace.disputes.models import Dispute
+from marketplace.disputes.services import answer_dispute, open_dispute
 from marketplace.listings.entries import PlanTerms
 from marketplace.listings.models import Listing
 from marketplace.notices.kinds import NoticeKind
 from marketplace.notices.models import Notice
 from marketplace.notices.services import choose_mailed_kinds
+from marketplace.purchases.books import check_books
 from marketplace.purchases.models import Purchase
-from marketplace.purchases.services import buy_listing
+from marketplace.purchases.services import buy_listing, refund_on_request
 from marketplace.wallet.models import TopUp
 from marketplace.wallet.services import start_top_up
 from tests.builders import EURO, make_consent, make_draft, make_listing
@@ -56,6 +59,7 @@ class Market:
     consents: dict[str, Consent] = field(default_factory=dict)
     listings: dict[str, Listing] = field(default_factory=dict)
     purchases: dict[str, Purchase] = field(default_factory=dict)
+    disputes: dict[str, Dispute] = field(default_factory=dict)
     top_ups: dict[str, TopUp] = field(default_factory=dict)
     tokens: dict[str, AccessToken] = field(default_factory=dict)
     api_keys: dict[str, ApiKey] = field(default_factory=dict)
@@ -163,6 +167,7 @@ def _trade(market: Market, at: datetime) -> None:
         "used": _buy(market, "live", "one_off", at),
         "untouched": _buy(market, "free", "free", at),
         "ended": _buy(market, "withdrawn", "one_off", at),
+        "disputed": _buy(market, "live", "one_off", at),
     }
     sequence_batch(at=at)
     market.purchases = bought
@@ -171,6 +176,14 @@ def _trade(market: Market, at: datetime) -> None:
     issue_token(purchase=bought["ended"], at=at)
     record_read(grant=authorise(token=text, at=at), door=Read.Door.DELTA_SHARING, files=[], at=at)
     withdraw_consent(consent=market.consents["withdrawn"], at=at)
+    market.purchases["returned"] = _buy(market, "live", "period", at)
+    refund_on_request(purchase=market.purchases["returned"], at=at)
+    check_books(at=at)
+    market.disputes = {
+        name: open_dispute(purchase=bought[purchase], reason="wrong", text="Every night reads 85 degrees.", at=at)
+        for name, purchase in (("open", "used"), ("answered", "disputed"))
+    }
+    answer_dispute(dispute=market.disputes["answered"], text="The sensor stands in the sun.", at=at)
     market.api_keys = {"kept": create_api_key(user=ben, name="weather script", at=at)[0]}
     market.top_ups = {"pending": start_top_up(user=ben, amount_micros=7 * EURO, at=at)}
     market.top_ups["paid"] = TopUp.objects.get(user=ben, state=TopUp.State.PAID)

@@ -24,7 +24,7 @@ from tests.journey.visits import Act, Visit, send_empty, visit
 NOT_PAGES = {
     "what programs ask every site for": "favicon robots",
     "takes only POST": "device_claim listing_publication token_create token_rotation profile_download top_up_create "
-    "top_up_outcome api_key_create notice_reading notices_reading",
+    "top_up_outcome api_key_create notice_reading notices_reading dispute_answer",
     "a fragment of a page": "device_status listing_status listing_quotes purchase_status purchase_news "
     "admin:ledger_auditrun_progress",
     "a file or JSON": "health(_live)? reading_batch log_checkpoint log_policy log_vkey log_receipt log_tile "
@@ -61,6 +61,7 @@ def visits_of(market: Market) -> list[Visit]:
         *selling_pages(market),
         *buying_pages(market),
         *notice_pages(market),
+        *dispute_pages(market),
         *account_pages(market),
         *staff_pages(market),
     ]
@@ -195,7 +196,7 @@ def buying_pages(market: Market) -> Iterator[Visit]:
     yield visit("mallory", "purchase_create", live, state="too little money")
     yield visit("ben", "purchase_list")
     yield visit("mallory", "purchase_list", state="empty")
-    for state in ("used", "ended", "waiting"):
+    for state in ("used", "ended", "waiting", "returned"):
         yield visit("ben", "purchase_page", market.purchases[state].public_id, state=state)
     untouched = market.purchases["untouched"].public_id
     yield visit("ben", "purchase_page", untouched, state="token shown", act=wait_for_token)
@@ -206,6 +207,23 @@ def buying_pages(market: Market) -> Iterator[Visit]:
     yield visit("mallory", "wallet", state="empty")
     for state in ("pending", "paid"):
         yield visit("ben", "top_up_page", market.top_ups[state].public_id, state=state)
+
+
+def dispute_pages(market: Market) -> Iterator[Visit]:
+    used, waiting = market.purchases["used"].public_id, market.purchases["waiting"].public_id
+    for person in ("ben", "sara"):
+        yield visit(person, "purchase_dispute", used, state="open")
+        yield visit(person, "dispute_list")
+    yield visit("mallory", "dispute_list", state="empty")
+    yield visit("sara", "purchase_dispute", used, state="refused", act=send_empty("text"))
+    yield visit("ben", "purchase_dispute", market.purchases["disputed"].public_id, state="answered")
+    yield visit("ben", "purchase_dispute", waiting, state="opening")
+    yield visit("ben", "purchase_dispute", waiting, state="refused opening", act=send_empty("text"))
+    yield visit("ben", "dispute_closing", market.disputes["open"].public_id)
+    yield visit("ben", "purchase_refund", waiting)
+    yield visit("ben", "purchase_refund", used, state="refused")
+    for name in ("open", "answered"):
+        yield visit("operator", "admin:disputes_dispute_decision", market.disputes[name].pk, state=name)
 
 
 def wait_for_token(page: Page) -> None:

@@ -13,6 +13,8 @@ from ledger.services import sequence_batch
 from marketplace.access.services import revoke_token
 from marketplace.accounts.services import retire_owned_device
 from marketplace.consents.models import ConsentDevice
+from marketplace.disputes.apps import ENTRY_COLUMNS
+from marketplace.disputes.services import answer_dispute, close_dispute, decide_dispute, open_dispute
 from marketplace.erasure.services import erase_account
 from marketplace.listings.entries import PlanTerms
 from marketplace.purchases.services import withdraw_consent_with_refunds, withdraw_listing_with_refunds
@@ -20,6 +22,7 @@ from tests.builders import EURO, make_consent, make_listing
 from tests.builders_delivery import buy_token, day_start, minutes
 from tests.builders_ledger import submit, tamper
 from tests.builders_money import fill_wallet
+from tests.conftest import make_person
 from tests.erasure.people import enrol
 
 pytestmark = pytest.mark.django_db
@@ -30,6 +33,7 @@ NAMED = {
     "access.revoked": ("access_accesstoken", "revocation_entry_id"),
     "consent.granted": ("consents_consent", "entry_id"),
     "consent.withdrawn": ("consents_consent", "withdrawal_entry_id"),
+    **{kind: ("disputes_dispute", column) for kind, column in ENTRY_COLUMNS.items()},
     "listing.published": ("listings_listingrevision", "entry_id"),
     "listing.withdrawn": ("listings_listing", "withdrawal_entry_id"),
     "purchase.recorded": ("purchases_purchase", "entry_id"),
@@ -52,12 +56,22 @@ def market(sara, ben, now):
     listing = make_listing(sara, now, consent=consent, plans=[PlanTerms("period", 30 * EURO, 30)])
     fill_wallet(ben, 100, now)
     token, _ = buy_token(listing, ben, now)
+    argue(token.purchase, now)
     later = now + timedelta(days=1)
     revoke_token(token=token, at=later)
     withdraw_listing_with_refunds(listing=listing, at=later)
     withdraw_consent_with_refunds(consent=consent, at=later)
     retire_owned_device(device=device, at=later)
     sequence_batch(at=later)
+
+
+def argue(purchase, at):
+    """One dispute that is taken back, and one that goes to its end."""
+    close_dispute(dispute=open_dispute(purchase=purchase, reason="other", text="Gaps.", at=at), at=at)
+    dispute = open_dispute(purchase=purchase, reason="other", text="Gaps again.", at=at)
+    answer_dispute(dispute=dispute, text="A few.", at=at)
+    operator = make_person("operator")
+    decide_dispute(dispute=dispute, by=operator, refund_micros=EURO, ends_access=False, text="A few.", at=at)
 
 
 def difference(kind: str):

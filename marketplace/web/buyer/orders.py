@@ -13,15 +13,16 @@ from django.urls import reverse
 from django.utils import timezone
 
 from ledger.models import WitnessMemory
-from marketplace.access.errors import ConsentEnded, ConsentWithdrawn, ListingWithdrawn, PurchaseEnded
+from marketplace.access.errors import ConsentEnded, ConsentWithdrawn, ListingWithdrawn, PurchaseEnded, PurchaseRefunded
 from marketplace.access.models import ROTATION_GRACE, AccessToken
 from marketplace.access.services import obstacle_to
 from marketplace.delivery.models import Read
 from marketplace.delivery.services import is_ready
 from marketplace.purchases.models import Purchase
+from marketplace.purchases.services import obstacle_to_refund, refund_window
 from marketplace.web.buyer.cards import price_text, terms_of
 from marketplace.web.buyer.snippets import snippets_of
-from marketplace.web.formats import money_text
+from marketplace.web.formats import exact_text, money_text
 from marketplace.web.records import seal_of, seals_of
 from marketplace.web.seals import Seal
 from marketplace.web.wording import plan_name
@@ -31,6 +32,7 @@ _ENDS = {
     ListingWithdrawn.code: "The seller has withdrawn the listing, so every token is refused.",
     ConsentEnded.code: "The owner’s consent has ended, so every token is refused.",
     PurchaseEnded.code: "The time for which you bought access is over.",
+    PurchaseRefunded.code: "The money went back, so every token is refused.",
 }
 
 
@@ -116,9 +118,29 @@ def purchase_context(request: HttpRequest, purchase: Purchase, secret: str = "")
         "withdrawal_seal": gone,
         "terms": terms_of(purchase.listing.consent),
         "reads": reads,
+        "money_back": money_back(purchase, now),
         "last_reads": list(Read.objects.filter(purchase=purchase).select_related("token")[:10]),
         **access,
     }
+
+
+def money_back(purchase: Purchase, at: datetime) -> dict[str, Any] | None:
+    """What a buyer can do about money that is on hold; None where none is and none was disputed."""
+    dispute = ("The dispute", reverse("purchase_dispute", args=[purchase.public_id]))
+    if purchase.disputed_at is not None:
+        return {"sentence": "A dispute about this purchase is open. It decides about the money.", "links": [dispute]}
+    held = money_text(purchase.held_micros, purchase.currency)
+    if obstacle_to_refund(purchase, at) is None:
+        until = exact_text(purchase.purchased_at + refund_window(), timezone.get_current_timezone())
+        give_back = ("Give it back", reverse("purchase_refund", args=[purchase.public_id]))
+        sentence = f"You have loaded nothing yet, so you can give it back until {until} and get {held}."
+        return {"sentence": sentence, "links": [give_back, ("Open a dispute", dispute[1])]}
+    if purchase.held_micros:
+        sentence = f"{held} of what you paid is on hold. If the data is not what was promised, open a dispute."
+        return {"sentence": sentence, "links": [("Open a dispute", dispute[1])]}
+    if purchase.disputes.exists():
+        return {"sentence": "There was a dispute about this purchase.", "links": [dispute]}
+    return None
 
 
 def is_any_moving(seals: Sequence[Seal | None], *, has_witnesses: bool) -> bool:
