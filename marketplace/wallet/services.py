@@ -2,8 +2,10 @@
 
 import logging
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID, uuid5
 
 from django.conf import settings
@@ -31,10 +33,11 @@ logger = logging.getLogger(__name__)
 MOST_MICROS = 2**63 - 1
 
 _POST = """
-    SELECT * FROM wallet_post(
+    SELECT id, public_id, idempotency_key, kind, reference, at FROM wallet_post(
         %s::uuid[], %s::text[], %s::uuid[], %s::timestamptz[], %s::int[], %s::bigint[], %s::bigint[]
     )
 """
+_COLUMNS = ("id", "public_id", "idempotency_key", "kind", "reference", "at")
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,6 @@ def post_transfer(
     return post_transfers([draft])[0]
 
 
-@transaction.atomic
 def post_transfers(drafts: Sequence[TransferDraft]) -> list[Transfer]:
     """Post transfers, all or none, and return them in the order given.
 
@@ -130,7 +132,7 @@ def post_transfers(drafts: Sequence[TransferDraft]) -> list[Transfer]:
     if len(set(keys)) < len(keys):
         raise IdempotencyConflict("Two transfers of one call carry the same key.")
     lines = [(ordinal, *line) for ordinal, draft in enumerate(drafts, start=1) for line in draft.postings]
-    arrays = [
+    arrays: list[Any] = [
         keys,
         [str(draft.kind) for draft in drafts],
         [draft.reference for draft in drafts],
@@ -139,10 +141,14 @@ def post_transfers(drafts: Sequence[TransferDraft]) -> list[Transfer]:
         [account.pk for _, account, _ in lines],
         [amount for _, _, amount in lines],
     ]
-    try:
-        return list(Transfer.objects.raw(_POST, arrays))
-    except DatabaseError as error:
-        raise _refusal(error) from error
+    # One statement is a transaction by itself; inside another one a refusal must leave that one usable.
+    with transaction.atomic() if connection.in_atomic_block else nullcontext():
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(_POST, arrays)
+                return [Transfer.from_db(connection.alias, _COLUMNS, row) for row in cursor.fetchall()]
+        except DatabaseError as error:
+            raise _refusal(error) from error
 
 
 def _refusal(error: DatabaseError) -> Exception:
