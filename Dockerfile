@@ -22,6 +22,7 @@ ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PRODUCTION=1 VAR_DIR=/srv/ownstr
 RUN mkdir -p "$VAR_DIR/files" "$VAR_DIR/kept" "$VAR_DIR/keys" && chmod 700 "$VAR_DIR/keys" \
     && SECRET_KEY=build-only-build-only-build-only-build-only-build-only ALLOWED_HOSTS=build.invalid \
        PUBLIC_URL=https://build.invalid LEDGER_ORIGIN=build.invalid/log MAIL_HOST=build.invalid \
+       MARKET_NAME=build MARKET_ADDRESS=build MARKET_COUNTRY=DE \
        LEDGER_SEED_HEX=0000000000000000000000000000000000000000000000000000000000000000 \
        DATABASE_URL=postgresql://build.invalid/build REDIS_URL=redis://build.invalid/0 \
        python manage.py collectstatic --no-input \

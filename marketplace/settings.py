@@ -5,6 +5,7 @@ from pathlib import Path
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from marketplace.countries import country_names
 from marketplace.embedded.addresses import browser_address, find_services, own_hosts
 from marketplace.embedded.secret_key import own_secret_key
 from marketplace.environment import (
@@ -19,6 +20,7 @@ from marketplace.environment import (
     env_text,
     owner_login,
 )
+from marketplace.purchases.tax import compact_vat_id
 from marketplace.schedule import BEAT_SCHEDULE, TASK_ROUTES
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -322,6 +324,15 @@ LEDGER_URL = f"{PUBLIC_URL}/log"
 PAYMENT_PROVIDER = env_choice("PAYMENT_PROVIDER", "none" if IS_PRODUCTION else "test", ("none", "test"))
 MARKET_CURRENCY = "EUR"
 MARKET_FEE_BASIS_POINTS = env_number("MARKET_FEE_BASIS_POINTS", 800, least=0, most=10_000)
+# Who sells, as invoices name it. Without a VAT id the market is not registered, and its prices hold no tax.
+MARKET_NAME = required("MARKET_NAME", "Ownstream trial market")
+MARKET_ADDRESS = required("MARKET_ADDRESS", "Example Street 1; 10115 Berlin").replace(";", "\n")
+MARKET_COUNTRY = required("MARKET_COUNTRY", "DE")
+MARKET_VAT_ID = env_text("MARKET_VAT_ID", "DE100000008" if IS_EMBEDDED else "")
+if MARKET_COUNTRY not in country_names():
+    raise ImproperlyConfigured("MARKET_COUNTRY must be the two letters of a country by ISO 3166, such as DE.")
+if MARKET_VAT_ID and compact_vat_id(MARKET_VAT_ID, MARKET_COUNTRY) != MARKET_VAT_ID:
+    raise ImproperlyConfigured("MARKET_VAT_ID must be a VAT id of MARKET_COUNTRY, without spaces, or empty.")
 # How long what was bought once may be returned, and so how long its price is on hold.
 REFUND_WINDOW_DAYS = env_number("REFUND_WINDOW_DAYS", 14, least=0, most=90)
 DELIVERY_PROMISE_DAYS = env_number("DELIVERY_PROMISE_DAYS", 3, least=1, most=REFUND_WINDOW_DAYS or 1)

@@ -52,6 +52,12 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
 
 
 @pytest.fixture(autouse=True)
+def no_vat(settings: Any) -> None:
+    """Most tests are about prices and their parts without tax; those about tax register the market."""
+    settings.MARKET_VAT_ID = ""
+
+
+@pytest.fixture(autouse=True)
 def quick_passwords(settings: Any) -> None:
     """A real password hash takes a third of a second, by design. No test is about its strength."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

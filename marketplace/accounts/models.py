@@ -65,6 +65,23 @@ class User(AbstractBaseUser, PermissionsMixin):
         return [email.lower() for email in verified.values_list("email", flat=True)]
 
 
+class BillingProfile(models.Model):
+    """What a person declared for invoices. address: lines. vat_id: as python-stdnum writes it, or empty.
+
+    declared_at is kept with the country as evidence of where the person is taxed.
+    """
+
+    user = models.OneToOneField(User, models.CASCADE, related_name="billing_profile")
+    name = models.CharField(max_length=120)
+    address = models.CharField(max_length=400)
+    country = models.CharField(max_length=2)
+    vat_id = models.CharField(max_length=20, blank=True)
+    declared_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"Billing particulars of {self.user_id}"
+
+
 class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
     def usable(self) -> Self:
         return self.filter(revoked_at=None, user__is_active=True)

@@ -17,6 +17,9 @@ PRODUCTION = {
     "ALLOWED_HOSTS": "market.example",
     "LEDGER_ORIGIN": "market.example/log",
     "MAIL_HOST": "mail.example",
+    "MARKET_NAME": "Market",
+    "MARKET_ADDRESS": "Street 1; 10115 Berlin",
+    "MARKET_COUNTRY": "DE",
 }
 
 

@@ -2,6 +2,7 @@ from django.urls import path
 
 from marketplace.web.views import (
     api_keys_pages,
+    billing,
     catalogue,
     erasure,
     listing_page,
@@ -39,6 +40,7 @@ urlpatterns = [
     path("notices/<uuid:public_id>/", notices.notice_opening, name="notice_opening"),
     path("notices/<uuid:public_id>/reading/", notices.notice_reading, name="notice_reading"),
     path("account/settings/", settings.account_settings, name="account_settings"),
+    path("account/settings/billing/", billing.billing_settings, name="billing_settings"),
     path("account/settings/erasure/", erasure.account_erasure, name="account_erasure"),
     path("account/erased/", erasure.account_erased, name="account_erased"),
     path("account/api-keys/", api_keys_pages.api_keys, name="api_keys"),

@@ -238,6 +238,8 @@ def make_api_key(page: Page) -> None:
 def account_pages(market: Market) -> Iterator[Visit]:
     yield visit("ben", "landing", state="member")
     yield visit("ben", "account_settings")
+    yield visit("ben", "billing_settings")
+    yield visit("ben", "billing_settings", state="refused", act=send_empty("name"))
     yield visit("ben", "account_erasure", state="with money")
     yield visit("mallory", "account_erasure")
     yield visit("mallory", "account_erasure", state="refused", act=send_empty("address"))
