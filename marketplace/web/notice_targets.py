@@ -7,7 +7,7 @@ from django.urls import reverse
 from marketplace.accounts.models import User
 from marketplace.consents.models import Consent
 from marketplace.notices.kinds import NoticeKind
-from marketplace.notices.models import Notice
+from marketplace.notices.models import Notice, WebhookEndpoint
 from marketplace.purchases.models import Purchase
 
 # What leads to the same page whatever the facts say.
@@ -26,6 +26,8 @@ def target_of(notice: Notice, user: User) -> str:
         return reverse("listing_page", args=[facts["listing"]])
     if kind in {NoticeKind.CONSENT_REMINDER, NoticeKind.CONSENT_CHANGE}:
         return _consent_page(UUID(facts["consent"]), user)
+    if kind == NoticeKind.WEBHOOK_DISABLED:
+        return _webhook_page(UUID(facts["endpoint"]), user)
     if not facts.get("purchase"):
         return reverse("wallet")
     return _purchase_page(UUID(facts["purchase"]), user)
@@ -35,6 +37,12 @@ def _consent_page(consent: UUID, user: User) -> str:
     """A buyer is told of a consent that is not the buyer's to look at."""
     is_own = Consent.objects.filter(owner=user, public_id=consent).exists()
     return reverse("consent_page", args=[consent]) if is_own else reverse("purchase_list")
+
+
+def _webhook_page(endpoint: UUID, user: User) -> str:
+    """It may be deleted by now."""
+    is_there = WebhookEndpoint.objects.filter(user=user, public_id=endpoint).exists()
+    return reverse("webhook_page", args=[endpoint]) if is_there else reverse("webhook_list")
 
 
 def _purchase_page(purchase: UUID, user: User) -> str:

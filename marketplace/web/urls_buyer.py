@@ -13,6 +13,7 @@ from marketplace.web.views import (
     tokens,
     top_ups,
     wallet,
+    webhooks,
 )
 
 urlpatterns = [
@@ -39,6 +40,18 @@ urlpatterns = [
     path("notices/letters/stop/<str:token>/", notices.mail_unsubscription, name="mail_unsubscription"),
     path("notices/<uuid:public_id>/", notices.notice_opening, name="notice_opening"),
     path("notices/<uuid:public_id>/reading/", notices.notice_reading, name="notice_reading"),
+    path("webhooks/", webhooks.webhook_list, name="webhook_list"),
+    path("webhooks/add/", webhooks.webhook_create, name="webhook_create"),
+    path("webhooks/<uuid:public_id>/", webhooks.webhook_page, name="webhook_page"),
+    path("webhooks/<uuid:public_id>/rotation/", webhooks.webhook_rotation, name="webhook_rotation"),
+    path("webhooks/<uuid:public_id>/deletion/", webhooks.webhook_deletion, name="webhook_deletion"),
+    path("webhooks/<uuid:public_id>/test/", webhooks.webhook_test, name="webhook_test"),
+    path("webhooks/<uuid:public_id>/activation/", webhooks.webhook_activation, name="webhook_activation"),
+    path(
+        "webhooks/<uuid:public_id>/deliveries/<uuid:delivery_id>/replay/",
+        webhooks.delivery_replay,
+        name="delivery_replay",
+    ),
     path("account/settings/", settings.account_settings, name="account_settings"),
     path("account/settings/billing/", billing.billing_settings, name="billing_settings"),
     path("account/settings/erasure/", erasure.account_erasure, name="account_erasure"),

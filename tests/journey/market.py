@@ -33,9 +33,10 @@ from marketplace.disputes.models import Dispute
 from marketplace.disputes.services import answer_dispute, open_dispute
 from marketplace.listings.entries import PlanTerms
 from marketplace.listings.models import Listing
+from marketplace.notices.delivering import serve_next_endpoint
 from marketplace.notices.kinds import NoticeKind
-from marketplace.notices.models import Notice
-from marketplace.notices.services import choose_mailed_kinds
+from marketplace.notices.models import Notice, WebhookEndpoint
+from marketplace.notices.services import add_webhook, choose_mailed_kinds, send_test_webhook
 from marketplace.purchases.books import check_books
 from marketplace.purchases.models import Purchase
 from marketplace.purchases.services import buy_listing, refund_on_request
@@ -64,6 +65,7 @@ class Market:
     tokens: dict[str, AccessToken] = field(default_factory=dict)
     api_keys: dict[str, ApiKey] = field(default_factory=dict)
     notices: dict[str, Notice] = field(default_factory=dict)
+    webhooks: dict[str, WebhookEndpoint] = field(default_factory=dict)
 
     @property
     def ledger_rows(self) -> dict[str, Any]:
@@ -109,6 +111,14 @@ def _tell(market: Market, at: datetime) -> None:
     Notice.objects.for_person(ben).filter(at__lt=at - timedelta(hours=30)).update(read_at=at)
     kept = set(NoticeKind) - {NoticeKind.OFFER}
     choose_mailed_kinds(user=market.people["mallory"], kinds=kept, at=at)
+    for number, state in enumerate(("failing", "off")):
+        # Nothing listens there.
+        url = f"http://127.0.0.1:{number + 1}/hooks/{'long-' * 12}"
+        market.webhooks[state], _ = add_webhook(user=ben, url=url, kinds=list(NoticeKind), at=at)
+        send_test_webhook(endpoint=market.webhooks[state], at=at)
+    while serve_next_endpoint(at=at):
+        pass
+    WebhookEndpoint.objects.filter(pk=market.webhooks["off"].pk).update(disabled_at=at, disabled_reason="failing")
 
 
 def _add_devices(market: Market, at: datetime) -> SigningDevice:

@@ -24,7 +24,8 @@ from tests.journey.visits import Act, Visit, send_empty, visit
 NOT_PAGES = {
     "what programs ask every site for": "favicon robots",
     "takes only POST": "device_claim listing_publication token_create token_rotation profile_download top_up_create "
-    "top_up_outcome api_key_create notice_reading notices_reading dispute_answer",
+    "top_up_outcome api_key_create notice_reading notices_reading dispute_answer "
+    "webhook_create webhook_test webhook_activation delivery_replay",
     "a fragment of a page": "device_status listing_status listing_quotes purchase_status purchase_news "
     "admin:ledger_auditrun_progress",
     "a file or JSON": "health(_live)? reading_batch log_checkpoint log_policy log_vkey log_receipt log_tile "
