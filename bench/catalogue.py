@@ -116,7 +116,12 @@ def plans_of(listing: Listing, chance: random.Random) -> Iterator[Plan]:
     if chance.random() < 0.5:
         price = chance.randint(1, 90) * 1_000_000
         yield Plan(
-            listing=listing, kind=Plan.Kind.PERIOD, price_micros=price, currency="EUR", period_days=30, position=2
+            listing=listing,
+            kind=Plan.Kind.PERIOD,
+            price_micros=price,
+            currency="EUR",
+            period_seconds=30 * 86_400,
+            position=2,
         )
 
 

@@ -35,8 +35,7 @@ APPEND_ONLY = {
     ),
     # Money moves through wallet_post alone, which has the rights of its owner.
     **dict.fromkeys(("wallet_transfer", "wallet_posting"), READ),
-    "purchases_refund": GROW,
-    "wallet_providerevent": GROW,
+    **dict.fromkeys(("purchases_refund", "purchases_purchasechange", "wallet_providerevent"), GROW),
 }
 RIGHTS = {
     **APPEND_ONLY,

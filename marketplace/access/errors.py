@@ -78,3 +78,21 @@ class PurchaseRefunded(AccessError):
 class TooManyTokens(AccessError):
     code = "too_many_tokens"
     sentence = "This purchase has as many working tokens as it may have. Revoke one first."
+
+
+class UsageCapReached(AccessError):
+    code = "usage_cap_reached"
+    sentence = (
+        "Reading this would cost more than the monthly cap that you set. Load less, raise the cap, or wait for the "
+        "next month (UTC)."
+    )
+
+
+class UsageNotCovered(AccessError):
+    code = "usage_not_covered"
+    sentence = "Your wallet does not hold what was used so far and what this would add. Top it up and try again."
+
+
+class TrialUsedUp(AccessError):
+    code = "trial_used_up"
+    sentence = "The rows of this trial are used up."

@@ -18,7 +18,9 @@ from marketplace.accounts.models import User
 from marketplace.consents.models import Consent
 from marketplace.listings.models import Listing
 from marketplace.listings.services import share_terms
+from marketplace.purchases.errors import TrialUsedUp, UsageCapReached, UsageNotCovered
 from marketplace.purchases.models import Purchase
+from marketplace.purchases.services import count_rows, latest_access
 
 logger = logging.getLogger(__name__)
 
@@ -109,6 +111,21 @@ def authorise_token_id(public_id: uuid.UUID, at: datetime) -> Grant:
     return _grant(Q(public_id=public_id), at)
 
 
+def meter_read(*, grant: Grant, row_count: int, at: datetime) -> None:
+    """Count a read before it is delivered: every door asks this.
+
+    Raises: UsageCapReached, UsageNotCovered, TrialUsedUp.
+    """
+    try:
+        count_rows(purchase=grant.purchase, row_count=row_count, at=at)
+    except UsageCapReached as error:
+        raise errors.UsageCapReached from error
+    except UsageNotCovered as error:
+        raise errors.UsageNotCovered from error
+    except TrialUsedUp as error:
+        raise errors.TrialUsedUp from error
+
+
 def obstacle_to(purchase: Purchase, at: datetime) -> errors.AccessError | None:
     """Why what was bought can't be read any more, whatever token one has; None when it can.
 
@@ -123,12 +140,15 @@ def obstacle_to(purchase: Purchase, at: datetime) -> errors.AccessError | None:
         return errors.PurchaseRefunded()
     if at < access_ends_at(purchase):
         return None
-    return errors.ConsentEnded() if consent.valid_until <= purchase.access_until else errors.PurchaseEnded()
+    return errors.ConsentEnded() if consent.valid_until <= purchase.last_term().access_until else errors.PurchaseEnded()
 
 
 def access_ends_at(purchase: Purchase) -> datetime:
-    """Until when its data may be read unless somebody withdraws. Purchases of before promised more than the consent."""
-    return min(purchase.access_until, purchase.listing.consent.valid_until)
+    """Until when its data may be read unless somebody withdraws, all renewals until now counted in.
+
+    Purchases of before promised more than the consent.
+    """
+    return min(purchase.last_term().access_until, purchase.listing.consent.valid_until)
 
 
 def find_token(token: str) -> AccessToken | None:
@@ -140,7 +160,8 @@ def token_hash(token: str) -> bytes:
 
 
 def _grant(found_by: Q, at: datetime) -> Grant:
-    token = AccessToken.objects.select_related("purchase__listing__consent", "purchase__buyer").filter(found_by).first()
+    rows = AccessToken.objects.select_related("purchase__listing__consent", "purchase__buyer", "purchase__plan")
+    token = rows.filter(found_by).first()
     if token is None:
         raise errors.TokenUnknown
     _check_token(token, at)
@@ -153,7 +174,7 @@ def _grant(found_by: Q, at: datetime) -> Grant:
         listing=purchase.listing,
         consent=purchase.listing.consent,
         window_from=purchase.window_from,
-        window_until=purchase.window_until,
+        window_until=purchase.last_term().window_until,
     )
 
 
@@ -195,7 +216,7 @@ def _locked_purchase(purchase: Purchase) -> Purchase:
 def _make_token(purchase: Purchase, at: datetime, replaces: AccessToken | None) -> tuple[AccessToken, str]:
     text = TOKEN_PREFIX + base64.urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode()
     public_id = uuid.uuid4()
-    expires_at = access_ends_at(purchase)
+    expires_at = latest_access(purchase)
     token = AccessToken.objects.create(
         public_id=public_id,
         purchase=purchase,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from django.db.models import F
 from kombu.exceptions import OperationalError
 
 from marketplace.access.errors import PurchaseRefunded
-from marketplace.access.services import Grant
+from marketplace.access.services import Grant, meter_read
 from marketplace.accounts.models import User
 from marketplace.delivery.models import DeliveryTable, Read
 from marketplace.delivery.preview import listing_series, preview_rows, sample_rows
@@ -20,15 +21,16 @@ from marketplace.delivery.projection import Column, column_names, describe_table
 from marketplace.delivery.refresh import refresh_table
 from marketplace.delivery.sweeping import erase_tables, sweep_files
 from marketplace.delivery.versions import current_version
-from marketplace.delivery.windows import TableFile, files_for
+from marketplace.delivery.windows import TableFile, files_for, newest_rows_from
 from marketplace.listings.models import Listing, Plan
 from marketplace.listings.services import publish_listing
 from marketplace.purchases.models import Purchase
-from marketplace.purchases.services import buy_listing, start_clock
+from marketplace.purchases.services import buy_listing, is_counted, narrow_trial, start_clock
 
 __all__ = [
     "Column",
     "TableFile",
+    "begin_delivery",
     "buy_and_prepare",
     "column_names",
     "current_version",
@@ -68,14 +70,30 @@ def ready_pks(purchases: Iterable[Purchase]) -> set[int]:
     return set(ready.values_list("pk", flat=True))
 
 
+def begin_delivery(*, grant: Grant, at: datetime) -> Grant:
+    """Start the purchase's clock, and return the grant with the window that it has from then on.
+
+    Call it before the files are looked up, when nothing can be refused any more but what is metered. A trial by rows
+    gets the newest rows that it holds. Raises: PurchaseRefunded when the buyer took the money back in this moment.
+    """
+    purchase = grant.purchase
+    is_first = purchase.clock_started_at is None
+    if not start_clock(purchase=purchase, at=at):
+        raise PurchaseRefunded
+    if not is_first:
+        return grant
+    if purchase.plan.trial_rows is not None:
+        narrow_trial(purchase=purchase, window_from=newest_rows_from(grant, purchase.plan.trial_rows))
+    return replace(grant, window_from=purchase.window_from, window_until=purchase.window_until)
+
+
 def record_read(*, grant: Grant, door: Read.Door, files: Sequence[TableFile], at: datetime) -> Read:
     """Note one read of the bought data: one for a query, however many requests its files take.
 
-    Raises: PurchaseRefunded when the buyer took his money back in this very moment.
+    Raises: PurchaseRefunded, and what access.services.meter_read raises; nothing may be delivered then.
     """
-    if not start_clock(purchase=grant.purchase, at=at):
-        raise PurchaseRefunded
-    return Read.objects.create(
+    begin_delivery(grant=grant, at=at)
+    read = Read(
         purchase=grant.purchase,
         token=grant.token,
         door=door,
@@ -83,6 +101,13 @@ def record_read(*, grant: Grant, door: Read.Door, files: Sequence[TableFile], at
         row_count=sum(file.row_count for file in files),
         byte_count=sum(file.size for file in files),
     )
+    if not is_counted(grant.purchase):
+        read.save()
+        return read
+    with transaction.atomic():
+        meter_read(grant=grant, row_count=read.row_count, at=at)
+        read.save()
+    return read
 
 
 def publish_and_prepare(*, listing: Listing, at: datetime) -> Listing:

@@ -16,7 +16,7 @@ from marketplace.delivery.errors import ChangesUnsupported, NameUnknown
 from marketplace.delivery.links import LINK_SECONDS, SIGNATURE_PARAMETER, sign_link
 from marketplace.delivery.models import Read
 from marketplace.delivery.pruning import may_match
-from marketplace.delivery.services import current_version, describe_table, files_for, record_read
+from marketplace.delivery.services import begin_delivery, current_version, describe_table, files_for, record_read
 from marketplace.delivery.sharing_protocol import SCHEMA, TABLE
 from marketplace.delivery.versions import check_version, version_at, version_since
 from marketplace.delivery.windows import TableFile
@@ -73,6 +73,7 @@ def table_query(request: HttpRequest, share: str, schema: str, table: str) -> Ht
     protocol.check_capabilities(request.headers.get(protocol.CAPABILITIES_HEADER, ""))
     query = protocol.parse_query(request.body)
     version = _asked_version(grant, query)
+    grant = begin_delivery(grant=grant, at=at)
     files = [file for file in files_for(grant, version=version) if may_match(query.json_predicate, file)]
     files = _first_files(files, query.row_limit)
     record_read(grant=grant, door=Read.Door.DELTA_SHARING, files=files, at=at)

@@ -4,7 +4,8 @@ A file that the border of the window runs through is cut once, and the part is k
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import cast
 from uuid import UUID
 
 import polars
@@ -46,6 +47,24 @@ def files_for(grant: Grant, *, version: int) -> list[TableFile]:
         if source.row_count:
             files.append(_table_file(segment, source))
     return files
+
+
+def newest_rows_from(grant: Grant, row_count: int) -> datetime | None:
+    """From when on a grant's readings are at most so many rows; None when all of them are.
+
+    Rows of the same moment belong together: where not all of them fit, none of them is in.
+    """
+    segments = Segment.objects.of_readings(grant.listing).current().filter(first_at__lt=grant.window_until)
+    left = row_count
+    for segment in segments.order_by("-day"):
+        if not _is_cut(segment, grant) and segment.row_count <= left:
+            left -= segment.row_count
+            continue
+        times = read_rows(segment.path).filter(polars.col(TIME) < grant.window_until)[TIME].sort(descending=True)
+        if len(times) > left:
+            return cast(datetime, times[left]) + timedelta(microseconds=1)
+        left -= len(times)
+    return None
 
 
 def find_file(grant: Grant, public_id: UUID) -> TableFile:

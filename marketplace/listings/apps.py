@@ -10,3 +10,4 @@ class ListingsConfig(AppConfig):
 
         register_source(kind="listing.published", table="listings_listingrevision", column="entry_id")
         register_source(kind="listing.withdrawn", table="listings_listing", column="withdrawal_entry_id")
+        register_source(kind="offer.made", table="listings_plan", column="entry_id")

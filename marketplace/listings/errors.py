@@ -28,8 +28,8 @@ class ListingNotPublished(ListingError):
 class PlanInvalid(ListingError):
     code = "plan_invalid"
     sentence = (
-        "A free plan costs nothing, every other plan costs at least EUR 0.01 and whole cents, "
-        "and a period lasts 1 to 366 days."
+        "A plan costs EUR 0.01 to 1,000,000 in whole cents, and nothing when it is free or a trial. A period lasts an "
+        "hour to 366 days, a trial an hour to 90 days or 1 to 1,000,000 rows. A monthly cap is not below the base fee."
     )
 
 
@@ -37,7 +37,7 @@ class PlansConflict(ListingError):
     code = "plans_conflict"
     sentence = (
         "Two plans sell the same thing at two prices. Offer the history once, either free or at a price, "
-        "and each length of period once."
+        "each length of period once, one trial, and each way of metering once."
     )
 
 
@@ -50,9 +50,29 @@ class PlanOutlivesConsent(ListingError):
 
 class TooManyPlans(ListingError):
     code = "too_many_plans"
-    sentence = "A listing has at most six plans."
+    sentence = "A listing has at most twenty plans."
 
 
 class ConsentNotYours(ListingError):
     code = "consent_not_yours"
     sentence = "A listing can only stand on a consent of your own."
+
+
+class PlanRetired(ListingError):
+    code = "plan_retired"
+    sentence = "This plan is not sold any more. Look at the listing's plans again."
+
+
+class LastPlan(ListingError):
+    code = "last_plan"
+    sentence = "This is the only plan that everybody can buy. Withdraw the listing to stop selling it."
+
+
+class OfferInvalid(ListingError):
+    code = "offer_invalid"
+    sentence = "An offer is a price for the history or a period, to somebody else's address, open up to 90 days."
+
+
+class OfferNotAllowed(ListingError):
+    code = "offer_not_allowed"
+    sentence = "Your consent names who may buy, and this address is not among them."

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from marketplace.accounts.models import User
 
+SHORTEST_PERIOD_SECONDS = 3_600
 LONG_AGO = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
@@ -130,6 +131,10 @@ class Listing(models.Model):
         """For a row what held_at is for queries."""
         return self.state_at(at, is_recorded=True) == ListingState.LIVE
 
+    def public_plans(self) -> list[Plan]:
+        """What anyone may buy. Reads self.plans: prefetch it for lists."""
+        return [plan for plan in self.plans.all() if plan.is_public]
+
     def is_recorded(self) -> bool:
         """Ask the log for what makes it live. Costs one query."""
         if self.entry_id is None:
@@ -156,42 +161,114 @@ class ListingRevision(models.Model):
         return f"Revision {self.number}"
 
 
+class PlanQuerySet(models.QuerySet["Plan"]):
+    def current(self) -> Self:
+        """What is sold now, to anyone or to one: every plan but the versions of before."""
+        return self.filter(retired_at=None)
+
+    def public(self) -> Self:
+        return self.current().filter(offered_email="")
+
+    def open_to(self, user: User | AnonymousUser, at: datetime) -> Self:
+        """The public plans, and the offers that were made to this very person and still hold."""
+        addresses = user.verified_addresses() if user.is_authenticated else []
+        own = Q(offered_email__in=addresses, offer_until__gt=at)
+        return self.current().filter(Q(offered_email="") | own)
+
+
 class Plan(models.Model):
-    """A price of a listing. price_micros is what the buyer pays, market fee included."""
+    """A price of a listing, all-in: market fee and tax are inside every amount.
+
+    price_micros is what the buyer pays when he buys. The terms never change: a new price is a new row that replaces
+    this one, which is retired then; who bought this one keeps it until it is renewed.
+    period: period_seconds, and whether it renews. metered: rows and base_micros are billed by the calendar month (UTC),
+    never more than cap_micros. trial: ends by time or by rows. offered_email: only this person sees and buys the plan.
+    """
 
     class Kind(models.TextChoices):
         FREE = "free", "Free: the history up to now"
         ONE_OFF = "one_off", "One-off: the history up to now"
         PERIOD = "period", "A period from now on"
+        METERED = "metered", "Metered: by rows and month"
+        TRIAL = "trial", "Trial: once, by time or rows"
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     listing = models.ForeignKey(Listing, models.CASCADE, related_name="plans")
     kind = models.CharField(max_length=8, choices=Kind)
     price_micros = models.BigIntegerField()
     currency = models.CharField(max_length=3)
-    period_days = models.PositiveSmallIntegerField(null=True)
     position = models.PositiveSmallIntegerField()
+    period_seconds = models.PositiveIntegerField(null=True)
+    is_renewing = models.BooleanField(default=False)
+    micros_per_1000_rows = models.BigIntegerField(null=True)
+    free_rows = models.BigIntegerField(default=0)
+    base_micros = models.BigIntegerField(default=0)
+    cap_micros = models.BigIntegerField(null=True)
+    trial_seconds = models.PositiveIntegerField(null=True)
+    trial_rows = models.BigIntegerField(null=True)
+    offered_email = models.EmailField(blank=True)
+    offer_until = models.DateTimeField(null=True)
+    replaces = models.OneToOneField("self", models.CASCADE, null=True, related_name="replaced_by")
+    retired_at = models.DateTimeField(null=True)
+    # Of an offer, which is no part of the publication that everybody may prove.
+    entry_id = models.UUIDField(null=True, unique=True)
+
+    objects = PlanQuerySet.as_manager()
 
     class Meta:
-        ordering = ["position"]
+        ordering = ["position", "id"]
         constraints = [
             models.CheckConstraint(
-                condition=Q(kind="free", price_micros=0) | (~Q(kind="free") & Q(price_micros__gt=0)),
+                condition=Q(kind__in=["free", "trial", "metered"], price_micros=0)
+                | Q(kind__in=["one_off", "period"], price_micros__gt=0),
                 name="plan_price_fits_kind",
             ),
             models.CheckConstraint(
-                condition=Q(kind="period", period_days__gt=0) | (~Q(kind="period") & Q(period_days=None)),
+                condition=Q(kind="period", period_seconds__gte=SHORTEST_PERIOD_SECONDS)
+                | (~Q(kind="period") & Q(period_seconds=None, is_renewing=False)),
                 name="plan_period_fits_kind",
             ),
-            models.UniqueConstraint(fields=["listing", "position"], name="plan_position_once"),
+            models.CheckConstraint(
+                condition=Q(kind="metered", micros_per_1000_rows__gt=0, free_rows__gte=0, base_micros__gte=0)
+                & (Q(cap_micros=None) | Q(cap_micros__gte=F("base_micros"), cap_micros__gt=0))
+                | (~Q(kind="metered") & Q(micros_per_1000_rows=None, free_rows=0, base_micros=0, cap_micros=None)),
+                name="plan_meter_fits_kind",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind="trial") & (Q(trial_seconds__gt=0) | Q(trial_rows__gt=0))
+                | (~Q(kind="trial") & Q(trial_seconds=None, trial_rows=None)),
+                name="plan_trial_fits_kind",
+            ),
+            models.CheckConstraint(
+                condition=Q(offered_email="", offer_until=None, entry_id=None)
+                | (
+                    ~Q(offered_email="")
+                    & Q(kind__in=["one_off", "period"], offer_until__isnull=False, entry_id__isnull=False)
+                ),
+                name="plan_offer_fits_kind",
+            ),
+            models.UniqueConstraint(
+                fields=["listing", "position"], condition=Q(retired_at=None), name="plan_position_once"
+            ),
         ]
 
     def __str__(self) -> str:
         return self.get_kind_display()
 
+    @property
+    def is_public(self) -> bool:
+        return self.retired_at is None and not self.offered_email
+
+    def latest_version(self) -> Plan:
+        """What this plan is sold as now: the last that replaces it, retired or not."""
+        plan = self
+        while (newer := Plan.objects.filter(replaces=plan).first()) is not None:
+            plan = newer
+        return plan
+
     def readings_until(self, at: datetime) -> datetime:
         """The end, exclusive, of the readings that buying at a moment opens."""
-        return at + timedelta(days=self.period_days or 0)
+        return at + timedelta(seconds=self.period_seconds or 0)
 
     def is_served_within(self, consent: Consent, at: datetime) -> bool:
         """Whether the last of those readings may still be delivered before the consent ends; a delay counts in."""

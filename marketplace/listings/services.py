@@ -2,33 +2,60 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
-from django.conf import settings
 from django.contrib.postgres.search import SearchVector
 from django.db import transaction
-from django.db.models import Min, Value
+from django.db.models import Value
 from django.utils.text import slugify
 
-from ledger.entries import at_text
 from ledger.services import commit_subject, submit_entry
 from marketplace.accounts.models import User
 from marketplace.accounts.services import hold_account
-from marketplace.consents.errors import ConsentNotActive
 from marketplace.consents.models import Consent
 from marketplace.consents.standing import change_standing, rely_on_standing
 from marketplace.listings import entries, errors
-from marketplace.listings.entries import PlanTerms
-from marketplace.listings.models import LONG_AGO, Category, Listing, ListingQuality, ListingRevision, Plan
-from marketplace.wallet.units import MICROS_PER_CENT, MICROS_PER_UNIT
+from marketplace.listings.models import LONG_AGO, Category, Listing, ListingQuality, ListingRevision
+from marketplace.listings.plan_rules import LONGEST_PERIOD_SECONDS, LONGEST_TRIAL_SECONDS, MOST_TRIAL_ROWS
+from marketplace.listings.plans import (
+    add_plan,
+    change_price,
+    check_consent,
+    check_promises,
+    forget_offers,
+    locked_draft,
+    make_offer,
+    reprice_plan,
+    retire_plan,
+    set_plans,
+    submit_terms,
+)
+
+__all__ = [
+    "LONGEST_PERIOD_SECONDS",
+    "LONGEST_TRIAL_SECONDS",
+    "MOST_TRIAL_ROWS",
+    "QualityFigures",
+    "add_plan",
+    "change_price",
+    "delete_draft",
+    "draft_listing",
+    "erase_listings",
+    "forget_offers",
+    "make_offer",
+    "publish_listing",
+    "record_quality",
+    "reprice_plan",
+    "retire_plan",
+    "set_plans",
+    "share_terms",
+    "update_draft",
+    "withdraw_listing",
+]
 
 logger = logging.getLogger(__name__)
-
-MOST_PLANS = 6
-LONGEST_PERIOD_DAYS = 366
-HIGHEST_PRICE_MICROS = 1_000_000 * MICROS_PER_UNIT
 
 
 @dataclass(frozen=True)
@@ -61,7 +88,7 @@ def draft_listing(
     Raises: ConsentNotYours, ConsentNotActive, ListingIncomplete.
     """
     hold_account(seller)
-    _check_consent(seller, consent, at)
+    check_consent(seller, consent, at)
     _check_texts(title, summary, licence_text, category)
     public_id = uuid.uuid4()
     listing = Listing.objects.create(
@@ -84,7 +111,7 @@ def draft_listing(
 @transaction.atomic
 def update_draft(*, listing: Listing, title: str, summary: str, category: str, licence_text: str) -> Listing:
     """Change a draft's texts. Raises: ListingNotDraft, ListingIncomplete."""
-    locked = _locked_draft(listing)
+    locked = locked_draft(listing)
     _check_texts(title, summary, licence_text, category)
     locked.title = title.strip()
     locked.summary = summary.strip()
@@ -97,34 +124,9 @@ def update_draft(*, listing: Listing, title: str, summary: str, category: str, l
 
 
 @transaction.atomic
-def set_plans(*, listing: Listing, plans: Sequence[PlanTerms]) -> list[Plan]:
-    """Replace a draft's plans. Raises: ListingNotDraft, PlanInvalid, PlansConflict, TooManyPlans."""
-    locked = _locked_draft(listing)
-    if len(plans) > MOST_PLANS:
-        raise errors.TooManyPlans
-    for plan in plans:
-        _check_plan(plan)
-    _check_no_conflict(plans)
-    locked.plans.all().delete()
-    made = Plan.objects.bulk_create(
-        Plan(
-            listing=locked,
-            kind=plan.kind,
-            price_micros=plan.price_micros,
-            period_days=plan.period_days,
-            currency=settings.MARKET_CURRENCY,
-            position=position,
-        )
-        for position, plan in enumerate(plans, start=1)
-    )
-    _note_lowest_price(locked)
-    return made
-
-
-@transaction.atomic
 def delete_draft(*, listing: Listing) -> None:
     """Remove a listing that was never published. Raises: ListingNotDraft."""
-    _locked_draft(listing).delete()
+    locked_draft(listing).delete()
 
 
 @transaction.atomic
@@ -139,43 +141,14 @@ def publish_listing(*, listing: Listing, at: datetime) -> Listing:
         raise errors.ListingAlreadyWithdrawn
     if locked.published_at is not None:
         return locked
-    _check_consent(locked.seller, locked.consent, at)
+    check_consent(locked.seller, locked.consent, at)
     _check_texts(locked.title, locked.summary, locked.licence_text, locked.category)
-    _check_promises(locked, at)
+    check_promises(locked, at)
     locked.published_at = at
-    locked.entry_id = _submit_terms(locked, number=1, at=at)
+    locked.entry_id = submit_terms(locked, number=1, at=at)
     locked.save(update_fields=["published_at", "entry_id"])
     ListingRevision.objects.create(listing=locked, number=1, entry_id=locked.entry_id, published_at=at)
     logger.info("listing.published", extra={"listing_id": locked.public_id})
-    return locked
-
-
-@transaction.atomic
-def change_price(*, plan: Plan, price_micros: int, at: datetime) -> Plan:
-    """Ask another price from now on. Purchases made before keep theirs; a buyer who was shown the old one is told.
-
-    The new terms are a new publication in the log; the listing stays live meanwhile, on its first one.
-    Raises: PlanInvalid, ListingAlreadyWithdrawn, ListingNotPublished, ConsentNotActive.
-    """
-    change_standing(plan.listing.consent_id)
-    listing = Listing.objects.select_for_update(no_key=True).get(pk=plan.listing_id)
-    locked = Plan.objects.select_for_update().get(pk=plan.pk)
-    if listing.published_at is None:
-        raise errors.ListingNotPublished
-    if listing.withdrawn_at is not None:
-        raise errors.ListingAlreadyWithdrawn
-    _check_consent(listing.seller, listing.consent, at)
-    if locked.price_micros == price_micros:
-        return locked
-    _check_plan(PlanTerms(locked.kind, price_micros, locked.period_days))
-    locked.price_micros = price_micros
-    locked.save(update_fields=["price_micros"])
-    _note_lowest_price(listing)
-    # Nobody else can take the number: whoever publishes a listing holds its lock.
-    number = listing.revisions.count() + 1
-    entry_id = _submit_terms(listing, number=number, at=at)
-    ListingRevision.objects.create(listing=listing, number=number, entry_id=entry_id, published_at=at)
-    logger.info("listing.repriced", extra={"listing_id": listing.public_id})
     return locked
 
 
@@ -234,85 +207,9 @@ def share_terms(listing: Listing) -> None:
     rely_on_standing(listing.consent_id)
 
 
-def _submit_terms(listing: Listing, *, number: int, at: datetime) -> uuid.UUID:
-    """Submit the terms as they stand now; each revision has an entry of its own."""
-    plans = list(listing.plans.all())
-    if not plans:
-        raise errors.ListingIncomplete
-    return submit_entry(
-        kind="listing.published",
-        body=entries.listing_published(
-            seller=commit_subject(kind="person", subject_id=listing.seller.public_id),
-            revision=number,
-            category=listing.category,
-            title=listing.title,
-            summary=listing.summary,
-            licence_text=listing.licence_text,
-            currency=settings.MARKET_CURRENCY,
-            plans=[PlanTerms(plan.kind, plan.price_micros, plan.period_days) for plan in plans],
-        ),
-        key=uuid.uuid5(listing.public_id, str(number)),
-        at=at,
-        refs=[str(listing.public_id), str(listing.consent.public_id)],
-    )
-
-
-def _note_lowest_price(listing: Listing) -> None:
-    """Call with the listing locked: whoever changes a plan holds its listing."""
-    lowest = Plan.objects.filter(listing=listing).aggregate(lowest=Min("price_micros"))["lowest"]
-    Listing.objects.filter(pk=listing.pk).update(from_micros=lowest)
-
-
-def _locked_draft(listing: Listing) -> Listing:
-    locked = Listing.objects.select_for_update().get(pk=listing.pk)
-    if locked.published_at is not None:
-        raise errors.ListingNotDraft
-    return locked
-
-
-def _check_consent(seller: User, consent: Consent, at: datetime) -> None:
-    locked = Consent.objects.select_for_update(no_key=True).get(pk=consent.pk)
-    if locked.owner_id != seller.pk:
-        raise errors.ConsentNotYours
-    if not locked.is_active(at):
-        raise ConsentNotActive
-
-
 def _check_texts(title: str, summary: str, licence_text: str, category: str) -> None:
     if not (title.strip() and summary.strip() and licence_text.strip()) or category not in Category.values:
         raise errors.ListingIncomplete
-
-
-def _is_price(micros: int) -> bool:
-    """Whole cents, so that its parts are whole cents too, and pages never show a fraction of one."""
-    return MICROS_PER_CENT <= micros <= HIGHEST_PRICE_MICROS and micros % MICROS_PER_CENT == 0
-
-
-def _check_plan(plan: PlanTerms) -> None:
-    is_free = plan.kind == Plan.Kind.FREE
-    price_fits = plan.price_micros == 0 if is_free else _is_price(plan.price_micros)
-    if plan.kind == Plan.Kind.PERIOD:
-        period_fits = plan.period_days is not None and 1 <= plan.period_days <= LONGEST_PERIOD_DAYS
-    else:
-        period_fits = plan.period_days is None
-    if plan.kind not in Plan.Kind.values or not price_fits or not period_fits:
-        raise errors.PlanInvalid
-
-
-def _check_no_conflict(plans: Sequence[PlanTerms | Plan]) -> None:
-    """Free or not, the history is one thing, and so is each length of period: nobody would pay the higher price."""
-    sold = [plan.period_days for plan in plans]
-    if len(set(sold)) < len(sold):
-        raise errors.PlansConflict
-
-
-def _check_promises(listing: Listing, at: datetime) -> None:
-    """Ask of a draft's plans what somebody who bought at this moment would."""
-    plans = list(listing.plans.all())
-    _check_no_conflict(plans)
-    consent = listing.consent
-    if not all(plan.is_served_within(consent, at) for plan in plans):
-        raise errors.PlanOutlivesConsent(valid_until=at_text(consent.valid_until))
 
 
 def _common_country(consent: Consent) -> str:

@@ -9,4 +9,5 @@ class PurchasesConfig(AppConfig):
         from ledger.reconciliation import register_source
 
         register_source(kind="purchase.recorded", table="purchases_purchase", column="entry_id")
+        register_source(kind="purchase.changed", table="purchases_purchasechange", column="entry_id")
         register_source(kind="refund.made", table="purchases_refund", column="entry_id")

@@ -87,7 +87,7 @@ CHECKS = (
         """
         SELECT t.public_id, 0,
             (SELECT sum(amount_micros) FROM wallet_posting WHERE transfer_id = t.id AND amount_micros > 0)
-        FROM wallet_transfer t WHERE t.kind = 'purchase'
+        FROM wallet_transfer t WHERE t.kind IN ('purchase', 'renewal', 'usage')
             AND NOT EXISTS (SELECT FROM purchases_purchase s WHERE s.transfer_id = t.id)
         """,
     ),

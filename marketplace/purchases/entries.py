@@ -22,9 +22,15 @@ def purchase_recorded(
     window_from: datetime | None,
     window_until: datetime,
     access_until: datetime,
+    continues: UUID | None = None,
+    row_count: int = 0,
 ) -> dict[str, Any]:
-    """Return the body of a purchase.recorded entry. buyer and seller: handles from ledger.services.commit_subject."""
-    return {
+    """Return the body of a purchase.recorded entry. buyer and seller: handles from ledger.services.commit_subject.
+
+    continues: of which purchase this is a renewal or, with row_count, a month's bill; else neither is there.
+    """
+    series: dict[str, Any] = {"continues": str(continues), "row_count": row_count} if continues else {}
+    return series | {
         "access_until": at_text(access_until),
         "buyer": buyer,
         "consent": str(consent),
@@ -64,4 +70,17 @@ def refund_made(
         "reason": str(reason),
         "refund": str(refund),
         "seller": seller,
+    }
+
+
+def purchase_changed(
+    *, purchase: UUID, buyer: str, change: str, cap_micros: int | None, window_until: datetime | None
+) -> dict[str, Any]:
+    """Return the body of a purchase.changed entry: what became of a purchase after the sale. buyer: a handle."""
+    return {
+        "buyer": buyer,
+        "cap_micros": None if cap_micros is None else str(cap_micros),
+        "change": str(change),
+        "purchase": str(purchase),
+        "window_until": None if window_until is None else at_text(window_until),
     }

@@ -38,7 +38,7 @@ class AlreadyPurchased(PurchaseError):
     """details: purchase, the public id of the one that still gives access."""
 
     code = "already_purchased"
-    sentence = "You have this free plan already, and its access lasts. Use that purchase."
+    sentence = "You have this plan already, and its access lasts. Use that purchase."
 
 
 class RequestRepeated(PurchaseError):
@@ -73,3 +73,48 @@ class AlreadyDelivered(RefundRefused):
 class PurchaseDisputed(RefundRefused):
     code = "purchase_disputed"
     sentence = "A dispute about this purchase is open. It decides about the money."
+
+
+class TrialTaken(PurchaseError):
+    """details: purchase, the public id of the trial."""
+
+    code = "trial_taken"
+    sentence = "You had the trial of this listing already. It is there once for each buyer."
+
+
+class OfferExpired(PurchaseError):
+    code = "offer_expired"
+    sentence = "This offer was open until a moment that has passed. Ask the seller for another."
+
+
+class NotRenewing(PurchaseError):
+    code = "not_renewing"
+    sentence = "This purchase can't renew: its plan does not, or it has ended."
+
+
+class NotMetered(PurchaseError):
+    code = "not_metered"
+    sentence = "This purchase is not paid by use, or it has ended."
+
+
+class CapInvalid(PurchaseError):
+    """details: least_micros."""
+
+    code = "cap_invalid"
+    sentence = "A cap is in whole cents, at most EUR 1,000,000, and not below the base fee."
+
+
+class UsageCapReached(PurchaseError):
+    """details: row_count, of what was asked for."""
+
+    code = "usage_cap_reached"
+
+
+class UsageNotCovered(PurchaseError):
+    """details: missing_micros, currency."""
+
+    code = "usage_not_covered"
+
+
+class TrialUsedUp(PurchaseError):
+    code = "trial_used_up"

@@ -67,9 +67,16 @@ class PurchaseQuerySet(models.QuerySet["Purchase"]):
         """Those of whose price something is neither earned nor refunded yet."""
         return self.filter(price_micros__gt=F("released_micros") + F("refunded_micros"))
 
-    def taken_free(self, plan: Plan, at: datetime) -> Self:
-        """Those of a free plan whose access lasts; a buyer has one at most, for each is an entry in the log."""
-        return self.filter(plan=plan, price_micros=0, access_until__gt=at)
+    def begun(self) -> Self:
+        """What people bought: neither renewals of it nor bills for its use."""
+        return self.filter(continues=None)
+
+    def taken(self, plan: Plan, at: datetime) -> Self:
+        """Those of a plan that a buyer has one of at a time and whose access lasts, in whatever version."""
+        return self.begun().filter(listing=plan.listing, plan__kind=plan.kind, access_until__gt=at, ended_at=None)
+
+    def trials(self, listing: Listing) -> Self:
+        return self.filter(listing=listing, is_trial=True)
 
     def totals(self) -> dict[str, int]:
         """Sum up: the names of SALE_SUMS. All zero where nothing was sold."""
@@ -127,12 +134,20 @@ class Purchase(models.Model):
     ended_at = models.DateTimeField(null=True)
     disputed_at = models.DateTimeField(null=True)
 
+    continues = models.ForeignKey("self", models.PROTECT, null=True, related_name="followers")
+    row_count = models.BigIntegerField(default=0)
+    is_trial = models.BooleanField(default=False)
+    is_renewing = models.BooleanField(default=False)
+    renewal_told_at = models.DateTimeField(null=True)
+    own_cap_micros = models.BigIntegerField(null=True)
+
     objects = PurchaseQuerySet.as_manager()
 
     class Meta:
         ordering = ["-purchased_at", "-id"]
         indexes = [
-            models.Index(fields=["release_due_at"], condition=Q(release_due_at__isnull=False), name="purchase_due")
+            models.Index(fields=["window_until"], condition=Q(is_renewing=True), name="purchase_renewing"),
+            models.Index(fields=["release_due_at"], condition=Q(release_due_at__isnull=False), name="purchase_due"),
         ]
         constraints = [
             models.UniqueConstraint(fields=["buyer", "idempotency_key"], name="purchase_once_per_key"),
@@ -161,6 +176,16 @@ class Purchase(models.Model):
             models.CheckConstraint(
                 condition=Q(window_from=None) | Q(window_until__gt=F("window_from")), name="purchase_window_fits"
             ),
+            models.UniqueConstraint(
+                fields=["buyer", "listing"], condition=Q(is_trial=True), name="purchase_one_trial_a_listing"
+            ),
+            models.UniqueConstraint(
+                fields=["continues", "window_from"], condition=Q(continues__isnull=False), name="purchase_renewed_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(row_count__gte=0) & (Q(own_cap_micros=None) | Q(own_cap_micros__gte=0)),
+                name="purchase_use_fits",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -172,6 +197,65 @@ class Purchase(models.Model):
     @property
     def held_micros(self) -> int:
         return self.price_micros - self.released_micros - self.refunded_micros
+
+    def last_term(self) -> Purchase:
+        """The newest renewal, or the purchase itself. Costs a query where the plan renews."""
+        if not self.plan.is_renewing:
+            return self
+        return self.followers.filter(ended_at=None).order_by("-window_until").first() or self
+
+
+class PurchaseChange(models.Model):
+    """What became of a purchase after the sale, each with its entry in the log."""
+
+    class Kind(models.TextChoices):
+        STARTED = "started", "The period's clock started"
+        RENEWAL_ON = "renewal_on", "Renewal switched on"
+        RENEWAL_OFF = "renewal_off", "Renewal switched off"
+        LAPSED = "lapsed", "Not renewed"
+        CAP_SET = "cap_set", "Own monthly cap set"
+        STOPPED = "stopped", "Stopped by the buyer"
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    purchase = models.ForeignKey(Purchase, models.PROTECT, related_name="changes")
+    kind = models.CharField(max_length=16, choices=Kind)
+    at = models.DateTimeField()
+    cap_micros = models.BigIntegerField(null=True)
+    window_until = models.DateTimeField(null=True)
+    entry_id = models.UUIDField(unique=True)
+
+    class Meta:
+        ordering = ["-at", "-id"]
+
+    def __str__(self) -> str:
+        return f"{self.kind} at {self.at}"
+
+
+class UsageMonth(models.Model):
+    """What was read of a metered purchase in one calendar month (UTC), under the plan's terms of that month.
+
+    The first starts at the purchase. bill: what was charged for it; None while it is open, or when it cost nothing.
+    """
+
+    purchase = models.ForeignKey(Purchase, models.PROTECT, related_name="usage_months")
+    plan = models.ForeignKey(Plan, models.PROTECT, related_name="+")
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    row_count = models.BigIntegerField(default=0)
+    billed_at = models.DateTimeField(null=True)
+    bill = models.OneToOneField(Purchase, models.PROTECT, null=True, related_name="billed_month")
+    payment_failed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-starts_at"]
+        indexes = [models.Index(fields=["ends_at"], condition=Q(billed_at=None), name="usage_open")]
+        constraints = [
+            models.UniqueConstraint(fields=["purchase", "ends_at"], name="usage_month_once"),
+            models.CheckConstraint(condition=Q(ends_at__gt=F("starts_at"), row_count__gte=0), name="usage_month_fits"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.row_count} rows from {self.starts_at}"
 
 
 class Refund(models.Model):

@@ -21,6 +21,7 @@ from marketplace.purchases import entries
 from marketplace.purchases.escrow import Step, Term, close, release, unused_micros
 from marketplace.purchases.models import Purchase, Refund
 from marketplace.purchases.pricing import Quote
+from marketplace.purchases.windows import latest_clock
 from marketplace.wallet.models import Account, Transfer
 from marketplace.wallet.services import TransferDraft, accounts_of, post_transfers
 
@@ -59,21 +60,33 @@ def refund_window() -> timedelta:
 
 def first_release_at(plan: Plan, at: datetime) -> datetime:
     """When what was just sold is looked at for the first time."""
+    if plan.kind == Plan.Kind.METERED:
+        return at
     return at + (RELEASED_EVERY if plan.kind == Plan.Kind.PERIOD else refund_window())
 
 
 def paid_term(purchase: Purchase) -> Term:
-    """The time that the price pays for: a period; for the history, the moment when it can't be returned any more."""
-    if purchase.plan.kind == Plan.Kind.PERIOD and purchase.window_from is not None:
-        return Term(purchase.window_from, purchase.window_until)
-    earned_at = purchase.purchased_at + refund_window()
-    return Term(earned_at, earned_at)
+    """The time that the price pays for: a period, counted from its clock's start or, before that, from the latest one.
+
+    For the history it is the moment when it can't be returned any more; what is billed by use is earned already.
+    """
+    if purchase.plan.kind == Plan.Kind.METERED:
+        return Term(purchase.purchased_at, purchase.purchased_at)
+    if purchase.plan.kind != Plan.Kind.PERIOD:
+        earned_at = purchase.purchased_at + refund_window()
+        return Term(earned_at, earned_at)
+    if purchase.clock_started_at is not None:
+        return Term(purchase.clock_started_at, purchase.window_until)
+    starts_at = latest_clock(purchase.plan, purchase.listing.consent, purchase.purchased_at)
+    return Term(starts_at, purchase.plan.readings_until(starts_at))
 
 
 def refund_on_withdrawal(purchase: Purchase, at: datetime) -> int:
     """A period: the seconds that are left. The history: all of it where nothing was delivered yet, else nothing."""
     if purchase.plan.kind == Plan.Kind.PERIOD:
         return unused_micros(purchase.price_micros, paid_term(purchase), at)
+    if purchase.plan.kind == Plan.Kind.METERED:
+        return 0
     return purchase.price_micros if purchase.clock_started_at is None else 0
 
 
@@ -87,7 +100,8 @@ def release_earnings(*, at: datetime, most: int = MOST_AT_ONCE) -> int:
 
 @transaction.atomic
 def _release_some(at: datetime, most: int) -> int:
-    due = Purchase.objects.filter(release_due_at__lte=at, disputed_at=None).select_related("plan", "listing__seller")
+    rows = Purchase.objects.select_related("plan", "listing__seller", "listing__consent")
+    due = rows.filter(release_due_at__lte=at, disputed_at=None)
     locked = list(due.select_for_update(of=("self",), no_key=True, skip_locked=True).order_by("pk")[:most])
     settle([release_step(purchase, at) for purchase in locked], reason=None, at=at)
     return len(locked)

@@ -3,7 +3,7 @@ from django.utils import timezone
 
 from marketplace.purchases.books import check_books
 from marketplace.purchases.reminding import remind_of_ends
-from marketplace.purchases.settling import release_earnings
+from marketplace.purchases.services import bill_usage, release_earnings, renew_due, start_due_clocks
 
 
 @shared_task(ignore_result=True)
@@ -19,3 +19,16 @@ def check_books_task() -> int:
 @shared_task(ignore_result=True)
 def remind_of_ends_task() -> int:
     return remind_of_ends(at=timezone.now())
+
+
+@shared_task(ignore_result=True)
+def renew_due_task() -> int:
+    """Clocks first, for a period that has not started does not end."""
+    now = timezone.now()
+    start_due_clocks(at=now)
+    return renew_due(at=now)
+
+
+@shared_task(ignore_result=True)
+def bill_usage_task() -> int:
+    return bill_usage(at=timezone.now())

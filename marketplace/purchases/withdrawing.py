@@ -58,7 +58,7 @@ def withdraw_listing_with_refunds(*, listing: Listing, at: datetime) -> Listing:
 def _cut_off(purchases: PurchaseQuerySet, *, reason: Refund.Reason, at: datetime) -> None:
     """Settle all purchases for good. What an erased buyer would get back has nobody to go to: the seller keeps it."""
     is_cut = Q(access_until__gt=at) | Q(price_micros__gt=F("released_micros") + F("refunded_micros"))
-    rows = purchases.filter(is_cut).select_related("buyer", "plan", "listing__seller")
+    rows = purchases.filter(is_cut).select_related("buyer", "plan", "listing__seller", "listing__consent")
     locked = list(rows.select_for_update(of=("self",), no_key=True).order_by("pk"))
     settlements = [Settlement(one, _last_step(one, at)) for one in locked if one.held_micros]
     settle(settlements, reason=reason, at=at)

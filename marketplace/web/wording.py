@@ -61,10 +61,23 @@ def first_fields_text(fields: Sequence[str], shown: int = 2) -> str:
     return f"{fields_text(fields[:shown])} and {more} more" if more > 0 else fields_text(fields)
 
 
+def term_text(seconds: int) -> str:
+    """A length as sellers give it, in days or else hours: 30 days, 36 hours."""
+    for word, size in (("day", 86_400), ("hour", 3_600)):
+        if seconds % size == 0:
+            return plural(seconds // size, word)
+    return duration_text(seconds)
+
+
 def plan_name(plan: Plan | PlanTerms) -> str:
     """What a plan is called on the pages of both sides."""
     if plan.kind == Plan.Kind.PERIOD:
-        return f"The next {plural(plan.period_days or 0, 'day')}"
+        term = term_text(plan.period_seconds or 0)
+        return f"{term[:1].upper()}{term[1:]} at a time, renewing" if plan.is_renewing else f"The next {term}"
+    if plan.kind == Plan.Kind.METERED:
+        return "Pay by use"
+    if plan.kind == Plan.Kind.TRIAL:
+        return f"Trial: {term_text(plan.trial_seconds) if plan.trial_seconds else plural(plan.trial_rows or 0, 'row')}"
     return "The history up to now"
 
 

@@ -27,7 +27,7 @@ from marketplace.listings.models import Listing
 from marketplace.purchases.errors import ListingNotForSale
 from marketplace.purchases.models import Purchase, Refund
 from marketplace.purchases.pricing import refund_micros
-from marketplace.purchases.services import buy_listing, withdraw_consent_with_refunds
+from marketplace.purchases.services import buy_listing, start_clock, withdraw_consent_with_refunds
 from marketplace.wallet.services import account_of, balance_micros, unsound_accounts
 from tests.builders import EURO, make_listing
 from tests.builders_delivery import buy
@@ -40,7 +40,7 @@ ROUNDS = int(os.environ.get("WITHDRAWAL_ROUNDS", "2"))
 CLIENTS = 16
 BEGUN_SECONDS = 0.6
 PRICE = 12_340_000
-PLAN = PlanTerms("period", PRICE, 30)
+PLAN = PlanTerms("period", PRICE, 30 * 86_400)
 SECOND = timedelta(seconds=1)
 
 
@@ -100,7 +100,10 @@ def test_after_the_commit_nobody_reads_or_buys_and_every_refund_is_exact(sara: U
         for buyer in buyers:
             fill_wallet(buyer, 1_000, start)
         one = Round(make_listing(sara, start, plans=[PLAN], title=f"Round {number}"))
-        tokens = [issue_token(purchase=buy(one.listing, buyer, start), at=start)[1] for buyer in buyers]
+        bought = [buy(one.listing, buyer, start) for buyer in buyers]
+        for purchase in bought:
+            start_clock(purchase=purchase, at=start)
+        tokens = [issue_token(purchase=purchase, at=start)[1] for purchase in bought]
         acts: list[Callable[[], object]] = [one.withdraw]
         for buyer, token in zip(buyers, tokens, strict=True):
             acts.append(partial(one.until_refused, partial(one.buy, buyer), ListingNotForSale, one.sales_began))
@@ -141,5 +144,6 @@ def check_refunds(one: Round, consent: Consent, spent_micros: int) -> None:
 
 
 def expected(purchase: Purchase, at: datetime) -> int:
-    used = max(-((purchase.purchased_at - at) // SECOND), 0)
+    """A clock that never started has used nothing."""
+    used = 0 if purchase.clock_started_at is None else max(-((purchase.clock_started_at - at) // SECOND), 0)
     return refund_micros(PRICE, 30 * 86_400, 30 * 86_400 - used)

@@ -16,7 +16,7 @@ from tests.builders import EURO, make_consent, make_draft, make_listing
 pytestmark = pytest.mark.django_db
 
 DAY = timedelta(days=1)
-MONTH = PlanTerms("period", 5 * EURO, 30)
+MONTH = PlanTerms("period", 5 * EURO, 30 * 86_400)
 
 
 def test_refuses_a_purchase_and_says_when_the_consent_ends(sara, ben, api_as):

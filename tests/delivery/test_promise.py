@@ -18,7 +18,7 @@ from tests.builders_money import fill_wallet
 pytestmark = pytest.mark.django_db
 
 DAY = timedelta(days=1)
-PERIOD = (PlanTerms("period", 12 * EURO, 30),)
+PERIOD = (PlanTerms("period", 12 * EURO, 30 * 86_400),)
 HISTORY = (PlanTerms("one_off", 5 * EURO),)
 
 

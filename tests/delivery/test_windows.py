@@ -17,7 +17,7 @@ from tests.builders_money import at_once, fill_wallet
 
 pytestmark = pytest.mark.django_db
 MINUTE = timedelta(minutes=1)
-PERIOD = PlanTerms("period", 1_000_000, 1)
+PERIOD = PlanTerms("period", 1_000_000, 1 * 86_400)
 
 
 def times(grant: Grant, version: int) -> list[datetime]:

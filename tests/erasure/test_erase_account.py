@@ -28,7 +28,7 @@ from marketplace.erasure.services import erase_account, outlook_for
 from marketplace.listings.entries import PlanTerms
 from marketplace.listings.models import Listing
 from marketplace.purchases.models import Purchase
-from marketplace.purchases.services import buy_listing, withdraw_consent_with_refunds
+from marketplace.purchases.services import buy_listing, start_clock, withdraw_consent_with_refunds
 from marketplace.wallet.models import Posting, TopUp
 from marketplace.wallet.services import settle_top_up, start_top_up, unsound_accounts
 from tests.builders import EURO, make_consent, make_device, make_draft, make_listing
@@ -197,8 +197,8 @@ def test_money_comes_with_its_amount(sara: User, now: datetime) -> None:
 
 def test_money_of_sales_is_settled_and_moved_first(sara: User, ben: User, now: datetime) -> None:
     fill_wallet(ben, 12, now)
-    listing = make_listing(sara, now, plans=[PlanTerms("period", 12 * EURO, 30)])
-    buy(listing, ben, now)
+    listing = make_listing(sara, now, plans=[PlanTerms("period", 12 * EURO, 30 * 86_400)])
+    start_clock(purchase=buy(listing, ben, now), at=now)
     with pytest.raises(errors.MoneyOnHold) as held:
         erase_account(user=sara, at=now)
     assert held.value.details == {"amount_micros": 12 * EURO, "currency": "EUR"}

@@ -48,7 +48,7 @@ from tests.builders_money import fill_wallet
 from tests.builders_notices import tell
 from tests.conftest import make_person
 
-PLANS = (PlanTerms("one_off", 5 * EURO), PlanTerms("period", 2 * EURO, 30))
+PLANS = (PlanTerms("one_off", 5 * EURO), PlanTerms("period", 2 * EURO, 30 * 86_400))
 
 
 @dataclass

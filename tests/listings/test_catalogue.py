@@ -17,6 +17,8 @@ from tests.builders import EURO, make_consent, make_device, make_listing
 
 ANYBODY = AnonymousUser()
 
+MONTH = 30 * 86_400
+
 
 def titles(found):
     return [listing.title for listing in found.listings]
@@ -50,7 +52,11 @@ def market(sara, now):
         make_listing(sara, now - timedelta(hours=3), consent=wet, title="Cellar", plans=[PlanTerms("free", 0)]),
         make_listing(sara, now - timedelta(hours=2), consent=warm, title="Rooftop thermometer"),
         make_listing(
-            sara, now - timedelta(hours=1), consent=both, title="Garden", plans=[PlanTerms("period", 30 * EURO, 30)]
+            sara,
+            now - timedelta(hours=1),
+            consent=both,
+            title="Garden",
+            plans=[PlanTerms("period", 30 * EURO, MONTH)],
         ),
     ]
 

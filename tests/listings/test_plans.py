@@ -23,7 +23,7 @@ MOMENT = timedelta(microseconds=1)
         (FREE, HISTORY),
         (FREE, FREE),
         (HISTORY, PlanTerms("one_off", 2 * EURO)),
-        (PlanTerms("period", EURO, 30), PlanTerms("period", 2 * EURO, 30)),
+        (PlanTerms("period", EURO, 30 * 86_400), PlanTerms("period", 2 * EURO, 30 * 86_400)),
     ],
 )
 def test_refuses_plans_that_contradict_each_other(sara, now, plans):
@@ -36,7 +36,7 @@ def test_refuses_plans_that_contradict_each_other(sara, now, plans):
 
 def test_different_lengths_beside_the_history_are_fine(sara, now):
     listing = make_draft(sara, now)
-    plans = [FREE, PlanTerms("period", EURO, 30), PlanTerms("period", EURO, 31)]
+    plans = [FREE, PlanTerms("period", EURO, 30 * 86_400), PlanTerms("period", EURO, 31 * 86_400)]
     assert len(set_plans(listing=listing, plans=plans)) == 3
 
 
@@ -69,7 +69,7 @@ def refuses_to_publish(reason, listing, at):
 
 
 @pytest.mark.parametrize(
-    ("plan", "delay_days", "last_day"), [(PlanTerms("period", EURO, 30), 0, 30), (HISTORY, 7, 7), (FREE, 7, 7)]
+    ("plan", "delay_days", "last_day"), [(PlanTerms("period", EURO, 30 * 86_400), 0, 30), (HISTORY, 7, 7), (FREE, 7, 7)]
 )
 def test_a_plan_is_published_up_to_the_last_moment_that_it_can_be_served(sara, now, plan, delay_days, last_day):
     consent = make_consent(sara, now, delay_seconds=delay_days * 86_400)

@@ -14,7 +14,7 @@ from marketplace.purchases.services import buy_listing
 from tests.builders import EURO, make_listing
 from tests.builders_money import fill_wallet
 
-PLANS = (PlanTerms("one_off", 5 * EURO), PlanTerms("period", 12 * EURO, 30))
+PLANS = (PlanTerms("one_off", 5 * EURO), PlanTerms("period", 12 * EURO, 30 * 86_400))
 FREE = (PlanTerms("free", 0),)
 
 

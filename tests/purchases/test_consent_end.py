@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 
 DAY = timedelta(days=1)
 MOMENT = timedelta(microseconds=1)
-MONTH = PlanTerms("period", 12 * EURO, 30)
+MONTH = PlanTerms("period", 12 * EURO, 30 * 86_400)
 HISTORY = PlanTerms("one_off", 5 * EURO)
 
 
@@ -99,11 +99,13 @@ def test_the_history_is_sold_to_the_end_where_nothing_is_delayed(buy, rich_ben, 
 
 
 def test_only_the_plan_that_is_too_long_is_refused(buy, rich_ben, listing_until, now):
-    listing = listing_until(40, MONTH, PlanTerms("period", 4 * EURO, 7))
+    listing = listing_until(40, MONTH, PlanTerms("period", 4 * EURO, 7 * 86_400))
     later = now + 20 * DAY
     with pytest.raises(PlanOutlivesConsent):
-        buy(listing=listing, plan=listing.plans.get(period_days=30), at=later)
-    assert buy(listing=listing, plan=listing.plans.get(period_days=7), at=later).access_until == now + 40 * DAY
+        buy(listing=listing, plan=listing.plans.get(period_seconds=30 * 86_400), at=later)
+    assert (
+        buy(listing=listing, plan=listing.plans.get(period_seconds=7 * 86_400), at=later).access_until == now + 40 * DAY
+    )
 
 
 def test_a_repeat_returns_what_was_bought_in_time(buy, rich_ben, listing_until, now):

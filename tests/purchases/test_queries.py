@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from marketplace.purchases.models import MonthlySales, Purchase
-from marketplace.purchases.services import release_earnings
+from marketplace.purchases.services import release_earnings, start_clock
 from tests.builders import EURO
 from tests.builders_money import fill_wallet
 
@@ -20,7 +20,7 @@ def test_each_sees_their_own(buy, rich_ben, sara, mallory, now):
 
 def test_sales_by_month(buy, rich_ben, listing, free_listing, sara, now):
     buy()
-    buy(kind="period")
+    start_clock(purchase=buy(kind="period"), at=now)
     buy(listing=free_listing, at=now + timedelta(days=30))
     sales = Purchase.objects.of_seller(sara)
     release_earnings(at=now + timedelta(days=14))

@@ -45,6 +45,7 @@ def sums(sara, ben):
 
 def test_the_unused_part_of_a_period_goes_back(buy, listing, rich_ben, now, sums):
     purchase = buy(kind="period")
+    start_clock(purchase=purchase, at=now)
     withdraw_consent_with_refunds(consent=listing.consent, at=now + 10 * DAY)
     assert sums() == (50 * EURO - 4 * EURO, 0, 3_680_000, 320_000)
     purchase.refresh_from_db()
@@ -59,15 +60,21 @@ def test_the_unused_part_of_a_period_goes_back(buy, listing, rich_ben, now, sums
 
 
 def test_what_was_released_before_does_not_change_the_refund(buy, listing, rich_ben, now, sums):
-    buy(kind="period")
+    start_clock(purchase=buy(kind="period"), at=now)
     for days in (1, 2, 9):
         release_earnings(at=now + days * DAY)
     withdraw_consent_with_refunds(consent=listing.consent, at=now + 10 * DAY)
     assert sums() == (46 * EURO, 0, 3_680_000, 320_000)
 
 
-def test_to_the_second_and_the_micro(buy, listing, rich_ben, now, sums):
+def test_an_unloaded_period_goes_back_whole_until_its_clock_starts_by_itself(buy, listing, rich_ben, now, sums):
     buy(kind="period")
+    withdraw_consent_with_refunds(consent=listing.consent, at=now + 7 * DAY)
+    assert sums() == (50 * EURO, 0, 0, 0)
+
+
+def test_to_the_second_and_the_micro(buy, listing, rich_ben, now, sums):
+    start_clock(purchase=buy(kind="period"), at=now)
     withdraw_consent_with_refunds(consent=listing.consent, at=now + timedelta(seconds=1))
     back = 12 * EURO * 2_591_999 // 2_592_000
     assert Refund.objects.get().amount_micros == back == 11_999_995
@@ -115,7 +122,7 @@ def test_other_consents_are_left_alone(buy, listing, free_listing, rich_ben, now
 
 
 def test_a_listing_that_is_withdrawn_gives_back_too(buy, listing, rich_ben, now, sums):
-    buy(kind="period")
+    start_clock(purchase=buy(kind="period"), at=now)
     withdraw_listing_with_refunds(listing=listing, at=now + 10 * DAY)
     assert sums() == (46 * EURO, 0, 3_680_000, 320_000)
     assert Refund.objects.get().reason == "listing_withdrawn"
@@ -131,7 +138,10 @@ def test_a_draft_cannot_be_withdrawn(sara, now):
 
 def test_each_refund_has_its_entry_that_names_nobody(buy, listing, rich_ben, sara, mallory, now):
     fill_wallet(mallory, 20, now)
-    bought = {buy(kind="period").public_id, buy(kind="period", buyer=mallory).public_id}
+    sold = [buy(kind="period"), buy(kind="period", buyer=mallory)]
+    for purchase in sold:
+        start_clock(purchase=purchase, at=now)
+    bought = {purchase.public_id for purchase in sold}
     withdraw_consent_with_refunds(consent=listing.consent, at=now + 10 * DAY)
     rows = OutboxRow.objects.filter(kind="refund.made")
     assert set(rows.values_list("entry_id", flat=True)) == set(Refund.objects.values_list("entry_id", flat=True))
@@ -147,7 +157,8 @@ def test_each_refund_has_its_entry_that_names_nobody(buy, listing, rich_ben, sar
 def test_each_buyer_is_told_to_delete_and_what_comes_back(buy, listing, rich_ben, sara, mallory, now):
     fill_wallet(mallory, 20, now)
     period, history = buy(kind="period"), buy(buyer=mallory)
-    start_clock(purchase=history, at=now)
+    for purchase in (period, history):
+        start_clock(purchase=purchase, at=now)
     withdraw_consent_with_refunds(consent=listing.consent, at=now + 10 * DAY)
     withdraw_consent_with_refunds(consent=listing.consent, at=now + 11 * DAY)
     notices = Notice.objects.filter(kind="withdrawal")

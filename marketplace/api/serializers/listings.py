@@ -16,10 +16,39 @@ class NewListingIn(DraftIn):
     consent = serializers.UUIDField()
 
 
+DAY_SECONDS = 86_400
+
+
 class PlanIn(serializers.Serializer[Any]):
+    """What a kind does not have is left out; see the kinds in Plan."""
+
     kind = serializers.ChoiceField(choices=Plan.Kind.choices)
-    price_micros = serializers.IntegerField(min_value=0, help_text="All-in price in millionths of the currency unit.")
-    period_days = serializers.IntegerField(min_value=1, required=False, allow_null=True, default=None)
+    price_micros = serializers.IntegerField(
+        min_value=0, default=0, help_text="All-in price in millionths of the currency unit; 0 for free, trial, metered."
+    )
+    period_seconds = serializers.IntegerField(
+        min_value=1, required=False, allow_null=True, default=None, help_text="Of a period, from one hour."
+    )
+    period_days = serializers.IntegerField(
+        min_value=1, required=False, allow_null=True, default=None, help_text="The same in days."
+    )
+    is_renewing = serializers.BooleanField(required=False, default=False, help_text="A period that renews by itself.")
+    micros_per_1000_rows = serializers.IntegerField(
+        min_value=0, required=False, allow_null=True, default=None, help_text="Of a metered plan, all-in."
+    )
+    free_rows = serializers.IntegerField(min_value=0, required=False, default=0, help_text="Each calendar month.")
+    base_micros = serializers.IntegerField(min_value=0, required=False, default=0, help_text="Each calendar month.")
+    cap_micros = serializers.IntegerField(
+        min_value=0, required=False, allow_null=True, default=None, help_text="The most that a calendar month costs."
+    )
+    trial_seconds = serializers.IntegerField(min_value=1, required=False, allow_null=True, default=None)
+    trial_rows = serializers.IntegerField(min_value=1, required=False, allow_null=True, default=None)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        days = attrs.pop("period_days", None)
+        if days is not None:
+            attrs["period_seconds"] = days * DAY_SECONDS
+        return attrs
 
 
 class PlansIn(serializers.Serializer[Any]):
@@ -27,7 +56,26 @@ class PlansIn(serializers.Serializer[Any]):
 
 
 class PriceIn(serializers.Serializer[Any]):
-    price_micros = serializers.IntegerField(min_value=1)
+    """Either price_micros or, of a metered plan, the others."""
+
+    price_micros = serializers.IntegerField(min_value=1, required=False)
+    micros_per_1000_rows = serializers.IntegerField(min_value=1, required=False)
+    free_rows = serializers.IntegerField(min_value=0, required=False)
+    base_micros = serializers.IntegerField(min_value=0, required=False)
+    cap_micros = serializers.IntegerField(min_value=0, required=False, allow_null=True)
+
+
+class OfferIn(PlanIn):
+    email = serializers.EmailField()
+    until = serializers.DateTimeField()
+
+
+class CapIn(serializers.Serializer[Any]):
+    cap_micros = serializers.IntegerField(min_value=0, allow_null=True)
+
+
+class RenewalIn(serializers.Serializer[Any]):
+    is_renewing = serializers.BooleanField()
 
 
 class PlanOut(serializers.Serializer[Plan]):
@@ -35,7 +83,20 @@ class PlanOut(serializers.Serializer[Plan]):
     kind = serializers.CharField()
     price_micros = serializers.IntegerField()
     currency = serializers.CharField()
-    period_days = serializers.IntegerField()
+    period_seconds = serializers.IntegerField()
+    period_days = serializers.SerializerMethodField(help_text="Null unless the period is whole days.")
+    is_renewing = serializers.BooleanField()
+    micros_per_1000_rows = serializers.IntegerField()
+    free_rows = serializers.IntegerField()
+    base_micros = serializers.IntegerField()
+    cap_micros = serializers.IntegerField()
+    trial_seconds = serializers.IntegerField()
+    trial_rows = serializers.IntegerField()
+    offer_until = serializers.DateTimeField(help_text="Of an offer that was made to you alone.")
+
+    def get_period_days(self, plan: Plan) -> int | None:
+        days, rest = divmod(plan.period_seconds or 0, DAY_SECONDS)
+        return days if days and not rest else None
 
 
 class QualityOut(serializers.Serializer[ListingQuality]):
@@ -66,7 +127,7 @@ class ListingOut(serializers.Serializer[Listing]):
     )
     published_at = serializers.DateTimeField()
     withdrawn_at = serializers.DateTimeField()
-    plans = PlanOut(many=True)
+    plans = PlanOut(many=True, source="public_plans")
     quality = serializers.SerializerMethodField()
 
     def get_quality(self, listing: Listing) -> dict[str, Any] | None:

@@ -1,5 +1,6 @@
 """A seller's own listings."""
 
+from dataclasses import replace
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -12,20 +13,22 @@ from rest_framework.views import APIView
 
 from marketplace.accounts.models import User
 from marketplace.api.idempotency import idempotent
-from marketplace.api.serializers.listings import DraftIn, ListingOut, NewListingIn, PlanOut, PlansIn, PriceIn
+from marketplace.api.serializers.listings import DraftIn, ListingOut, NewListingIn, OfferIn, PlanOut, PlansIn, PriceIn
 from marketplace.api.views.parts import CURSOR, IDEMPOTENCY_KEY, checked, paged, person_of
 from marketplace.consents.models import Consent
 from marketplace.delivery.services import publish_and_prepare
 from marketplace.listings.entries import PlanTerms
 from marketplace.listings.models import Listing, Plan
+from marketplace.listings.plan_rules import terms_of
 from marketplace.listings.services import (
-    change_price,
     delete_draft,
     draft_listing,
+    make_offer,
+    retire_plan,
     set_plans,
     update_draft,
 )
-from marketplace.purchases.services import withdraw_listing_with_refunds
+from marketplace.purchases.services import reprice_and_tell, withdraw_listing_with_refunds
 
 
 def sold_by(user: User) -> QuerySet[Listing]:
@@ -81,7 +84,23 @@ class PriceView(APIView):
     @extend_schema(summary="Ask another price from now on", request=PriceIn, responses=PlanOut)
     def put(self, request: Request, public_id: UUID, plan_id: UUID) -> Response:
         plan = get_object_or_404(Plan.objects.filter(listing=own_listing(request, public_id)), public_id=plan_id)
-        return Response(PlanOut(change_price(plan=plan, at=timezone.now(), **checked(PriceIn, request.data))).data)
+        terms = replace(terms_of(plan), **checked(PriceIn, request.data))
+        return Response(PlanOut(reprice_and_tell(plan=plan, terms=terms, at=timezone.now())).data)
+
+    @extend_schema(summary="Sell a plan no more, or take an offer back", responses=PlanOut)
+    def delete(self, request: Request, public_id: UUID, plan_id: UUID) -> Response:
+        plan = get_object_or_404(Plan.objects.filter(listing=own_listing(request, public_id)), public_id=plan_id)
+        return Response(PlanOut(retire_plan(plan=plan, at=timezone.now())).data)
+
+
+class OfferListView(APIView):
+    @extend_schema(summary="Offer a price to one person", request=OfferIn, responses={201: PlanOut})
+    def post(self, request: Request, public_id: UUID) -> Response:
+        fields = checked(OfferIn, request.data)
+        email, until = fields.pop("email"), fields.pop("until")
+        listing, terms = own_listing(request, public_id), PlanTerms(**fields)
+        plan = make_offer(listing=listing, terms=terms, email=email, until=until, at=timezone.now())
+        return Response(PlanOut(plan).data, status=201)
 
 
 class PublicationView(APIView):

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.conf import settings
 from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils.timezone import get_current_timezone
@@ -15,9 +14,15 @@ from marketplace.consents.models import Consent
 from marketplace.countries import country_name
 from marketplace.listings.models import Listing, Plan
 from marketplace.purchases.models import Purchase
-from marketplace.purchases.pricing import ALL_BASIS_POINTS, quote
-from marketplace.purchases.services import ACCESS_AFTER_PERIOD, HISTORY_ACCESS, window_of
-from marketplace.web.formats import end_text, money_text, percent_text, plural
+from marketplace.purchases.services import (
+    ACCESS_AFTER_PERIOD,
+    HISTORY_ACCESS,
+    LONGEST_CLOCK_WAIT,
+    TRIAL_ACCESS,
+    window_of,
+)
+from marketplace.web.formats import end_text, percent_text, plural
+from marketplace.web.plan_words import cheapest_of, headline_micros, price_note, price_parts, price_text
 from marketplace.web.records import seals_of
 from marketplace.web.wording import (
     delay_text,
@@ -26,6 +31,7 @@ from marketplace.web.wording import (
     plan_name,
     purpose_labels,
     resolution_label,
+    term_text,
 )
 
 SILENT_AFTER = timedelta(hours=24)
@@ -46,14 +52,14 @@ def _seal_fields(listing: Listing, seals: dict[Any, Any]) -> dict[str, Any]:
 
 def _listing_card(listing: Listing, at: datetime) -> dict[str, Any]:
     quality = getattr(listing, "quality", None)
-    plans = [plan for plan in listing.plans.all() if plan.is_served_within(listing.consent, at)]
-    cheapest = min(plans, key=lambda plan: plan.price_micros, default=None)
+    plans = [plan for plan in listing.public_plans() if plan.is_served_within(listing.consent, at)]
+    cheapest = cheapest_of(plans)
     return {
         "title": listing.title,
         "address": reverse("listing_page", args=[listing.public_id]),
         "summary": f"{listing.get_category_display()}: {first_fields_text(listing.measures, FIELDS_SHOWN)}",
         "price_text": _from_text(cheapest, len(plans)),
-        "price_note": period_note(cheapest) if cheapest else "",
+        "price_note": price_note(cheapest) if cheapest else "",
         "quality_text": f"{percent_text(quality.coverage)} complete" if quality else "not measured yet",
         "published_at": listing.published_at,
         "freshness": quality.last_reading_at if quality else None,
@@ -66,34 +72,16 @@ def _listing_card(listing: Listing, at: datetime) -> dict[str, Any]:
 def _from_text(cheapest: Plan | None, plan_count: int) -> str:
     if cheapest is None:
         return "Not sold any more"
-    return f"from {price_text(cheapest)}" if plan_count > 1 and cheapest.price_micros else price_text(cheapest)
-
-
-def price_text(plan: Plan) -> str:
-    return money_text(plan.price_micros, plan.currency) if plan.price_micros else "Free"
-
-
-def period_note(plan: Plan) -> str:
-    if plan.kind == Plan.Kind.PERIOD:
-        return f"for {plural(plan.period_days or 0, 'day')}"
-    return "the history up to now"
+    return f"from {price_text(cheapest)}" if plan_count > 1 and headline_micros(cheapest) else price_text(cheapest)
 
 
 def buy_label(plan: Plan) -> str:
+    """One button that says the amount, or that nothing is paid now."""
+    if plan.kind == Plan.Kind.METERED:
+        return "Start, pay by use"
+    if plan.kind == Plan.Kind.TRIAL:
+        return "Start the trial"
     return f"Buy for {price_text(plan)}" if plan.price_micros else "Get it for free"
-
-
-def price_parts(plan: Plan) -> list[tuple[str, str]]:
-    """What is inside the price that the buyer pays."""
-    if not plan.price_micros:
-        return [("Market fee", "none")]
-    parts = quote(plan.price_micros, settings.MARKET_FEE_BASIS_POINTS)
-    rate = percent_text(settings.MARKET_FEE_BASIS_POINTS / ALL_BASIS_POINTS)
-    return [
-        ("To the seller", money_text(parts.seller_micros, plan.currency)),
-        (f"Market fee, {rate}", money_text(parts.fee_micros + parts.rounding_micros, plan.currency)),
-        ("On top", "nothing"),
-    ]
 
 
 def plan_promises(plan: Plan, consent: Consent, at: datetime) -> list[tuple[str, str]]:
@@ -104,17 +92,48 @@ def plan_promises(plan: Plan, consent: Consent, at: datetime) -> list[tuple[str,
     last = ""
     if window.access_until == consent.valid_until:
         last = f"until {end_text(consent.valid_until, get_current_timezone())}, when the owner’s consent ends"
+    load = ("download", f"Load it as often as you like {last or 'for ' + plural(HISTORY_ACCESS.days, 'day')}")
+    history = ("scroll-text", "Everything that was measured up to the moment you buy")
+    ends = ("ban", "Ends early if the owner withdraws")
     if plan.kind == Plan.Kind.PERIOD:
-        after = f"until {plural(ACCESS_AFTER_PERIOD.days, 'day')} after the last one arrived"
-        return [
-            ("clock", f"Every reading from now on, for {plural(plan.period_days or 0, 'day')}"),
-            ("download", f"Load it {last or after}"),
-            ("ban", "Ends early if the owner withdraws"),
-        ]
+        return [*_period_promises(plan, last), ends]
+    if plan.kind == Plan.Kind.METERED:
+        return [*_METERED_PROMISES, ends]
+    if plan.kind == Plan.Kind.TRIAL:
+        return [*_trial_promises(plan), ends]
+    return [history, load, ends]
+
+
+_METERED_PROMISES = [
+    ("scroll-text", "The whole history and every new reading, until you stop"),
+    ("clock", "Each load counts its rows. They are billed from your wallet after each calendar month (UTC)"),
+    ("wallet", "Set your own cap on the purchase’s page. At it, loading stops and nothing more is charged"),
+]
+
+
+def _period_promises(plan: Plan, last: str) -> list[tuple[str, str]]:
+    term = term_text(plan.period_seconds or 0)
+    after = f"until {plural(ACCESS_AFTER_PERIOD.days, 'day')} after the last one arrived"
+    clock = f"The {term} are counted from your first load, or from {plural(LONGEST_CLOCK_WAIT.days, 'day')} from now"
+    renewal = [("clock", f"Renews every {term} at the price of then, until you switch that off")]
     return [
-        ("scroll-text", "Everything that was measured up to the moment you buy"),
-        ("download", f"Load it as often as you like {last or 'for ' + plural(HISTORY_ACCESS.days, 'day')}"),
-        ("ban", "Ends early if the owner withdraws"),
+        ("clock", f"Every reading from now on, for {term}"),
+        ("clock", clock),
+        *(renewal if plan.is_renewing else []),
+        ("download", f"Load it {last or after}"),
+    ]
+
+
+def _trial_promises(plan: Plan) -> list[tuple[str, str]]:
+    if plan.trial_seconds:
+        return [
+            ("scroll-text", "The whole history and every new reading"),
+            ("clock", f"For {term_text(plan.trial_seconds)}, once, and then it ends by itself"),
+        ]
+    rows = plural(plan.trial_rows or 0, "row")
+    return [
+        ("scroll-text", f"The newest {rows} up to now"),
+        ("clock", f"Ends when you loaded {rows}, or after {plural(TRIAL_ACCESS.days, 'day')}, once"),
     ]
 
 
@@ -135,16 +154,16 @@ def silence_warning(plan: Plan, listing: Listing, at: datetime) -> list[tuple[st
     return [("triangle-alert", text)] if text else []
 
 
-def plan_cards(listing: Listing, refusal: str, at: datetime) -> list[dict[str, Any]]:
+def plan_cards(listing: Listing, plans: Sequence[Plan], refusal: str, at: datetime) -> list[dict[str, Any]]:
     """Rows for the plan component, first what can be bought. refusal: why nothing can be bought here, or nothing."""
     address = reverse("purchase_create", args=[listing.public_id])
-    plans = sorted(listing.plans.all(), key=lambda plan: not plan.is_served_within(listing.consent, at))
+    plans = sorted(plans, key=lambda plan: not plan.is_served_within(listing.consent, at))
     reasons = [refusal or plan_obstacle(plan, listing.consent, at) for plan in plans]
     return [
         {
             "name": plan_name(plan),
             "price_text": price_text(plan),
-            "price_note": "all-in" if plan.price_micros else "",
+            "price_note": card_note(plan),
             "inside": price_parts(plan),
             "terms": plan_promises(plan, listing.consent, at) + silence_warning(plan, listing, at),
             "button_label": buy_label(plan),
@@ -154,6 +173,13 @@ def plan_cards(listing: Listing, refusal: str, at: datetime) -> list[dict[str, A
         }
         for position, (plan, reason) in enumerate(zip(plans, reasons, strict=True))
     ]
+
+
+def card_note(plan: Plan) -> str:
+    """Beside the figure, whose name says already what it is for unless it is metered."""
+    if plan.kind == Plan.Kind.METERED:
+        return f"{price_note(plan)}, all-in"
+    return "all-in" if plan.price_micros else ""
 
 
 def plan_obstacle(plan: Plan, consent: Consent, at: datetime) -> str:

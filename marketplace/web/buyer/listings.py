@@ -12,7 +12,7 @@ from django.http import QueryDict
 
 from marketplace.accounts.models import User
 from marketplace.delivery.services import describe_table, listing_series, sample_rows
-from marketplace.listings.models import Listing, ListingState
+from marketplace.listings.models import Listing, ListingState, Plan
 from marketplace.web.formats import percent_text
 from marketplace.web.wording import measure_label, unit_label
 
@@ -30,14 +30,14 @@ _NOT_SOLD = {
 }
 
 
-def refusal_to_sell(listing: Listing, user: User | AnonymousUser, at: datetime) -> str:
+def refusal_to_sell(listing: Listing, plans: Sequence[Plan], user: User | AnonymousUser, at: datetime) -> str:
     """Why this listing can't be bought here and now; empty when it can."""
     state = listing.state_at(at, is_recorded=listing.is_recorded())
     if state != ListingState.LIVE:
         return _NOT_SOLD[state]
     if isinstance(user, User) and listing.seller_id == user.pk:
         return "This is your own listing. Buyers see a button here."
-    if not any(plan.is_served_within(listing.consent, at) for plan in listing.plans.all()):
+    if not any(plan.is_served_within(listing.consent, at) for plan in plans):
         return "The owner’s consent ends before any of these plans would. Nothing is sold here any more."
     return ""
 

@@ -20,9 +20,10 @@ from marketplace.delivery.models import Read
 from marketplace.delivery.services import is_ready
 from marketplace.purchases.models import Purchase
 from marketplace.purchases.services import obstacle_to_refund, refund_window
-from marketplace.web.buyer.cards import price_text, terms_of
+from marketplace.web.buyer.cards import terms_of
 from marketplace.web.buyer.snippets import snippets_of
 from marketplace.web.formats import exact_text, money_text
+from marketplace.web.plan_words import price_text
 from marketplace.web.records import seal_of, seals_of
 from marketplace.web.seals import Seal
 from marketplace.web.wording import plan_name

@@ -5,11 +5,35 @@ The accounts are roles, not people. Every address is under .example, which RFC 2
 
 from dataclasses import dataclass, field
 
+from marketplace.listings.entries import PlanTerms
+from marketplace.wallet.units import MICROS_PER_CENT
+
 LICENCE = (
     "You may store the data, analyse it, and publish results and models made with it, for the purposes listed. "
     "You may not pass the readings themselves on, and you may not try to find out whose device it is. "
     "What you loaded before a withdrawal may be kept for results that are already published."
 )
+
+
+FREE = PlanTerms("free")
+
+
+def once(cents: int) -> PlanTerms:
+    return PlanTerms("one_off", cents * MICROS_PER_CENT)
+
+
+def period(cents: int, *, days: int, is_renewing: bool = False) -> PlanTerms:
+    return PlanTerms("period", cents * MICROS_PER_CENT, days * 86_400, is_renewing=is_renewing)
+
+
+def by_use(cents: int, *, free_rows: int, most_cents: int) -> PlanTerms:
+    """cents: for 1,000 rows; most_cents: for a month."""
+    rate, cap = cents * MICROS_PER_CENT, most_cents * MICROS_PER_CENT
+    return PlanTerms("metered", micros_per_1000_rows=rate, free_rows=free_rows, cap_micros=cap)
+
+
+def trial(*, rows: int) -> PlanTerms:
+    return PlanTerms("trial", trial_rows=rows)
 
 
 @dataclass(frozen=True)
@@ -44,7 +68,7 @@ class DemoListing:
     title: str
     summary: str
     category: str
-    plans: tuple[tuple[str, int, int | None], ...]  # kind, price in cents, days
+    plans: tuple[PlanTerms, ...]
     purposes: tuple[str, ...] = ("AcademicResearch", "CommercialResearch", "PublicBenefit")
     delay_seconds: int = 0
     state: str = "live"  # live, draft, withdrawn, consent_withdrawn, ended
@@ -88,7 +112,7 @@ LISTINGS = (
         "Temperature, humidity and air pressure from three stations on the North Sea and Baltic coast. "
         "Good for checking forecasts where land and sea meet. Sensors were compared with a reference in spring.",
         "weather",
-        (("free", 0, None), ("period", 900, 30)),
+        (FREE, period(900, days=30)),
         buyers=("buyer", "planner"),
     ),
     DemoListing(
@@ -101,7 +125,7 @@ LISTINGS = (
         "Every reading of one rooftop station in Hamburg as it was signed, ten minutes apart. "
         "Use it where averages hide what you are looking for.",
         "weather",
-        (("one_off", 1240, None), ("period", 450, 30)),
+        (once(1240), period(450, days=30, is_renewing=True), trial(rows=500)),
         buyers=("buyer",),
     ),
     DemoListing(
@@ -113,7 +137,7 @@ LISTINGS = (
         "Household load, two homes",
         "Quarter-hour load of two homes with heat pumps. Delayed by a day, so nobody can tell who is at home now.",
         "energy",
-        (("one_off", 3500, None), ("period", 1900, 30)),
+        (once(3500), period(1900, days=30)),
         delay_seconds=86_400,
         buyers=("buyer",),
     ),
@@ -126,8 +150,9 @@ LISTINGS = (
         "Small business load, hourly",
         "A workshop and a bakery by the hour: the bakery starts at three in the morning, the workshop at seven.",
         "energy",
-        (("one_off", 1800, None),),
+        (by_use(40, free_rows=100, most_cents=1500), once(1800), trial(rows=200)),
         delay_seconds=3600,
+        buyers=("planner",),
     ),
     DemoListing(
         "air",
@@ -138,7 +163,7 @@ LISTINGS = (
         "Air at a school yard",
         "Fine dust at a primary school, hourly. Free for research and for the town.",
         "air",
-        (("free", 0, None),),
+        (FREE,),
         purposes=("AcademicResearch", "PublicBenefit"),
         buyers=("planner",),
     ),
@@ -151,7 +176,7 @@ LISTINGS = (
         "Ring road against school yard",
         "Nitrogen dioxide and fine dust beside a ring road and 600 m away from it, measured at the same minutes.",
         "air",
-        (("one_off", 800, None), ("period", 300, 7)),
+        (once(800), period(300, days=7)),
         buyers=("planner",),
     ),
     DemoListing(
@@ -163,7 +188,7 @@ LISTINGS = (
         "Charging on a market square",
         "Power and occupancy of two charging points. Shows market days, evenings and the empty hours between.",
         "mobility",
-        (("period", 2500, 30), ("one_off", 4800, None)),
+        (period(2500, days=30), once(4800)),
         buyers=("buyer",),
     ),
     DemoListing(
@@ -175,7 +200,7 @@ LISTINGS = (
         "Night temperatures behind the dike",
         "Hourly temperature of one station behind the dike.",
         "weather",
-        (("one_off", 300, None),),
+        (once(300),),
         state="withdrawn",
     ),
     DemoListing(
@@ -187,7 +212,7 @@ LISTINGS = (
         "One charging point, trial month",
         "A trial that its owner ended by withdrawing the consent.",
         "mobility",
-        (("one_off", 200, None),),
+        (once(200),),
         state="consent_withdrawn",
         buyers=("planner",),
     ),
@@ -200,7 +225,7 @@ LISTINGS = (
         "Daily load, two weeks",
         "Daily averages under a consent that was granted for two weeks only.",
         "energy",
-        (("one_off", 100, None),),
+        (once(100),),
         state="ended",
     ),
     DemoListing(
@@ -212,7 +237,7 @@ LISTINGS = (
         "Nitrogen dioxide at the ring road",
         "Every reading. Not published yet: the price is still open.",
         "air",
-        (("one_off", 1500, None),),
+        (once(1500),),
         state="draft",
     ),
 )

@@ -14,12 +14,10 @@ from marketplace.accounts.models import User
 from marketplace.consents.services import grant_consent
 from marketplace.delivery.models import Read
 from marketplace.delivery.services import current_version, files_for, record_read
-from marketplace.listings.entries import PlanTerms
 from marketplace.listings.models import Listing
 from marketplace.listings.services import draft_listing, publish_listing, set_plans
 from marketplace.purchases.models import Purchase
 from marketplace.purchases.services import buy_listing, withdraw_consent_with_refunds, withdraw_listing_with_refunds
-from marketplace.wallet.units import MICROS_PER_CENT
 from marketplace.web.demo.script import LICENCE, DemoListing
 
 DRAIN_SECONDS = 30.0
@@ -53,9 +51,7 @@ def ensure_listing(demo: DemoListing, seller: User, devices: Mapping[str, Device
         licence_text=LICENCE,
         at=granted_at + timedelta(minutes=20),
     )
-    set_plans(
-        listing=listing, plans=[PlanTerms(kind, cents * MICROS_PER_CENT, days) for kind, cents, days in demo.plans]
-    )
+    set_plans(listing=listing, plans=demo.plans)
     if demo.state != "draft":
         listing = publish_listing(listing=listing, at=granted_at + timedelta(minutes=45))
     return listing

@@ -16,11 +16,13 @@ from marketplace.listings.entries import PlanTerms
 from marketplace.listings.models import Listing, ListingState, Plan
 from marketplace.purchases.models import Purchase
 from marketplace.purchases.pricing import quote
-from marketplace.web.formats import money_text, plural
+from marketplace.web.formats import money_text
+from marketplace.web.plan_words import headline_micros, price_note, price_sentence
 from marketplace.web.records import WAITING, event, newest_first, seals_of
 from marketplace.web.seals import Seal
 from marketplace.web.wording import plan_name
 
+UNPRICED = (Plan.Kind.FREE, Plan.Kind.TRIAL)
 STATE_TAGS = {
     ListingState.DRAFT: "",
     ListingState.WAITING: "tag-pending",
@@ -77,7 +79,7 @@ def listing_row(listing: Listing, seals: dict[Any, Seal], at: datetime) -> Listi
     state = listing_state(listing, seals, at)
     entry_id = proof_of_state(listing, state)
     seal = seals.get(entry_id, WAITING) if entry_id else None
-    return ListingRow(listing, state, STATE_TAGS[state], seal, prices_text(listing.plans.all()))
+    return ListingRow(listing, state, STATE_TAGS[state], seal, prices_text(listing.public_plans()))
 
 
 def proof_of_state(listing: Listing, state: ListingState) -> UUID | None:
@@ -97,24 +99,18 @@ def listing_state(listing: Listing, seals: dict[Any, Seal], at: datetime) -> Lis
 
 
 def prices_text(plans: Iterable[Plan]) -> str:
-    return " · ".join(plan_price_text(plan) for plan in plans) or "no price yet"
-
-
-def plan_price_text(plan: Plan | PlanTerms) -> str:
-    if plan.kind == Plan.Kind.FREE:
-        return "free"
-    price = money_text(plan.price_micros, settings.MARKET_CURRENCY)
-    return f"{price} for {plural(plan.period_days, 'day')}" if plan.period_days else f"{price} once"
+    return " · ".join(price_sentence(plan) for plan in plans) or "no price yet"
 
 
 def plan_quotes(plans: Iterable[Plan | PlanTerms]) -> list[dict[str, str]]:
     """Of each plan: what the buyer pays, what the market keeps, what the seller receives."""
     rows = []
     for plan in plans:
-        parts = quote(plan.price_micros, settings.MARKET_FEE_BASIS_POINTS)
+        parts = quote(headline_micros(plan), settings.MARKET_FEE_BASIS_POINTS)
         rows.append(
             {
                 "name": plan_name(plan),
+                "note": price_note(plan) if plan.kind == Plan.Kind.METERED else "",
                 "total": money_text(parts.total_micros, settings.MARKET_CURRENCY),
                 "fee": money_text(parts.fee_micros, settings.MARKET_CURRENCY),
                 "receive": money_text(parts.seller_micros, settings.MARKET_CURRENCY),
@@ -126,7 +122,7 @@ def plan_quotes(plans: Iterable[Plan | PlanTerms]) -> list[dict[str, str]]:
 
 def price_address(plan: Plan | PlanTerms) -> str:
     """Where the price can be changed; empty for a free plan and for one that is not published."""
-    if not isinstance(plan, Plan) or plan.kind == Plan.Kind.FREE or plan.listing.published_at is None:
+    if not isinstance(plan, Plan) or plan.kind in UNPRICED or plan.listing.published_at is None:
         return ""
     if plan.listing.withdrawn_at is not None:
         return ""

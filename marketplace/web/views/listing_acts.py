@@ -13,10 +13,13 @@ from marketplace.access.models import AccessToken
 from marketplace.delivery.services import publish_and_prepare
 from marketplace.errors import MarketError
 from marketplace.listings.models import Listing, Plan
-from marketplace.listings.services import change_price, delete_draft
-from marketplace.purchases.services import withdraw_listing_with_refunds
-from marketplace.web.forms.listings import PriceForm, price_values, to_micros
+from marketplace.listings.plan_rules import terms_of
+from marketplace.listings.services import delete_draft
+from marketplace.purchases.services import reprice_and_tell, withdraw_listing_with_refunds
+from marketplace.web.forms.plans import price_form
+from marketplace.web.owner.listing_facts import UNPRICED
 from marketplace.web.owner.permissions import usable_count
+from marketplace.web.plan_words import price_sentence
 from marketplace.web.records import seal_of
 from marketplace.web.requests import OwnerRequest, post_only
 from marketplace.web.views.listing_drafts import preview_context
@@ -39,18 +42,20 @@ def listing_publication(request: OwnerRequest, public_id: UUID) -> HttpResponse:
 @login_required
 def plan_price(request: OwnerRequest, public_id: UUID, plan_id: UUID) -> HttpResponse:
     """Ask another price of one plan that is published and costs something."""
-    plans = Plan.objects.filter(listing__seller=request.user, listing__public_id=public_id).exclude(kind=Plan.Kind.FREE)
-    plan = get_object_or_404(plans.exclude(listing__published_at=None).select_related("listing"), public_id=plan_id)
-    form = PriceForm(request.POST or None, initial=price_values(plan))
+    plans = Plan.objects.public().filter(listing__seller=request.user, listing__public_id=public_id)
+    priced = plans.exclude(kind__in=UNPRICED).exclude(listing__published_at=None)
+    plan = get_object_or_404(priced.select_related("listing"), public_id=plan_id)
+    form = price_form(plan, request.POST or None)
     if form.is_valid():
         try:
-            change_price(plan=plan, price_micros=to_micros(form.cleaned_data["price"]), at=timezone.now())
+            reprice_and_tell(plan=plan, terms=form.terms_after(terms_of(plan)), at=timezone.now())
         except MarketError as error:
             form.add_error(None, str(error))
         else:
             messages.success(request, "The new price holds from now on. Earlier sales keep theirs.")
             return redirect("own_listing", public_id=public_id)
     context = {"form": form, "plan": plan, "plan_name": plan_name(plan), "listing": plan.listing}
+    context["price_sentence"] = price_sentence(plan)
     return render(request, "owner/listings/price.html", context, status=422 if form.errors else 200)
 
 

@@ -19,11 +19,9 @@ from marketplace.listings.services import draft_listing, set_plans, update_draft
 from marketplace.web.forms.listings import (
     ListingTextForm,
     NewListingForm,
-    PlansForm,
-    longest_days,
-    plan_values,
     text_values,
 )
+from marketplace.web.forms.plans import PlansForm, longest_days, plan_values
 from marketplace.web.forms.refusals import REFUSALS, add_refusal
 from marketplace.web.owner.listing_facts import plan_quotes
 from marketplace.web.owner.permissions import consent_terms
@@ -85,7 +83,7 @@ def listing_text(request: OwnerRequest, listing: Listing) -> HttpResponse:
 @with_own_draft
 def listing_terms(request: OwnerRequest, listing: Listing) -> HttpResponse:
     """GET with prices in the address only shows what the seller would receive; POST saves."""
-    plans = list(listing.plans.all())
+    plans = listing.public_plans()
     longest = longest_days(listing.consent, timezone.now())
     form = PlansForm(request.POST or request.GET or None, initial=plan_values(plans), longest_days=longest)
     is_valid = form.is_valid()
@@ -124,6 +122,6 @@ def preview_context(listing: Listing) -> dict[str, object]:
         "consent": listing.consent,
         "terms": consent_terms(listing.consent),
         "table": preview_table(listing.consent, at=now),
-        "quotes": plan_quotes(listing.plans.all()),
+        "quotes": plan_quotes(listing.public_plans()),
         "step": 3,
     }

@@ -18,7 +18,7 @@ from tests.web.buyer.conftest import HTMX, fill_wallet, offer
 pytestmark = pytest.mark.django_db
 
 DAY = timedelta(days=1)
-WEEK, MONTH = PlanTerms("period", 2 * EURO, 7), PlanTerms("period", 5 * EURO, 30)
+WEEK, MONTH = PlanTerms("period", 2 * EURO, 7 * 86_400), PlanTerms("period", 5 * EURO, 30 * 86_400)
 TOO_LONG = "this plan would last longer"
 
 
@@ -67,7 +67,7 @@ def test_a_plan_that_is_too_long_has_no_button_and_no_promise(client, as_ben, sa
 
 
 def test_the_catalogue_prices_only_what_can_be_bought(client, sara, at):
-    listing_until(sara, at, 20, MONTH, PlanTerms("period", 9 * EURO, 7))
+    listing_until(sara, at, 20, MONTH, PlanTerms("period", 9 * EURO, 7 * 86_400))
     listing_until(sara, at, 20, MONTH)
     for page in (client.get(reverse("catalogue")).text, client.get(reverse("landing")).text):
         assert "EUR\N{NO-BREAK SPACE}9.00" in page

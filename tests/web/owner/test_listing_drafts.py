@@ -65,8 +65,8 @@ def test_prices_become_plans(sara_client: Client, sara: User, now: datetime):
     address = reverse("listing_terms", args=[draft.public_id])
     prices = NO_PRICES | {"one_off_price": "12.40", "days_1": "30", "price_1": "3", "days_2": "7", "price_2": "1"}
     assert sara_client.post(address, prices)["Location"] == reverse("listing_preview", args=[draft.public_id])
-    plans = list(draft.plans.values_list("kind", "price_micros", "period_days"))
-    assert plans == [("one_off", 12_400_000, None), ("period", 3 * EURO, 30), ("period", EURO, 7)]
+    plans = list(draft.plans.values_list("kind", "price_micros", "period_seconds"))
+    assert plans == [("one_off", 12_400_000, None), ("period", 3 * EURO, 30 * 86_400), ("period", EURO, 7 * 86_400)]
     assert 'value="12.40"' in sara_client.get(address).content.decode()
 
 
@@ -82,7 +82,7 @@ def test_prices_become_plans(sara_client: Client, sara: User, now: datetime):
         ({"days_1": "30", "price_1": "١٢"}, "Write the price as a number"),
         ({"days_1": "30"}, "Add the price of this period"),
         ({"price_1": "30"}, "Add how many days"),
-        ({"days_1": "400", "price_1": "1"}, "A period lasts 1 to 366 days."),
+        ({"days_1": "400", "price_1": "1"}, "A period lasts 1 to 366 days, or as many hours."),
         ({"is_free": "on", "one_off_price": "1"}, "Nobody pays for what is free beside it."),
         ({"days_1": "7", "price_1": "1", "days_3": "7", "price_3": "2"}, "Another period has this length already."),
         ({"days_1": "366", "price_1": "1"}, "Under your consent a period can last 365 days at most"),
@@ -160,7 +160,7 @@ def test_refuses_to_publish_without_a_plan(sara_client: Client, sara: User, now:
 
 def test_refuses_to_publish_a_plan_that_outlives_the_consent(sara_client: Client, sara: User, now: datetime):
     draft = make_draft(sara, now, consent=make_consent(sara, now, valid_until=now + timedelta(days=29)))
-    set_plans(listing=draft, plans=[PlanTerms("period", EURO, 30)])
+    set_plans(listing=draft, plans=[PlanTerms("period", EURO, 30 * 86_400)])
     response = sara_client.post(reverse("listing_publication", args=[draft.public_id]))
     assert response.status_code == 422
     assert "plan_outlives_consent" in response.content.decode()

@@ -37,7 +37,7 @@ def test_a_new_price_is_recorded_and_shown(sara_client: Client, sara: User, now:
     sequence_batch(at=timezone.now())
     newest = sara_client.get(own_page).context["events"][0]
     assert (newest["title"], newest["seal_state"]) == ("New price", "signed")
-    assert Listing.objects.live_at(now).get().plans.get().price_micros == 7_500_000
+    assert Listing.objects.live_at(now).get().plans.public().get().price_micros == 7_500_000
 
 
 @pytest.mark.parametrize("price", ["", "0", "-1", "free", "1.005", "2000000", "1e3", "1_000", "١٢"])
