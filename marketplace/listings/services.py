@@ -18,7 +18,7 @@ from marketplace.consents.models import Consent
 from marketplace.consents.standing import change_standing, rely_on_standing
 from marketplace.listings import entries, errors
 from marketplace.listings.models import LONG_AGO, Category, Listing, ListingQuality, ListingRevision
-from marketplace.listings.plan_rules import LONGEST_PERIOD_SECONDS, LONGEST_TRIAL_SECONDS, MOST_TRIAL_ROWS
+from marketplace.listings.plan_rules import LONGEST_PERIOD_SECONDS, LONGEST_TRIAL_SECONDS, MOST_TRIAL_ROWS, terms_of
 from marketplace.listings.plans import (
     add_plan,
     change_price,
@@ -51,6 +51,7 @@ __all__ = [
     "retire_plan",
     "set_plans",
     "share_terms",
+    "terms_of",
     "update_draft",
     "withdraw_listing",
 ]

@@ -19,13 +19,13 @@ from marketplace.consents.models import Consent
 from marketplace.delivery.services import publish_and_prepare
 from marketplace.listings.entries import PlanTerms
 from marketplace.listings.models import Listing, Plan
-from marketplace.listings.plan_rules import terms_of
 from marketplace.listings.services import (
     delete_draft,
     draft_listing,
     make_offer,
     retire_plan,
     set_plans,
+    terms_of,
     update_draft,
 )
 from marketplace.purchases.services import reprice_and_tell, withdraw_listing_with_refunds

@@ -13,8 +13,7 @@ from marketplace.access.models import AccessToken
 from marketplace.delivery.services import publish_and_prepare
 from marketplace.errors import MarketError
 from marketplace.listings.models import Listing, Plan
-from marketplace.listings.plan_rules import terms_of
-from marketplace.listings.services import delete_draft
+from marketplace.listings.services import delete_draft, terms_of
 from marketplace.purchases.services import reprice_and_tell, withdraw_listing_with_refunds
 from marketplace.web.forms.plans import price_form
 from marketplace.web.owner.listing_facts import UNPRICED
