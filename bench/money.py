@@ -193,7 +193,7 @@ def withdrawing() -> Iterator[Row]:
 def withdraw_once(name: str) -> float:
     [seller], buyers = make_people(f"{name}-seller", 1), make_people(name, LIVE_PURCHASES)
     fill(make_accounts(buyers, "wallet"), 20)
-    listing = make_listing(seller, NOW, plans=[PlanTerms("period", 12 * EURO, 30)], title=name)
+    listing = make_listing(seller, NOW, plans=[PlanTerms("period", 12 * EURO, 30 * 86_400)], title=name)
     plan = listing.plans.get()
     for buyer in buyers:
         buy_listing(listing=listing, plan=plan, buyer=buyer, quoted_micros=plan.price_micros, at=NOW)

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def sold(sara, ben, now):
     fill_wallet(ben, 20, now)
-    listing = make_listing(sara, now, plans=[PlanTerms("period", 12 * EURO, 30)])
+    listing = make_listing(sara, now, plans=[PlanTerms("period", 12 * EURO, 30 * 86_400)])
     start_clock(purchase=buy(listing, ben, now), at=now)
     release_earnings(at=now + timedelta(days=10))
 

@@ -53,7 +53,7 @@ def market(sara, ben, now):
     """One row of each kind; sara sells to ben and ends everything."""
     device = measuring(sara, now)
     consent = make_consent(sara, now, devices=[device])
-    listing = make_listing(sara, now, consent=consent, plans=[PlanTerms("period", 30 * EURO, 30)])
+    listing = make_listing(sara, now, consent=consent, plans=[PlanTerms("period", 30 * EURO, 30 * 86_400)])
     fill_wallet(ben, 100, now)
     token, _ = buy_token(listing, ben, now)
     argue(token.purchase, now)

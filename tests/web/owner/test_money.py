@@ -25,7 +25,7 @@ from tests.builders_delivery import buy
 from tests.builders_money import fill_wallet
 
 MONEY, MOVE = "/sales/money/", "/sales/money/moves/"
-PERIOD = (PlanTerms("period", 12 * EURO, 30),)
+PERIOD = (PlanTerms("period", 12 * EURO, 30 * 86_400),)
 
 
 def amount(micros: int) -> str:
