@@ -17,7 +17,8 @@ from marketplace.disputes.apps import ENTRY_COLUMNS
 from marketplace.disputes.services import answer_dispute, close_dispute, decide_dispute, open_dispute
 from marketplace.erasure.services import erase_account
 from marketplace.listings.entries import PlanTerms
-from marketplace.purchases.services import withdraw_consent_with_refunds, withdraw_listing_with_refunds
+from marketplace.listings.services import make_offer
+from marketplace.purchases.services import start_clock, withdraw_consent_with_refunds, withdraw_listing_with_refunds
 from tests.builders import EURO, make_consent, make_listing
 from tests.builders_delivery import buy_token, day_start, minutes
 from tests.builders_ledger import submit, tamper
@@ -38,6 +39,8 @@ NAMED = {
     "listing.withdrawn": ("listings_listing", "withdrawal_entry_id"),
     "purchase.recorded": ("purchases_purchase", "entry_id"),
     "refund.made": ("purchases_refund", "entry_id"),
+    "offer.made": ("listings_plan", "entry_id"),
+    "purchase.changed": ("purchases_purchasechange", "entry_id"),
 }
 DEVICES = ("device.enrolled", "device.retired")
 
@@ -56,6 +59,9 @@ def market(sara, ben, now):
     listing = make_listing(sara, now, consent=consent, plans=[PlanTerms("period", 30 * EURO, 30 * 86_400)])
     fill_wallet(ben, 100, now)
     token, _ = buy_token(listing, ben, now)
+    start_clock(purchase=token.purchase, at=now)
+    terms = PlanTerms("one_off", EURO)
+    make_offer(listing=listing, terms=terms, email=ben.email, until=now + timedelta(days=1), at=now)
     argue(token.purchase, now)
     later = now + timedelta(days=1)
     revoke_token(token=token, at=later)
