@@ -32,6 +32,11 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "wallet-roll-up": {"task": "marketplace.wallet.tasks.roll_up_balances_task", "schedule": 30.0},
     "wallet-events": {"task": "marketplace.wallet.tasks.follow_waiting_events_task", "schedule": 30.0},
     "wallet-messages": {"task": "marketplace.wallet.tasks.send_due_messages_task", "schedule": 2.0},
+    "wallet-payouts": {"task": "marketplace.wallet.tasks.send_payouts_task", "schedule": 30.0},
+    "wallet-weekly": {
+        "task": "marketplace.wallet.tasks.request_scheduled_payouts_task",
+        "schedule": crontab(hour="5,11", minute=7, day_of_week="mon"),
+    },
     "purchases-release": {"task": "marketplace.purchases.tasks.release_earnings_task", "schedule": 300.0},
     "purchases-books": {"task": "marketplace.purchases.tasks.check_books_task", "schedule": crontab(hour=2, minute=47)},
     "purchases-remind": {

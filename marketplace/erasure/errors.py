@@ -57,3 +57,8 @@ class DisputeUnderWay(ErasureError):
 class RecordMalformed(ErasureError):
     code = "erasure_record_malformed"
     sentence = "This is not a whole record of erasures."
+
+
+class PayoutUnderWay(ErasureError):
+    code = "erasure_payout_under_way"
+    sentence = "A payout is on its way to your bank and may still come back. Wait until it is paid."

@@ -17,12 +17,14 @@ from marketplace.erasure.errors import (
     ErasureError,
     MoneyInWallet,
     MoneyOnHold,
+    PayoutUnderWay,
     PurchaseUnderWay,
     StaffAccount,
     TopUpUnderWay,
 )
 from marketplace.listings.models import Listing
 from marketplace.purchases.models import Purchase, PurchaseQuerySet
+from marketplace.wallet.gateway.models import Payout
 from marketplace.wallet.models import Account, TopUp
 
 _MONEY: dict[str, type[ErasureError]] = {
@@ -81,6 +83,8 @@ def obstacles_to(user: User) -> list[ErasureError]:
     found: list[ErasureError] = [StaffAccount()] if user.is_staff or user.is_superuser else []
     if TopUp.objects.filter(user=user, state=TopUp.State.PENDING).exists():
         found.append(TopUpUnderWay())
+    if Payout.objects.under_way().filter(user=user).exists():
+        found.append(PayoutUnderWay())
     if unrecorded_purchases(user).exists():
         found.append(PurchaseUnderWay())
     if Dispute.objects.open().involving(user).exists():

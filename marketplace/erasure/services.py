@@ -36,6 +36,7 @@ from marketplace.purchases.services import (
     withdraw_consent_with_refunds,
     withdraw_listing_with_refunds,
 )
+from marketplace.wallet.gateway.services import erase_payees
 from marketplace.wallet.models import TopUp
 from marketplace.wallet.services import erase_top_ups
 
@@ -49,7 +50,8 @@ def erase_account(*, user: User, at: datetime) -> User:
     """Erase a person: end what stands on the account, delete what is the person's, keep the books without a person.
 
     An account that is erased already is returned as it is. Files go after the commit, and so does a letter.
-    Raises: StaffAccount, TopUpUnderWay, PurchaseUnderWay, DisputeUnderWay, MoneyOnHold, EarningsLeft, MoneyInWallet.
+    Raises: StaffAccount, TopUpUnderWay, PayoutUnderWay, PurchaseUnderWay, DisputeUnderWay, MoneyOnHold, EarningsLeft,
+    MoneyInWallet.
     Nothing is written when it raises.
 
     Locks, in this order: the account; the standing of all consents that are the person's own or that the purchases rely
@@ -91,6 +93,7 @@ def _lock_all(user: User) -> tuple[User, list[Device]]:
 def _erase(account: User, devices: list[Device], at: datetime, *, is_replay: bool) -> ErasedPerson:
     _end_everything(account, devices, at)
     erase_top_ups(user=account)
+    erase_payees(user=account)
     erase_request_keys(buyer=account)
     erase_disputes(user=account)
     sold = Purchase.objects.of_seller(account).values_list("listing", flat=True).distinct()

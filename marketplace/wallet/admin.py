@@ -5,7 +5,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from marketplace.readonly import ReadOnlyAdmin, ReadOnlyLines
-from marketplace.wallet.gateway.models import EventOutcome, ProviderEvent
+from marketplace.wallet.gateway.models import EventOutcome, Payee, Payout, ProviderEvent
 from marketplace.wallet.models import Account, Posting, TopUp, Transfer
 
 
@@ -79,3 +79,20 @@ class ProviderEventAdmin(ReadOnlyAdmin):
     @admin.display(description="What followed")
     def followed(self, event: ProviderEvent) -> str:
         return event.outcome.get_result_display() if hasattr(event, "outcome") else "Waits"
+
+
+@admin.register(Payout)
+class PayoutAdmin(ReadOnlyAdmin):
+    list_display = ("public_id", "user", "amount_micros", "currency", "state", "failure_code", "requested_at")
+    list_filter = ("state", "provider")
+    list_select_related = ("user",)
+    date_hierarchy = "requested_at"
+    search_fields = ("=public_id", "=object_id", "user__email")
+
+
+@admin.register(Payee)
+class PayeeAdmin(ReadOnlyAdmin):
+    list_display = ("account_id", "provider", "user", "is_ready", "schedule", "created_at")
+    list_filter = ("provider", "is_ready", "schedule")
+    list_select_related = ("user",)
+    search_fields = ("=account_id", "user__email")

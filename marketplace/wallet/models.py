@@ -213,5 +213,5 @@ class TopUp(models.Model):
         return f"{self.amount_micros} {self.currency} {self.state}"
 
 
-# What providers tell has models of its own; Django finds them by this name.
-from marketplace.wallet.gateway.models import EventOutcome, ProviderEvent, TestMessage  # noqa: E402, F401 - for Django
+# What providers tell has models of its own; Django finds them by way of this module.
+from marketplace.wallet.gateway import models as gateway_models  # noqa: E402, F401 - see above

@@ -2,6 +2,7 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
+from marketplace.wallet.gateway.payouts import request_scheduled_payouts, send_payouts
 from marketplace.wallet.gateway.receiving import follow_waiting_events
 from marketplace.wallet.gateway.sending import send_due_messages
 from marketplace.wallet.services import roll_up_balances
@@ -20,3 +21,13 @@ def follow_waiting_events_task() -> int:
 @shared_task(ignore_result=True)
 def send_due_messages_task() -> int:
     return send_due_messages(at=timezone.now()) if settings.PAYMENT_PROVIDER == "test" else 0
+
+
+@shared_task(ignore_result=True)
+def send_payouts_task() -> int:
+    return send_payouts(at=timezone.now())
+
+
+@shared_task(ignore_result=True)
+def request_scheduled_payouts_task() -> int:
+    return request_scheduled_payouts(at=timezone.now())

@@ -13,6 +13,7 @@ from marketplace.web.views import (
     listing_drafts,
     listings,
     money,
+    payouts,
     readings,
     sales,
 )
@@ -51,6 +52,12 @@ urlpatterns = [
     path("sales/", sales.sales, name="sales"),
     path("sales/money/", money.money, name="money"),
     path("sales/money/moves/", money.earnings_move, name="earnings_move"),
+    path("sales/payouts/", payouts.payout_list, name="payout_list"),
+    path("sales/payouts/payee/", payouts.payee_create, name="payee_create"),
+    path("sales/payouts/schedule/", payouts.payout_schedule, name="payout_schedule"),
+    path("sales/payouts/add/", payouts.payout_add, name="payout_add"),
+    path("sales/payouts/<uuid:public_id>/", payouts.payout_page, name="payout_page"),
+    path("sales/payouts/<uuid:public_id>/answer/", payouts.payout_answer, name="payout_answer"),
     path("sales/purchases/", sales.sale_list, name="sale_list"),
     path("sales/reads/", sales.read_list, name="read_list"),
 ]

@@ -40,10 +40,12 @@ from marketplace.notices.services import add_webhook, choose_mailed_kinds, send_
 from marketplace.purchases.books import check_books
 from marketplace.purchases.models import Purchase
 from marketplace.purchases.services import buy_listing, refund_on_request
+from marketplace.wallet.gateway.models import Payout
 from marketplace.wallet.models import TopUp
 from marketplace.wallet.services import start_top_up
 from tests.builders import EURO, make_consent, make_draft, make_listing
 from tests.builders_delivery import SigningDevice, day_start, make_signing_device, minutes
+from tests.builders_gateway import paid_out
 from tests.builders_money import fill_wallet
 from tests.builders_notices import tell
 from tests.conftest import make_person
@@ -61,6 +63,7 @@ class Market:
     listings: dict[str, Listing] = field(default_factory=dict)
     purchases: dict[str, Purchase] = field(default_factory=dict)
     disputes: dict[str, Dispute] = field(default_factory=dict)
+    payouts: dict[str, Payout] = field(default_factory=dict)
     top_ups: dict[str, TopUp] = field(default_factory=dict)
     tokens: dict[str, AccessToken] = field(default_factory=dict)
     api_keys: dict[str, ApiKey] = field(default_factory=dict)
@@ -196,7 +199,8 @@ def _trade(market: Market, at: datetime) -> None:
     answer_dispute(dispute=market.disputes["answered"], text="The sensor stands in the sun.", at=at)
     market.api_keys = {"kept": create_api_key(user=ben, name="weather script", at=at)[0]}
     market.top_ups = {"pending": start_top_up(user=ben, amount_micros=7 * EURO, at=at)}
-    market.top_ups["paid"] = TopUp.objects.get(user=ben, state=TopUp.State.PAID)
+    market.payouts = paid_out(market.people["sara"], ben, at)
+    market.top_ups["paid"] = TopUp.objects.filter(user=ben, state=TopUp.State.PAID)[0]
     sequence_batch(at=at)
 
 

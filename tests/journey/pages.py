@@ -24,8 +24,8 @@ from tests.journey.visits import Act, Visit, send_empty, visit
 NOT_PAGES = {
     "what programs ask every site for": "favicon robots",
     "takes only POST": "device_claim listing_publication token_create token_rotation profile_download top_up_create "
-    "top_up_outcome api_key_create notice_reading notices_reading dispute_answer "
-    "webhook_create webhook_test webhook_activation delivery_replay",
+    "top_up_outcome api_key_create payee_create payout_schedule payout_answer notice_reading notices_reading "
+    "dispute_answer webhook_create webhook_test webhook_activation delivery_replay",
     "a fragment of a page": "device_status listing_status listing_quotes purchase_status purchase_news "
     "admin:ledger_auditrun_progress",
     "a file or JSON": "health(_live)? reading_batch log_checkpoint log_policy log_vkey log_receipt log_tile "
@@ -181,9 +181,13 @@ def selling_pages(market: Market) -> Iterator[Visit]:
     plan = market.listings["live"].plans.exclude(kind="free")[0].public_id
     yield visit("sara", "plan_price", market.listings["live"].public_id, plan)
     yield visit("sara", "listing_withdrawal", market.listings["live"].public_id)
-    for url in ("sales", "money", "sale_list", "read_list"):
+    for url in ("sales", "money", "payout_list", "sale_list", "read_list"):
         yield visit("sara", url)
         yield visit("ben", url, state="empty")
+    yield visit("sara", "payout_add", query="?amount=6.00")
+    yield visit("sara", "payout_add", query="?amount=1.00", state="refused", status=422)
+    for state, payout in market.payouts.items():
+        yield visit("sara", "payout_page", payout.public_id, state=state)
 
 
 def buying_pages(market: Market) -> Iterator[Visit]:

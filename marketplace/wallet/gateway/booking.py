@@ -8,7 +8,8 @@ from datetime import datetime
 from marketplace.accounts.errors import AccountErased
 from marketplace.accounts.services import hold_account
 from marketplace.wallet.gateway.events import EventKind
-from marketplace.wallet.gateway.models import EventOutcome, ProviderEvent
+from marketplace.wallet.gateway.models import EventOutcome, Payout, ProviderEvent
+from marketplace.wallet.gateway.payouts import fail_payout, locked_payout, settle_payout
 from marketplace.wallet.models import TopUp, Transfer
 from marketplace.wallet.services import book_top_up, decline_top_up
 
@@ -64,7 +65,41 @@ def _locked_top_up(event: ProviderEvent) -> TopUp | None:
     return top_ups.select_for_update(no_key=True, of=("self",)).first()
 
 
+def _payout_paid(event: ProviderEvent, at: datetime) -> EventOutcome:
+    payout = _locked_payout(event)
+    if payout is None:
+        return _outcome(event, at, Result.ALARM, "payout_unknown")
+    if (event.amount_micros, event.currency) != (payout.amount_micros, payout.currency):
+        return _outcome(event, at, Result.ALARM, "amount_differs")
+    if payout.state == Payout.State.FAILED:
+        return _outcome(event, at, Result.ALARM, "paid_after_failure")
+    if payout.state == Payout.State.PAID:
+        return _outcome(event, at, Result.NOTHING, "paid_before")
+    settle_payout(payout, at=at)
+    return _outcome(event, at, Result.CLOSED)
+
+
+def _payout_failed(event: ProviderEvent, at: datetime) -> EventOutcome:
+    """A bank may send money back days after it took it, so this also follows a payout that was paid."""
+    payout = _locked_payout(event)
+    if payout is None:
+        return _outcome(event, at, Result.ALARM, "payout_unknown")
+    if payout.state == Payout.State.FAILED:
+        return _outcome(event, at, Result.NOTHING, "failed_before")
+    fail_payout(payout, code=event.type, at=at)
+    return _outcome(event, at, Result.CLOSED)
+
+
+def _locked_payout(event: ProviderEvent) -> Payout | None:
+    if event.reference is None:
+        return None
+    found = Payout.objects.filter(provider=event.provider, public_id=event.reference).first()
+    return locked_payout(found.pk) if found else None
+
+
 _FOLLOW: dict[EventKind, Callable[[ProviderEvent, datetime], EventOutcome | None]] = {
     EventKind.PAID: _paid,
     EventKind.DECLINED: _declined,
+    EventKind.PAYOUT_PAID: _payout_paid,
+    EventKind.PAYOUT_FAILED: _payout_failed,
 }

@@ -16,7 +16,7 @@ from django.conf import settings
 
 from marketplace.wallet.gateway.errors import EventUnreadable
 from marketplace.wallet.gateway.events import EventKind, GatewayEvent
-from marketplace.wallet.gateway.models import TestMessage
+from marketplace.wallet.gateway.models import Payout, TestMessage
 from marketplace.wallet.gateway.signatures import check_signature, sign
 from marketplace.wallet.models import TopUp
 
@@ -77,6 +77,22 @@ class TestGateway:
             currency=message.currency,
         )
 
+    def open_payee(self, reference: UUID, country: str) -> str:
+        return f"payee_{reference}"
+
+    def payee_address(self, account_id: str, return_address: str) -> str | None:
+        return None
+
+    def is_payee_ready(self, account_id: str) -> bool:
+        return True
+
+    def send_payout(self, payout: Payout) -> str:
+        """The page of the payout asks what the bank says."""
+        return f"payout_{payout.public_id}"
+
+    def take_back(self, payout: Payout) -> None:
+        pass
+
 
 def webhook_secret() -> str:
     return hmac.digest(settings.SECRET_KEY.encode(), b"webhooks of the built-in provider", "sha256").hex()
@@ -97,23 +113,28 @@ def answer_payment(*, top_up: TopUp, answer: Answer, order: Order, at: datetime)
     return TestMessage.objects.bulk_create(rows)
 
 
+def answer_payout(*, payout: Payout, is_paid: bool, at: datetime) -> TestMessage:
+    message = payment_message(payout, "payout.paid" if is_paid else "payout.failed", at)
+    return TestMessage.objects.create(event_id=message.id, body=msgspec.json.encode(message).decode(), due_at=at)
+
+
 def signed(message: TestMessage, at: datetime) -> tuple[bytes, str]:
     """Return the body of a webhook and the signature that is sent with it."""
     body = message.body.encode()
     return body, sign(body, webhook_secret(), at)
 
 
-def payment_message(top_up: TopUp, kind: str, at: datetime) -> Message:
+def payment_message(asked: TopUp | Payout, kind: str, at: datetime) -> Message:
     """The id is made of what it says: who presses twice sends the same message again."""
     return Message(
-        id=uuid5(top_up.public_id, kind),
+        id=uuid5(asked.public_id, kind),
         type=kind,
         created=int(at.timestamp()),
-        reference=top_up.public_id,
-        object=f"{kind.partition('.')[0]}_{top_up.public_id}",
-        payment=f"pay_{top_up.public_id}",
-        amount_micros=top_up.amount_micros,
-        currency=top_up.currency,
+        reference=asked.public_id,
+        object=f"{kind.partition('.')[0]}_{asked.public_id}",
+        payment=f"pay_{asked.public_id}",
+        amount_micros=asked.amount_micros,
+        currency=asked.currency,
     )
 
 

@@ -11,3 +11,34 @@ class SignatureRefused(WalletError):
 class EventUnreadable(WalletError):
     code = "webhook_unreadable"
     sentence = "The body is signed, but it is no message that this provider sends."
+
+
+class GatewayUnreachable(WalletError):
+    """Nobody knows whether the provider did it; the same call with the same key may be made again."""
+
+    code = "provider_unreachable"
+    sentence = "The payment provider does not answer. Try again in a few minutes."
+
+
+class PayoutRefused(WalletError):
+    """The provider says no, and moved nothing. details: reason, its own word."""
+
+    code = "payout_refused"
+    sentence = "The payment provider refuses this payout."
+
+
+class PayeeNotReady(WalletError):
+    code = "payee_not_ready"
+    sentence = "Say first where the money should go."
+
+
+class PayoutTooSmall(WalletError):
+    """details: minimum_micros."""
+
+    code = "payout_too_small"
+    sentence = "This is less than the smallest payout."
+
+
+class PayoutSettled(WalletError):
+    code = "payout_settled"
+    sentence = "This payout is already settled."

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+from uuid import UUID
 
 from django.conf import settings
 
 from marketplace.wallet.errors import ProviderUnknown
 from marketplace.wallet.gateway.events import GatewayEvent
+
+if TYPE_CHECKING:
+    from marketplace.wallet.gateway.models import Payout
 
 # Where each provider puts the signature of a webhook.
 SIGNATURE_HEADERS = {"test": "Ownstream-Test-Signature", "stripe": "Stripe-Signature"}
@@ -21,6 +25,21 @@ class Gateway(Protocol):
 
     def read_event(self, body: bytes, signature: str, at: datetime) -> GatewayEvent:
         """Raises: SignatureRefused, EventUnreadable."""
+
+    def open_payee(self, reference: UUID, country: str) -> str:
+        """Return the provider's name of a new account of a seller. Raises: GatewayUnreachable."""
+
+    def payee_address(self, account_id: str, return_address: str) -> str | None:
+        """Return where the seller says who he is; None where nobody asks. Raises: GatewayUnreachable."""
+
+    def is_payee_ready(self, account_id: str) -> bool:
+        """Raises: GatewayUnreachable."""
+
+    def send_payout(self, payout: Payout) -> str:
+        """Return the provider's name of the payout. Raises: PayoutRefused, GatewayUnreachable."""
+
+    def take_back(self, payout: Payout) -> None:
+        """Make sure that the money of a failed payout is ours again. Raises: GatewayUnreachable."""
 
 
 def gateway_named(name: str) -> Gateway:

@@ -1,10 +1,12 @@
-"""What payment providers told us, and what followed from it."""
+"""What payment providers told us, what followed from it, and money on its way to sellers' banks."""
 
 from __future__ import annotations
 
 import uuid
+from datetime import datetime
 from typing import Self
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
@@ -50,7 +52,7 @@ class EventOutcome(models.Model):
 
     class Result(models.TextChoices):
         BOOKED = "booked", "Booked"
-        CLOSED = "closed", "Closed without money"
+        CLOSED = "closed", "Noted, no money moved"
         NOTHING = "nothing", "Nothing to do"
         ALARM = "alarm", "Does not fit: somebody must look"
 
@@ -91,3 +93,95 @@ class TestMessage(models.Model):
 
     def __str__(self) -> str:
         return str(self.event_id)
+
+
+class Payee(models.Model):
+    """Where a seller's earnings go, by the provider's name of it. No bank details are kept here."""
+
+    class Schedule(models.TextChoices):
+        ON_REQUEST = "on_request", "When I ask for it"
+        WEEKLY = "weekly", "Each Monday"
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="payees")
+    provider = models.CharField(max_length=16)
+    account_id = models.CharField(max_length=255)
+    is_ready = models.BooleanField(default=False)
+    schedule = models.CharField(max_length=16, choices=Schedule, default=Schedule.ON_REQUEST)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["user", "provider"], name="payee_one_per_provider"),
+            models.UniqueConstraint(fields=["provider", "account_id"], name="payee_account_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.provider} {self.account_id}"
+
+
+class PayoutQuerySet(models.QuerySet["Payout"]):
+    def to_send(self, at: datetime) -> Self:
+        return self.filter(state=Payout.State.REQUESTED, next_try_at__lte=at).order_by("pk")
+
+    def to_return(self, at: datetime) -> Self:
+        return self.filter(state=Payout.State.FAILED, return_transfer=None, next_try_at__lte=at).order_by("pk")
+
+    def under_way(self) -> Self:
+        """Those whose money is with the provider, and may still come back."""
+        unsettled = Q(state__in=[Payout.State.REQUESTED, Payout.State.SENT])
+        return self.filter(unsettled | Q(state=Payout.State.FAILED, return_transfer=None))
+
+
+class Payout(models.Model):
+    """What a seller is paid. Its money leaves the earnings when it is asked for, and comes back when it fails.
+
+    It failed and has no return_transfer: the provider is still being asked to give the money back.
+    """
+
+    class State(models.TextChoices):
+        REQUESTED = "requested", "Requested"
+        SENT = "sent", "On its way to the bank"
+        PAID = "paid", "Paid"
+        FAILED = "failed", "Failed"
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="payouts")
+    provider = models.CharField(max_length=16)
+    account_id = models.CharField(max_length=255)
+    amount_micros = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    state = models.CharField(max_length=16, choices=State, default=State.REQUESTED)
+    object_id = models.CharField(max_length=255, blank=True)
+    failure_code = models.CharField(max_length=64, blank=True)
+    requested_at = models.DateTimeField()
+    sent_at = models.DateTimeField(null=True)
+    settled_at = models.DateTimeField(null=True)
+    returned_at = models.DateTimeField(null=True)
+    attempts = models.PositiveIntegerField(default=0)
+    next_try_at = models.DateTimeField()
+    transfer = models.OneToOneField("wallet.Transfer", models.PROTECT, related_name="payout")
+    return_transfer = models.OneToOneField("wallet.Transfer", models.PROTECT, null=True, related_name="returned_payout")
+    idempotency_key = models.UUIDField(null=True)
+
+    objects = PayoutQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-requested_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["user", "idempotency_key"], name="payout_once_per_key"),
+            models.CheckConstraint(condition=Q(amount_micros__gt=0), name="payout_is_positive"),
+            models.CheckConstraint(
+                condition=Q(state__in=["requested", "sent"], settled_at=None, return_transfer=None)
+                | Q(state="paid", settled_at__isnull=False, return_transfer=None)
+                | Q(state="failed", settled_at__isnull=False),
+                name="payout_state_fits",
+            ),
+        ]
+        indexes = [models.Index(fields=["next_try_at"], condition=Q(state="requested"), name="payout_to_send")]
+
+    def __str__(self) -> str:
+        return f"{self.amount_micros} {self.currency} {self.state}"
+
+    @property
+    def is_coming_back(self) -> bool:
+        return self.state == self.State.FAILED and self.return_transfer_id is None

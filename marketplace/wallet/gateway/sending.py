@@ -11,9 +11,11 @@ from django.conf import settings
 from django.db import transaction
 
 from marketplace.wallet.errors import ProviderUnknown, TopUpSettled
-from marketplace.wallet.gateway.built_in import Answer, Order, answer_payment, due_messages, signed
+from marketplace.wallet.gateway.built_in import Answer, Order, answer_payment, answer_payout, due_messages, signed
+from marketplace.wallet.gateway.errors import PayoutSettled
 from marketplace.wallet.gateway.interface import SIGNATURE_HEADERS, gateway_named
-from marketplace.wallet.gateway.models import TestMessage
+from marketplace.wallet.gateway.models import Payout, TestMessage
+from marketplace.wallet.gateway.payouts import return_payout
 from marketplace.wallet.gateway.receiving import receive_webhook
 from marketplace.wallet.models import TopUp
 
@@ -40,6 +42,21 @@ def pay_at_test_provider(*, top_up: TopUp, answer: Answer, at: datetime, order: 
             TestMessage.objects.filter(pk=message.pk).update(sent_at=at)
     top_up.refresh_from_db()
     return top_up
+
+
+def answer_payout_at_test_provider(*, payout: Payout, is_paid: bool, at: datetime) -> Payout:
+    """Say for the bank whether it took the money. Raises: ProviderUnknown, PayoutSettled."""
+    if payout.provider != gateway_named("test").name:
+        raise ProviderUnknown
+    if payout.state == Payout.State.FAILED or (payout.state == Payout.State.PAID and is_paid):
+        raise PayoutSettled
+    message = answer_payout(payout=payout, is_paid=is_paid, at=at)
+    body, signature = signed(message, at)
+    receive_webhook(provider="test", body=body, signature=signature, at=at)
+    TestMessage.objects.filter(pk=message.pk).update(sent_at=at)
+    return_payout(payout, at=at)
+    payout.refresh_from_db()
+    return payout
 
 
 def send_due_messages(*, at: datetime) -> int:

@@ -2,15 +2,36 @@
 
 from marketplace.wallet.gateway.built_in import ANSWERS, ORDERS
 from marketplace.wallet.gateway.interface import SIGNATURE_HEADERS
+from marketplace.wallet.gateway.payouts import (
+    SMALLEST_PAYOUT_MICROS,
+    choose_schedule,
+    erase_payees,
+    open_payee,
+    payable_micros,
+    payee_of,
+    refresh_payee,
+    request_payout,
+    send_payouts,
+)
 from marketplace.wallet.gateway.receiving import follow_waiting_events, receive_webhook
-from marketplace.wallet.gateway.sending import pay_at_test_provider, send_due_messages
+from marketplace.wallet.gateway.sending import answer_payout_at_test_provider, pay_at_test_provider, send_due_messages
 
 __all__ = [
     "ANSWERS",
     "ORDERS",
     "SIGNATURE_HEADERS",
+    "SMALLEST_PAYOUT_MICROS",
+    "answer_payout_at_test_provider",
+    "choose_schedule",
+    "erase_payees",
     "follow_waiting_events",
+    "open_payee",
     "pay_at_test_provider",
+    "payable_micros",
+    "payee_of",
     "receive_webhook",
+    "refresh_payee",
+    "request_payout",
     "send_due_messages",
+    "send_payouts",
 ]
