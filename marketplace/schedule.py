@@ -46,6 +46,7 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "purchases-renew": {"task": "marketplace.purchases.tasks.renew_due_task", "schedule": 60.0},
     "purchases-bill": {"task": "marketplace.purchases.tasks.bill_usage_task", "schedule": 60.0},
     "delivery-refresh": {"task": "marketplace.delivery.tasks.refresh_tables_task", "schedule": 15.0},
+    "consents-remind": {"task": "marketplace.consents.tasks.remind_owners_task", "schedule": crontab(hour=6, minute=5)},
     "delivery-promise": {"task": "marketplace.delivery.tasks.refund_what_never_came_task", "schedule": 900.0},
     "delivery-sweep": {"task": "marketplace.delivery.tasks.sweep_files_task", "schedule": 3600.0},
     "erasure-sweep": {"task": "marketplace.erasure.tasks.finish_erasures_task", "schedule": 300.0},

@@ -30,8 +30,12 @@ def consent_granted(
     audience: str,
     valid_from: datetime,
     valid_until: datetime,
+    refused_purposes: Sequence[str],
+    records_others: bool,
+    notice_hash: str,
+    renews: UUID | None,
 ) -> dict[str, Any]:
-    """owner and devices are handles (HMAC commitments, hex)."""
+    """owner and devices are handles (HMAC commitments, hex). notice_hash: SHA-256 of the text that was shown, hex."""
     return {
         "owner": owner,
         "devices": list(devices),
@@ -40,6 +44,10 @@ def consent_granted(
         "delay_seconds": delay_seconds,
         "purposes": list(purposes),
         "audience": audience,
+        "refused_purposes": list(refused_purposes),
+        "records_others": records_others,
+        "notice_hash": notice_hash,
+        "renews": None if renews is None else str(renews),
         "valid_from": at_text(valid_from),
         "valid_until": at_text(valid_until),
     }

@@ -60,3 +60,13 @@ class TermOutOfRange(ConsentError):
 class ConsentNotActive(ConsentError):
     code = "consent_not_active"
     sentence = "This consent was withdrawn or is over. Grant a new one first."
+
+
+class RawOfOthers(ConsentError):
+    code = "raw_of_others"
+    sentence = "Where other people may be recorded, readings are averaged: choose 1 minute or coarser."
+
+
+class RenewalUnknown(ConsentError):
+    code = "renewal_unknown"
+    sentence = "A renewal follows on a consent of your own that was not withdrawn."

@@ -44,8 +44,25 @@ class ConsentQuerySet(models.QuerySet["Consent"]):
         return self.filter(models.Exists(Entry.objects.filter(entry_id=models.OuterRef("entry_id"))))
 
 
+class NoticeText(models.Model):
+    """A text that owners read before they granted. Never changed: consents refer to it by its hash."""
+
+    sha256 = models.CharField(max_length=64, unique=True)
+    version = models.PositiveSmallIntegerField()
+    language = models.CharField(max_length=2)
+    text = models.TextField()
+    first_shown_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"Notice {self.version} ({self.language})"
+
+
 class Consent(models.Model):
-    """What an owner allows: which fields of which devices, how fine, how late, for what, to whom, until when."""
+    """What an owner allows: which fields of which devices, how fine, how late, for what, to whom, until when.
+
+    refused_purposes were offered beside those that are allowed, and were not. records_others: other people than the
+    owner may be recorded. renews: the consent that this one follows on.
+    """
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="consents")
@@ -61,6 +78,10 @@ class Consent(models.Model):
     withdrawn_at = models.DateTimeField(null=True)
     entry_id = models.UUIDField(unique=True)
     withdrawal_entry_id = models.UUIDField(null=True, unique=True)
+    refused_purposes = ArrayField(models.CharField(max_length=64), default=list)
+    records_others = models.BooleanField(default=False)
+    notice = models.ForeignKey(NoticeText, models.PROTECT, null=True, related_name="consents")
+    renews = models.ForeignKey("self", models.PROTECT, null=True, related_name="renewals")
 
     objects = ConsentQuerySet.as_manager()
 
@@ -72,6 +93,9 @@ class Consent(models.Model):
                 condition=Q(withdrawn_at=None, withdrawal_entry_id=None)
                 | Q(withdrawn_at__isnull=False, withdrawal_entry_id__isnull=False),
                 name="consent_withdrawal_is_recorded",
+            ),
+            models.CheckConstraint(
+                condition=Q(records_others=False) | ~Q(resolution=Resolution.RAW), name="consent_spares_others"
             ),
         ]
 

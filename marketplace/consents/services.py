@@ -12,9 +12,22 @@ from ledger.services import commit_subject, submit_entry
 from marketplace.accounts.models import User
 from marketplace.accounts.services import hold_account
 from marketplace.consents import entries, errors
-from marketplace.consents.models import Audience, Consent, ConsentBuyer, ConsentDevice, Resolution
+from marketplace.consents.models import Audience, Consent, ConsentBuyer, ConsentDevice, NoticeText, Resolution
+from marketplace.consents.notice import LANGUAGE, TEXT, VERSION, notice_hash
 from marketplace.consents.purposes import PURPOSE_BY_CODE
+from marketplace.consents.records import SCHEMA_FILE, record_of
 from marketplace.consents.standing import change_standing
+
+__all__ = [
+    "LONGEST_DELAY",
+    "LONGEST_TERM",
+    "SCHEMA_FILE",
+    "erase_consents",
+    "forget_named_buyer",
+    "grant_consent",
+    "record_of",
+    "withdraw_consent",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -35,39 +48,28 @@ def grant_consent(
     buyer_emails: Sequence[str],
     valid_until: datetime,
     at: datetime,
+    records_others: bool = False,
+    renews: Consent | None = None,
 ) -> Consent:
     """Record what the owner allows from now on, in the tables and in the log's outbox.
 
     fields: measure names, in the order in which buyers will see them; purposes: codes of PURPOSES.
     buyer_emails: read only when the audience is "named".
+    records_others: other people may be recorded; then there is no raw resolution.
+    renews: the owner's earlier consent that this one follows on; it goes on to its own end.
+    Every purpose of PURPOSES that is not among purposes counts as refused, and the record says so.
     Raises: a ConsentError; nothing is written when it raises.
     """
     hold_account(owner)
     chosen = _usable_devices(owner, devices)
     _check_terms(resolution, delay_seconds, purposes, valid_until, at)
+    if records_others and resolution == Resolution.RAW:
+        raise errors.RawOfOthers
+    if renews is not None and (renews.owner_id != owner.pk or renews.withdrawn_at is not None):
+        raise errors.RenewalUnknown
     _check_fields(chosen, fields)
     named = _named_buyers(audience, buyer_emails)
-    consent_id = uuid.uuid4()
-    entry_id = submit_entry(
-        kind="consent.granted",
-        body=entries.consent_granted(
-            consent_id=consent_id,
-            owner=commit_subject(kind="person", subject_id=owner.public_id),
-            devices=[commit_subject(kind="device", subject_id=device.public_id) for device in chosen],
-            fields=fields,
-            resolution=resolution,
-            delay_seconds=delay_seconds,
-            purposes=purposes,
-            audience=audience,
-            valid_from=at,
-            valid_until=valid_until,
-        ),
-        key=consent_id,
-        at=at,
-        refs=[str(consent_id)],
-    )
-    consent = Consent.objects.create(
-        public_id=consent_id,
+    consent = Consent(
         owner=owner,
         fields=list(fields),
         resolution=resolution,
@@ -77,8 +79,13 @@ def grant_consent(
         valid_from=at,
         valid_until=valid_until,
         granted_at=at,
-        entry_id=entry_id,
+        refused_purposes=[code for code in PURPOSE_BY_CODE if code not in purposes],
+        records_others=records_others,
+        notice=_notice_shown(at),
+        renews=renews,
     )
+    consent.entry_id = _submit_grant(consent, chosen)
+    consent.save(force_insert=True)
     ConsentDevice.objects.bulk_create(
         ConsentDevice(consent=consent, device=device, position=position)
         for position, device in enumerate(chosen, start=1)
@@ -123,6 +130,42 @@ def erase_consents(*, owner: User) -> None:
 def forget_named_buyer(addresses: Sequence[str]) -> None:
     """Take a person out of every consent that names one of these addresses."""
     ConsentBuyer.objects.filter(email__in=[address.lower() for address in addresses]).delete()
+
+
+def _submit_grant(consent: Consent, devices: Sequence[Device]) -> uuid.UUID:
+    assert consent.notice is not None
+    earlier = consent.renews.public_id if consent.renews else None
+    return submit_entry(
+        kind="consent.granted",
+        body=entries.consent_granted(
+            consent_id=consent.public_id,
+            owner=commit_subject(kind="person", subject_id=consent.owner.public_id),
+            devices=[commit_subject(kind="device", subject_id=device.public_id) for device in devices],
+            fields=consent.fields,
+            resolution=consent.resolution,
+            delay_seconds=consent.delay_seconds,
+            purposes=consent.purposes,
+            audience=consent.audience,
+            valid_from=consent.valid_from,
+            valid_until=consent.valid_until,
+            refused_purposes=consent.refused_purposes,
+            records_others=consent.records_others,
+            notice_hash=consent.notice.sha256,
+            renews=earlier,
+        ),
+        key=consent.public_id,
+        at=consent.granted_at,
+        refs=[str(consent.public_id), *([str(earlier)] if earlier else [])],
+    )
+
+
+def _notice_shown(at: datetime) -> NoticeText:
+    """Keep the text that owners read now, the first time that one of them grants after reading it."""
+    shown, _ = NoticeText.objects.get_or_create(
+        sha256=notice_hash(TEXT),
+        defaults={"version": VERSION, "language": LANGUAGE, "text": TEXT, "first_shown_at": at},
+    )
+    return shown
 
 
 def _usable_devices(owner: User, devices: Sequence[Device]) -> list[Device]:

@@ -4,6 +4,7 @@ from django.urls import path
 
 from marketplace.web.views import (
     batches,
+    consent_records,
     consents,
     devices,
     disclosures,
@@ -35,6 +36,8 @@ urlpatterns = [
     path("consents/add/", consents.consent_add, name="consent_add"),
     path("consents/<uuid:public_id>/", consents.consent_page, name="consent_page"),
     path("consents/<uuid:public_id>/receipt/", consents.consent_receipt, name="consent_receipt"),
+    path("consents/<uuid:public_id>/record/", consent_records.consent_record, name="consent_record"),
+    path("schemas/consent-record-1.json", consent_records.consent_schema, name="consent_schema"),
     path("consents/<uuid:public_id>/disclosure/", disclosures.consent_disclosure, name="consent_disclosure"),
     path("consents/<uuid:public_id>/withdrawal/", consents.consent_withdrawal, name="consent_withdrawal"),
     path("my/listings/", listings.listing_list, name="listing_list"),

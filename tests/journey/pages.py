@@ -28,8 +28,8 @@ NOT_PAGES = {
     "dispute_answer webhook_create webhook_test webhook_activation delivery_replay",
     "a fragment of a page": "device_status listing_status listing_quotes purchase_status purchase_news "
     "admin:ledger_auditrun_progress",
-    "a file or JSON": "health(_live)? reading_batch log_checkpoint log_policy log_vkey log_receipt log_tile "
-    "log_entry_bytes log_entry_bundle api_schema mfa_download_recovery_codes mfa_login_webauthn "
+    "a file or JSON": "health(_live)? consent_(record|schema) reading_batch log_checkpoint log_policy log_vkey "
+    "log_receipt log_tile log_entry_bytes log_entry_bundle api_schema mfa_download_recovery_codes mfa_login_webauthn "
     "admin:jsi18n admin:autocomplete",
     "for machines": "sharing_.* device_nonce device_enrolment device_batches_upload oauth_.* None .*:None",
     "switched off or a redirect": "account_set_password account_confirm_login_code admin:login admin:logout "

@@ -29,12 +29,14 @@ DELAYS = [
     (30 * DAY, "30 days"),
 ]
 MOST_BUYERS = 50
+USUAL_TERM_DAYS = 365
 FIELD_BY_CODE = {
     "consent_without_devices": "devices",
     "device_not_usable": "devices",
     "field_unknown": "fields_allowed",
     "audience_incomplete": "buyer_emails",
     "term_out_of_range": "valid_until",
+    "raw_of_others": "resolution",
 }
 
 
@@ -102,6 +104,11 @@ class ConsentForm(forms.Form):
         help_text="Buyers may use the data for the ticked purposes and for nothing else.",
         error_messages={"required": "Choose at least one purpose. Without one, nothing is allowed."},
     )
+    records_others = forms.BooleanField(
+        label="Other people may be recorded, such as guests or people you live with",
+        required=False,
+        help_text="Then readings are never sold one by one: choose 1 minute averages or coarser.",
+    )
     audience = forms.ChoiceField(
         label="Who may buy",
         choices=Audience.choices,
@@ -138,6 +145,8 @@ class ConsentForm(forms.Form):
         assert isinstance(allowed, forms.MultipleChoiceField)
         devices.queryset = usable
         allowed.choices = field_choices(list(usable))
+        # Twelve months unless the owner says otherwise.
+        self.fields["valid_until"].initial = timezone.localdate() + timedelta(days=USUAL_TERM_DAYS)
 
     def clean_buyer_emails(self) -> list[str]:
         addresses = self.cleaned_data["buyer_emails"].replace(",", " ").replace(";", " ").split()

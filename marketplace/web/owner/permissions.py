@@ -56,8 +56,9 @@ def permission_rows(consents: QuerySet[Consent, Consent], *, at: datetime) -> li
 
 def rows_of_consents(consents: Sequence[Consent], *, at: datetime) -> list[dict[str, Any]]:
     """consents: from with_results."""
-    seals = seals_of(consent.entry_id for consent in consents)
-    return [permission_row(consent, seals.get(consent.entry_id, WAITING), at=at) for consent in consents]
+    newest = {consent.pk: consent.withdrawal_entry_id or consent.entry_id for consent in consents}
+    seals = seals_of(newest.values())
+    return [permission_row(consent, seals.get(newest[consent.pk], WAITING), at=at) for consent in consents]
 
 
 def permission_row(consent: Any, seal: Any, *, at: datetime) -> dict[str, Any]:
@@ -126,6 +127,8 @@ def consent_terms(consent: Consent) -> list[tuple[str, str]]:
         ("How fine", resolution_label(consent.resolution)),
         ("How late", delay_text(consent.delay_seconds).capitalize()),
         ("What for", join_words(purpose_labels(consent.purposes))),
+        *([("Not for", join_words(purpose_labels(consent.refused_purposes)))] if consent.refused_purposes else []),
+        *([("Other people", "may be recorded, so readings are averaged")] if consent.records_others else []),
     ]
 
 

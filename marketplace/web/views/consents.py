@@ -13,8 +13,10 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from devices.models import Device, Measure
 from marketplace.consents.models import Consent
+from marketplace.consents.notice import TEXT
 from marketplace.consents.services import grant_consent
 from marketplace.purchases.services import withdraw_consent_with_refunds
+from marketplace.web.forms.buyer import read_uuid
 from marketplace.web.forms.consents import FIELD_BY_CODE, ConsentForm
 from marketplace.web.forms.refusals import REFUSALS, add_refusal
 from marketplace.web.owner.listing_facts import listing_rows
@@ -54,17 +56,41 @@ def consent_list(request: OwnerRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
 def consent_add(request: OwnerRequest) -> HttpResponse:
-    initial = {"devices": Device.objects.owned_by(request.user).filter(public_id__in=device_ids(request))}
-    form = ConsentForm(request.POST or None, owner=request.user, initial=initial)
+    """Grant a consent. With renew=... in the address it follows on an earlier one and begins with its terms."""
+    renewed = renewed_consent(request)
+    form = ConsentForm(request.POST or None, owner=request.user, initial=initial_terms(request, renewed))
     if request.method == "POST" and form.is_valid():
         try:
-            consent = grant_consent(owner=request.user, at=timezone.now(), **form.terms())
+            consent = grant_consent(owner=request.user, at=timezone.now(), renews=renewed, **form.terms())
         except REFUSALS as error:
             add_refusal(form, error, FIELD_BY_CODE)
         else:
             messages.success(request, "Your consent is granted. Offer the data under it, or do that later.")
             return redirect("consent_page", public_id=consent.public_id)
-    return render(request, "owner/consents/add.html", {"form": form}, status=422 if form.errors else 200)
+    context = {"form": form, "renewed": renewed, "notice": TEXT}
+    return render(request, "owner/consents/add.html", context, status=422 if form.errors else 200)
+
+
+def renewed_consent(request: OwnerRequest) -> Consent | None:
+    public_id = read_uuid(request.GET.get("renew"))
+    if public_id is None:
+        return None
+    return Consent.objects.filter(owner=request.user, withdrawn_at=None, public_id=public_id).first()
+
+
+def initial_terms(request: OwnerRequest, renewed: Consent | None) -> dict[str, object]:
+    """Purposes are never ticked beforehand: each is said anew."""
+    if renewed is None:
+        return {"devices": Device.objects.owned_by(request.user).filter(public_id__in=device_ids(request))}
+    return {
+        "devices": renewed.devices.all(),
+        "fields_allowed": renewed.fields,
+        "resolution": renewed.resolution,
+        "delay_seconds": renewed.delay_seconds,
+        "records_others": renewed.records_others,
+        "audience": renewed.audience,
+        "buyer_emails": "\n".join(renewed.named_buyers.values_list("email", flat=True)),
+    }
 
 
 def device_ids(request: OwnerRequest) -> list[UUID]:
