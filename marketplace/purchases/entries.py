@@ -44,6 +44,7 @@ def purchase_recorded(
         "rounding_micros": str(price.rounding_micros),
         "seller": seller,
         "seller_micros": str(price.seller_micros),
+        "tax_micros": str(price.tax_micros),
         "window_from": None if window_from is None else at_text(window_from),
         "window_until": at_text(window_until),
     }

@@ -12,6 +12,7 @@ from django.db.models.functions import TruncMonth
 
 from ledger.models import Entry
 from marketplace.listings.models import Listing, Plan
+from marketplace.purchases.tax import TAXED, UNTAXED, Treatment
 from marketplace.wallet.models import Transfer
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 class MonthlySales:
     """What one listing sold in one month. month: its first instant, UTC.
 
-    paid_micros = all_refunded_micros + on_hold_micros + earned_micros + what the market kept, its fee and rounding.
+    paid_micros = all_refunded_micros + on_hold_micros + earned_micros + what the market kept: its fee, the tax that it
+    owes, and rounding.
     """
 
     month: datetime
@@ -34,6 +36,7 @@ class MonthlySales:
     all_refunded_micros: int
     on_hold_micros: int
     charged_fee_micros: int
+    charged_tax_micros: int
     earned_micros: int
 
 
@@ -44,6 +47,7 @@ SALE_SUMS = {
     "all_refunded_micros": Sum("refunded_micros"),
     "on_hold_micros": Sum(F("price_micros") - F("released_micros") - F("refunded_micros")),
     "charged_fee_micros": Sum("released_fee_micros"),
+    "charged_tax_micros": Sum("released_tax_micros"),
     "earned_micros": Sum("released_seller_micros"),
 }
 
@@ -98,8 +102,9 @@ class PurchaseQuerySet(models.QuerySet["Purchase"]):
 class Purchase(models.Model):
     """One sale: what was paid, which window of the data it opens, and what became of the money.
 
-    price_micros is what the buyer paid; seller_micros and fee_micros are its parts if all of it is earned, and what is
-    left of it (0 or 1 micro) goes to the rounding account. window_from is None when the purchase opens the whole
+    price_micros is what the buyer paid; seller_micros, fee_micros and tax_micros are its parts if all of it is earned,
+    and what is left of it (0 or 1 cent or micro) goes to the rounding account. tax_treatment, tax_country and
+    tax_basis_points say which tax it is; see purchases/tax.py. window_from is None when the purchase opens the whole
     history; window_until is exclusive.
 
     The price is in the seller's escrow until it is released (earned) or refunded; see purchases/escrow.py.
@@ -116,6 +121,12 @@ class Purchase(models.Model):
     price_micros = models.BigIntegerField()
     fee_micros = models.BigIntegerField()
     seller_micros = models.BigIntegerField()
+    tax_micros = models.BigIntegerField(default=0)
+    tax_basis_points = models.PositiveIntegerField(default=0)
+    tax_treatment = models.CharField(
+        max_length=16, choices=[(one.value, one.value) for one in Treatment], default=Treatment.NOT_CHARGED.value
+    )
+    tax_country = models.CharField(max_length=2, blank=True)
     currency = models.CharField(max_length=3)
     purchased_at = models.DateTimeField()
     window_from = models.DateTimeField(null=True)
@@ -156,9 +167,14 @@ class Purchase(models.Model):
                 name="purchase_is_paid",
             ),
             models.CheckConstraint(
-                condition=Q(fee_micros__gte=0, seller_micros__gte=0)
-                & Q(price_micros__gte=F("fee_micros") + F("seller_micros")),
+                condition=Q(fee_micros__gte=0, seller_micros__gte=0, tax_micros__gte=0)
+                & Q(price_micros__gte=F("fee_micros") + F("seller_micros") + F("tax_micros")),
                 name="purchase_parts_fit",
+            ),
+            models.CheckConstraint(
+                condition=Q(tax_treatment__in=TAXED, tax_basis_points__gt=0)
+                | Q(tax_treatment__in=UNTAXED, tax_basis_points=0, tax_micros=0),
+                name="purchase_tax_fits",
             ),
             models.CheckConstraint(
                 condition=Q(

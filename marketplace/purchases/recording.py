@@ -16,6 +16,7 @@ from marketplace.purchases import entries
 from marketplace.purchases.models import Purchase, PurchaseChange
 from marketplace.purchases.pricing import Quote, quote
 from marketplace.purchases.settling import first_release_at
+from marketplace.purchases.taxing import tax_of_buyer
 from marketplace.purchases.windows import Window
 from marketplace.wallet.models import Account, Transfer
 from marketplace.wallet.services import accounts_of, post_transfer
@@ -40,7 +41,8 @@ class Charge:
 def record_charge(charge: Charge, *, at: datetime, idempotency_key: UUID | None = None) -> Purchase:
     """Call with the listing's terms shared. Raises: wallet.errors.InsufficientFunds."""
     public_id = uuid4()
-    price = quote(charge.price_micros, settings.MARKET_FEE_BASIS_POINTS)
+    tax = tax_of_buyer(charge.buyer, at)
+    price = quote(charge.price_micros, settings.MARKET_FEE_BASIS_POINTS, tax.basis_points)
     entry_id = _submit_record(public_id, charge, price, at)
     purchase = Purchase.objects.create(
         public_id=public_id,
@@ -50,6 +52,10 @@ def record_charge(charge: Charge, *, at: datetime, idempotency_key: UUID | None 
         price_micros=price.total_micros,
         fee_micros=price.fee_micros,
         seller_micros=price.seller_micros,
+        tax_micros=price.tax_micros,
+        tax_basis_points=tax.basis_points,
+        tax_treatment=tax.treatment,
+        tax_country=tax.country,
         currency=charge.plan.currency,
         purchased_at=at,
         window_from=charge.window.starts_at,

@@ -34,7 +34,8 @@ from marketplace.purchases.refunding import (
 )
 from marketplace.purchases.renewing import renew_due, set_renewal
 from marketplace.purchases.repricing import reprice_and_tell
-from marketplace.purchases.settling import paid_term, refund_window, release_earnings
+from marketplace.purchases.settling import paid_term, refund_window, release_earnings, whole_of
+from marketplace.purchases.taxing import tax_of_buyer
 from marketplace.purchases.turns import wait_for
 from marketplace.purchases.usage import (
     bill_usage,
@@ -86,7 +87,9 @@ __all__ = [
     "start_clock",
     "start_due_clocks",
     "stop_metered",
+    "tax_of_buyer",
     "usage_now",
+    "whole_of",
     "window_of",
     "withdraw_consent_with_refunds",
     "withdraw_listing_with_refunds",

@@ -128,8 +128,8 @@ def closing_step(purchase: Purchase, refund_micros: int = 0) -> Step:
 
 def whole_of(purchase: Purchase) -> Quote:
     """How the price was split when it was agreed."""
-    parts = purchase.seller_micros + purchase.fee_micros
-    return Quote(purchase.price_micros, purchase.fee_micros, purchase.seller_micros, purchase.price_micros - parts)
+    fee, seller, tax = purchase.fee_micros, purchase.seller_micros, purchase.tax_micros
+    return Quote(purchase.price_micros, fee, seller, purchase.price_micros - fee - seller - tax, tax)
 
 
 def settle(settlements: Sequence[Settlement], *, reason: Refund.Reason | None, at: datetime) -> list[Refund]:

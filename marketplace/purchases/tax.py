@@ -63,6 +63,10 @@ class Treatment(StrEnum):
     NOT_CHARGED = "not_charged"
 
 
+TAXED = (Treatment.DOMESTIC.value, Treatment.ONE_STOP_SHOP.value)
+UNTAXED = (Treatment.REVERSE_CHARGE.value, Treatment.OUTSIDE_EU.value, Treatment.NOT_CHARGED.value)
+
+
 @dataclass(frozen=True)
 class Tax:
     """basis_points: of the price without tax. country: whose tax it is, or would be; empty where that is nobody's."""

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 
 from django.conf import settings
 
+from marketplace.countries import country_name
 from marketplace.listings.entries import PlanTerms
 from marketplace.listings.models import Plan
+from marketplace.purchases.models import Purchase
 from marketplace.purchases.pricing import ALL_BASIS_POINTS, quote
+from marketplace.purchases.tax import Tax, Treatment
 from marketplace.web.formats import money_text, number_text, percent_text, plural
 from marketplace.web.wording import term_text
 
@@ -56,19 +60,35 @@ def price_sentence(plan: AnyPlan) -> str:
     return f"{'free' if plan.kind == Plan.Kind.TRIAL else price_text(plan)} {price_note(plan)}"
 
 
-def price_parts(plan: AnyPlan) -> list[tuple[str, str]]:
+def price_parts(plan: AnyPlan, tax: Tax) -> list[tuple[str, str]]:
     """What is inside the price that the buyer pays, and what else there is to it."""
     micros, currency = headline_micros(plan), settings.MARKET_CURRENCY
     if not micros:
         return [("Market fee", "none")]
-    parts = quote(micros, settings.MARKET_FEE_BASIS_POINTS)
+    parts = quote(micros, settings.MARKET_FEE_BASIS_POINTS, tax.basis_points)
     rate = percent_text(settings.MARKET_FEE_BASIS_POINTS / ALL_BASIS_POINTS)
     return [
         ("To the seller", money_text(parts.seller_micros, currency)),
+        (tax_label(tax), money_text(parts.tax_micros, currency) if tax.basis_points else "none"),
         (f"Market fee, {rate}", money_text(parts.fee_micros + parts.rounding_micros, currency)),
         *_meter_rows(plan),
         ("On top", "nothing"),
     ]
+
+
+def tax_label(tax: Tax) -> str:
+    """Which VAT is inside, or why none is."""
+    words = {
+        Treatment.REVERSE_CHARGE: "VAT: reverse charge, you account for it",
+        Treatment.OUTSIDE_EU: "VAT: outside the European Union",
+        Treatment.NOT_CHARGED: "VAT",
+    }
+    return words.get(tax.treatment) or f"VAT of {country_name(tax.country)}, {rate_text(tax.basis_points)}"
+
+
+def rate_text(basis_points: int) -> str:
+    """25.5 %."""
+    return f"{Decimal(basis_points) / 100:f}".rstrip("0").rstrip(".") + "\N{NO-BREAK SPACE}%"
 
 
 def _meter_rows(plan: AnyPlan) -> list[tuple[str, str]]:
@@ -80,3 +100,8 @@ def _meter_rows(plan: AnyPlan) -> list[tuple[str, str]]:
         ("Free rows a month", number_text(plan.free_rows) if plan.free_rows else "none"),
         ("Most a month", money_text(plan.cap_micros, currency) if plan.cap_micros is not None else "no limit"),
     ]
+
+
+def tax_in(purchase: Purchase) -> Tax:
+    """The tax as it was when it was sold."""
+    return Tax(Treatment(purchase.tax_treatment), purchase.tax_basis_points, purchase.tax_country)

@@ -27,8 +27,8 @@ def test_sales_by_month(buy, rich_ben, listing, free_listing, sara, now):
     on_hold = 6_400_000
     march, april = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC)
     assert sales.monthly_sales() == [
-        MonthlySales(april, free_listing.public_id, "Cellar", "EUR", 1, 0, 0, 0, 0, 0),
-        MonthlySales(march, listing.public_id, "Roof weather", "EUR", 2, 17 * EURO, 0, on_hold, 848_000, 9_752_000),
+        MonthlySales(april, free_listing.public_id, "Cellar", "EUR", 1, 0, 0, 0, 0, 0, 0),
+        MonthlySales(march, listing.public_id, "Roof weather", "EUR", 2, 17 * EURO, 0, on_hold, 848_000, 0, 9_752_000),
     ]
     assert sales.totals() == {
         "sale_count": 3,
@@ -36,6 +36,7 @@ def test_sales_by_month(buy, rich_ben, listing, free_listing, sara, now):
         "all_refunded_micros": 0,
         "on_hold_micros": on_hold,
         "charged_fee_micros": 848_000,
+        "charged_tax_micros": 0,
         "earned_micros": 9_752_000,
     }
 

@@ -21,6 +21,7 @@ from marketplace.purchases.services import (
     TRIAL_ACCESS,
     window_of,
 )
+from marketplace.purchases.tax import Tax
 from marketplace.web.formats import end_text, percent_text, plural
 from marketplace.web.plan_words import cheapest_of, headline_micros, price_note, price_parts, price_text
 from marketplace.web.records import seals_of
@@ -154,7 +155,7 @@ def silence_warning(plan: Plan, listing: Listing, at: datetime) -> list[tuple[st
     return [("triangle-alert", text)] if text else []
 
 
-def plan_cards(listing: Listing, plans: Sequence[Plan], refusal: str, at: datetime) -> list[dict[str, Any]]:
+def plan_cards(listing: Listing, plans: Sequence[Plan], refusal: str, tax: Tax, at: datetime) -> list[dict[str, Any]]:
     """Rows for the plan component, first what can be bought. refusal: why nothing can be bought here, or nothing."""
     address = reverse("purchase_create", args=[listing.public_id])
     plans = sorted(plans, key=lambda plan: not plan.is_served_within(listing.consent, at))
@@ -164,7 +165,7 @@ def plan_cards(listing: Listing, plans: Sequence[Plan], refusal: str, at: dateti
             "name": plan_name(plan),
             "price_text": price_text(plan),
             "price_note": card_note(plan),
-            "inside": price_parts(plan),
+            "inside": price_parts(plan, tax),
             "terms": plan_promises(plan, listing.consent, at) + silence_warning(plan, listing, at),
             "button_label": buy_label(plan),
             "address": "" if reason else f"{address}?plan={plan.public_id}",

@@ -13,7 +13,7 @@ from marketplace.errors import MarketError
 from marketplace.listings.models import Listing, Plan
 from marketplace.purchases.errors import PriceChanged
 from marketplace.purchases.models import Purchase
-from marketplace.purchases.services import TAKEN_ONCE, window_of
+from marketplace.purchases.services import TAKEN_ONCE, tax_of_buyer, window_of
 from marketplace.purchases.sight import plans_shown_to
 from marketplace.wallet.errors import InsufficientFunds
 from marketplace.wallet.services import account_of, balance_micros
@@ -47,7 +47,7 @@ def checkout_context(listing: Listing, buyer: User, at: datetime, plan_id: uuid.
         "price_note": card_note(plan),
         "is_metered": plan.kind == Plan.Kind.METERED,
         "is_paid": headline_micros(plan) > 0,
-        "parts": price_parts(plan),
+        "parts": price_parts(plan, tax_of_buyer(buyer, at)),
         "promises": plan_promises(plan, consent, at) + silence_warning(plan, listing, at),
         "terms": terms_of(consent),
         "window": window_of(plan, consent, at) if plan.is_served_within(consent, at) else None,

@@ -16,6 +16,7 @@ from marketplace.listings.entries import PlanTerms
 from marketplace.listings.models import Listing, ListingState, Plan
 from marketplace.purchases.models import Purchase
 from marketplace.purchases.pricing import quote
+from marketplace.purchases.services import tax_of_buyer
 from marketplace.web.formats import money_text
 from marketplace.web.plan_words import headline_micros, price_note, price_sentence
 from marketplace.web.records import WAITING, event, newest_first, seals_of
@@ -102,16 +103,20 @@ def prices_text(plans: Iterable[Plan]) -> str:
     return " · ".join(price_sentence(plan) for plan in plans) or "no price yet"
 
 
-def plan_quotes(plans: Iterable[Plan | PlanTerms]) -> list[dict[str, str]]:
-    """Of each plan: what the buyer pays, what the market keeps, what the seller receives."""
+def plan_quotes(plans: Iterable[Plan | PlanTerms], at: datetime) -> list[dict[str, str]]:
+    """Of each plan: what the buyer pays, what of it is tax if the buyer lives where the market is, what the market
+    keeps, what the seller receives.
+    """
     rows = []
+    tax = tax_of_buyer(None, at)
     for plan in plans:
-        parts = quote(headline_micros(plan), settings.MARKET_FEE_BASIS_POINTS)
+        parts = quote(headline_micros(plan), settings.MARKET_FEE_BASIS_POINTS, tax.basis_points)
         rows.append(
             {
                 "name": plan_name(plan),
                 "note": price_note(plan) if plan.kind == Plan.Kind.METERED else "",
                 "total": money_text(parts.total_micros, settings.MARKET_CURRENCY),
+                "tax": money_text(parts.tax_micros, settings.MARKET_CURRENCY) if tax.basis_points else "none",
                 "fee": money_text(parts.fee_micros, settings.MARKET_CURRENCY),
                 "receive": money_text(parts.seller_micros, settings.MARKET_CURRENCY),
                 "price_address": price_address(plan),

@@ -41,6 +41,7 @@ class MonthRow:
     all_refunded_micros: int
     on_hold_micros: int
     charged_fee_micros: int
+    charged_tax_micros: int
     earned_micros: int
 
 
@@ -102,6 +103,7 @@ def statement(user: User) -> list[MonthRow]:
             all_refunded_micros=sum(line.all_refunded_micros for line in lines),
             on_hold_micros=sum(line.on_hold_micros for line in lines),
             charged_fee_micros=sum(line.charged_fee_micros for line in lines),
+            charged_tax_micros=sum(line.charged_tax_micros for line in lines),
             earned_micros=sum(line.earned_micros for line in lines),
         )
         for (month, currency), lines in months.items()

@@ -94,7 +94,7 @@ def listing_terms(request: OwnerRequest, listing: Listing) -> HttpResponse:
             add_refusal(form, error)
         else:
             return redirect("listing_preview", public_id=listing.public_id)
-    quotes = plan_quotes(form.plans() if form.is_bound else plans)
+    quotes = plan_quotes(form.plans() if form.is_bound else plans, timezone.now())
     context = {"form": form, "listing": listing, "quotes": quotes, "step": 2}
     return render(request, "owner/listings/terms.html", context, status=422 if request.method == "POST" else 200)
 
@@ -122,6 +122,6 @@ def preview_context(listing: Listing) -> dict[str, object]:
         "consent": listing.consent,
         "terms": consent_terms(listing.consent),
         "table": preview_table(listing.consent, at=now),
-        "quotes": plan_quotes(listing.public_plans()),
+        "quotes": plan_quotes(listing.public_plans(), now),
         "step": 3,
     }

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_safe
 from marketplace.countries import country_name
 from marketplace.listings.models import Listing
 from marketplace.purchases.models import Purchase
+from marketplace.purchases.services import tax_of_buyer
 from marketplace.purchases.sight import listings_seen_by, plans_shown_to
 from marketplace.web.buyer.cards import earlier_purchases, plan_cards, terms_of
 from marketplace.web.buyer.listings import (
@@ -32,11 +33,12 @@ def listing_page(request: HttpRequest, public_id: UUID) -> HttpResponse:
     offered = plans_shown_to(request.user, listing, now)
     refusal = refusal_to_sell(listing, offered, request.user, now)
     mine = Purchase.objects.for_buyer(request.user) if request.user.is_authenticated else Purchase.objects.none()
+    tax = tax_of_buyer(request.user if request.user.is_authenticated else None, now)
     context: dict[str, Any] = {
         "listing": listing,
         "country": country_name(listing.country),
         "refusal": refusal,
-        "plans": plan_cards(listing, offered, refusal, now),
+        "plans": plan_cards(listing, offered, refusal, tax, now),
         "terms": terms_of(listing.consent),
         "seal": seal_of(listing.withdrawal_entry_id or listing.entry_id),
         "ended_at": ended_at(listing, now),

@@ -47,7 +47,7 @@ def own_listing(request: OwnerRequest, public_id: UUID) -> HttpResponse:
     context = {
         **status_context(listing),
         "events": listing_timeline(listing),
-        "quotes": plan_quotes(listing.public_plans()),
+        "quotes": plan_quotes(listing.public_plans(), timezone.now()),
         "sales": latest_sales(Purchase.objects.filter(listing=listing)),
         "reads": latest_reads(request.user, listing=listing),
     }

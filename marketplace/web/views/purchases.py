@@ -17,6 +17,7 @@ from marketplace.web.buyer.checkout import checkout_context, refusal_of
 from marketplace.web.buyer.orders import early_end, purchase_context, purchase_rows
 from marketplace.web.forms.buyer import PurchaseForm, read_uuid
 from marketplace.web.paging import page_by_time
+from marketplace.web.plan_words import tax_in, tax_label
 from marketplace.web.records import seal_of, seals_of
 from marketplace.web.replies import reply_invalid
 
@@ -86,8 +87,9 @@ def purchase_news(request: HttpRequest, public_id: UUID) -> HttpResponse:
 @login_required
 def purchase_receipt(request: HttpRequest, public_id: UUID) -> HttpResponse:
     purchase = own_purchase(request, public_id)
-    market_micros = purchase.price_micros - purchase.seller_micros
+    market_micros = purchase.price_micros - purchase.seller_micros - purchase.tax_micros
     context: dict[str, Any] = {"purchase": purchase, "market_micros": market_micros}
+    context["tax_label"] = tax_label(tax_in(purchase))
     context["seal"] = seal_of(purchase.entry_id)
     context["end"] = early_end(purchase)
     refunds = list(purchase.refunds.all())
