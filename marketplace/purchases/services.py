@@ -11,6 +11,7 @@ from marketplace.accounts.services import hold_account
 from marketplace.listings.errors import PlanOutlivesConsent, PlanRetired
 from marketplace.listings.models import Listing, Plan
 from marketplace.listings.services import share_terms
+from marketplace.purchases.books import check_books
 from marketplace.purchases.clock import latest_access, start_clock, start_due_clocks
 from marketplace.purchases.errors import (
     AlreadyPurchased,
@@ -55,7 +56,11 @@ from marketplace.purchases.windows import (
     Window,
     window_of,
 )
-from marketplace.purchases.withdrawing import withdraw_consent_with_refunds, withdraw_listing_with_refunds
+from marketplace.purchases.withdrawing import (
+    money_outlook,
+    withdraw_consent_with_refunds,
+    withdraw_listing_with_refunds,
+)
 
 __all__ = [
     "ACCESS_AFTER_PERIOD",
@@ -66,6 +71,7 @@ __all__ = [
     "Window",
     "bill_usage",
     "buy_listing",
+    "check_books",
     "close_purchase",
     "count_rows",
     "erase_request_keys",
@@ -73,6 +79,7 @@ __all__ = [
     "latest_access",
     "lock_purchase",
     "lock_purchases",
+    "money_outlook",
     "narrow_trial",
     "obstacle_to_refund",
     "paid_term",

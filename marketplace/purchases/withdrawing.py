@@ -3,6 +3,7 @@
 Consents and listings know nothing of purchases, so whoever withdraws calls these and not theirs.
 """
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -53,6 +54,20 @@ def withdraw_listing_with_refunds(*, listing: Listing, at: datetime) -> Listing:
         cut = Purchase.objects.filter(listing=withdrawn)
         _cut_off(cut, reason=Refund.Reason.LISTING_WITHDRAWN, at=at)
     return withdrawn
+
+
+@dataclass(frozen=True)
+class MoneyOutlook:
+    """What a withdrawal at this moment would do with what is on hold: back to buyers, and out to seller and market."""
+
+    refund_micros: int
+    release_micros: int
+
+
+def money_outlook(purchases: PurchaseQuerySet, at: datetime) -> MoneyOutlook:
+    held = list(purchases.holding().filter(disputed_at=None).select_related("buyer", "plan", "listing__consent"))
+    steps = [_last_step(purchase, at) for purchase in held]
+    return MoneyOutlook(sum(step.refund_micros for step in steps), sum(step.released_micros for step in steps))
 
 
 def _cut_off(purchases: PurchaseQuerySet, *, reason: Refund.Reason, at: datetime) -> None:

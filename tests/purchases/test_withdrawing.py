@@ -14,6 +14,7 @@ from marketplace.notices.models import Notice
 from marketplace.purchases.errors import ListingNotForSale
 from marketplace.purchases.models import Purchase, Refund
 from marketplace.purchases.services import (
+    money_outlook,
     release_earnings,
     start_clock,
     withdraw_consent_with_refunds,
@@ -57,6 +58,17 @@ def test_the_unused_part_of_a_period_goes_back(buy, listing, rich_ben, now, sums
         "refund",
         purchase.public_id,
     )
+
+
+def test_the_owner_sees_before_what_would_happen(buy, listing, rich_ben, now):
+    buy(kind="period")
+    buy()
+    outlook = money_outlook(Purchase.objects.filter(listing=listing), now + 10 * DAY)
+    assert (outlook.refund_micros, outlook.release_micros) == (13 * EURO, 4 * EURO)
+    withdraw_consent_with_refunds(consent=listing.consent, at=now + 10 * DAY)
+    assert sum(Refund.objects.values_list("amount_micros", flat=True)) == 13 * EURO
+    outlook = money_outlook(Purchase.objects.filter(listing=listing), now + 10 * DAY)
+    assert (outlook.refund_micros, outlook.release_micros) == (0, 0)
 
 
 def test_what_was_released_before_does_not_change_the_refund(buy, listing, rich_ben, now, sums):

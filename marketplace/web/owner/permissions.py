@@ -15,6 +15,7 @@ from marketplace.consents.models import Consent
 from marketplace.delivery.models import Read
 from marketplace.listings.models import Listing
 from marketplace.purchases.models import Purchase
+from marketplace.purchases.services import money_outlook
 from marketplace.web.formats import end_text, money_text
 from marketplace.web.records import WAITING, event, newest_first, seals_of
 from marketplace.web.wording import (
@@ -83,7 +84,7 @@ def permission_row(consent: Any, seal: Any, *, at: datetime) -> dict[str, Any]:
     }
 
 
-def withdrawal_effects(consent: Consent, *, at: datetime) -> dict[str, int]:
+def withdrawal_effects(consent: Consent, *, at: datetime) -> dict[str, Any]:
     """What a withdrawal at this moment would stop."""
     listings = Listing.objects.filter(consent=consent, published_at__isnull=False, withdrawn_at=None)
     tokens = AccessToken.objects.filter(purchase__listing__consent=consent)
@@ -92,6 +93,8 @@ def withdrawal_effects(consent: Consent, *, at: datetime) -> dict[str, int]:
         "listing_count": listings.count(),
         "token_count": usable_count(tokens, at),
         "buyer_count": purchases.values("buyer").distinct().count(),
+        "money": money_outlook(Purchase.objects.filter(listing__consent=consent), at),
+        "currency": settings.MARKET_CURRENCY,
     }
 
 

@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
@@ -14,7 +15,8 @@ from marketplace.delivery.services import publish_and_prepare
 from marketplace.errors import MarketError
 from marketplace.listings.models import Listing, Plan
 from marketplace.listings.services import delete_draft, terms_of
-from marketplace.purchases.services import reprice_and_tell, withdraw_listing_with_refunds
+from marketplace.purchases.models import Purchase
+from marketplace.purchases.services import money_outlook, reprice_and_tell, withdraw_listing_with_refunds
 from marketplace.web.forms.plans import price_form
 from marketplace.web.owner.listing_facts import UNPRICED
 from marketplace.web.owner.permissions import usable_count
@@ -79,7 +81,12 @@ def listing_withdrawal(request: OwnerRequest, public_id: UUID) -> HttpResponse:
     now = timezone.now()
     listing = get_object_or_404(Listing, seller=request.user, public_id=public_id)
     tokens = AccessToken.objects.filter(purchase__listing=listing)
-    context: dict[str, object] = {"listing": listing, "token_count": usable_count(tokens, now)}
+    context: dict[str, object] = {
+        "listing": listing,
+        "token_count": usable_count(tokens, now),
+        "money": money_outlook(Purchase.objects.filter(listing=listing), now),
+        "currency": settings.MARKET_CURRENCY,
+    }
     if request.method == "POST":
         try:
             withdraw_listing_with_refunds(listing=listing, at=now)

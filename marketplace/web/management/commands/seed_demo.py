@@ -17,6 +17,7 @@ from marketplace.delivery.profile import share_profile
 from marketplace.delivery.services import refresh_table
 from marketplace.listings.models import Listing
 from marketplace.purchases.models import Purchase
+from marketplace.purchases.services import check_books, release_earnings
 from marketplace.web.demo import building, trading
 from marketplace.web.demo.script import DEVICES, LISTINGS, PEOPLE
 
@@ -44,6 +45,8 @@ class Command(BaseCommand):
         self._seed_tokens(purchases, start, now)
         for demo in LISTINGS:
             trading.ensure_end(demo, listings[demo.key], start + WITHDRAWN_AFTER)
+        release_earnings(at=now)
+        check_books(at=now)
         trading.drain_outbox(now)
         self.stdout.write(f"Demo market: {len(people)} people, {len(devices)} devices, {len(listings)} listings.")
 
