@@ -48,7 +48,7 @@ from tests.builders import EURO, make_listing
 from tests.conftest import make_person
 
 START = datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC)
-PLANS = (PlanTerms("one_off", 5 * EURO), PlanTerms("period", 12_340_000, 30))
+PLANS = (PlanTerms("one_off", 5 * EURO), PlanTerms("period", 12_340_000, 30 * 86_400))
 PERSON = st.integers(0, 2)
 ANY = st.integers(0, 10**6)
 

@@ -61,7 +61,7 @@ def test_the_unused_part_of_a_period_goes_back(buy, listing, rich_ben, now, sums
 
 
 def test_the_owner_sees_before_what_would_happen(buy, listing, rich_ben, now):
-    buy(kind="period")
+    start_clock(purchase=buy(kind="period"), at=now)
     buy()
     outlook = money_outlook(Purchase.objects.filter(listing=listing), now + 10 * DAY)
     assert (outlook.refund_micros, outlook.release_micros) == (13 * EURO, 4 * EURO)
