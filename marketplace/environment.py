@@ -1,7 +1,7 @@
 """How settings.py reads the environment, and what it refuses. A refusal names the variable and says what to do."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
@@ -57,6 +57,26 @@ def check_public_url(url: str, *, is_production: bool) -> None:
     schemes = ("https",) if is_production else ("http", "https")
     if parts.scheme not in schemes or not parts.hostname or parts.path or parts.query or parts.fragment:
         raise ImproperlyConfigured(f"PUBLIC_URL must be {' or '.join(schemes)}://host and no path, not {url!r}.")
+
+
+def check_stripe(
+    *, key: str, webhook_secrets: Sequence[str], address: str, is_chosen: bool, is_production: bool
+) -> None:
+    """Refuse what is half set: money that comes in but is never heard of, or the other way round."""
+    if is_chosen and not (key and webhook_secrets):
+        raise ImproperlyConfigured(
+            "PAYMENT_PROVIDER=stripe needs STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRETS; without them nothing is paid."
+        )
+    if not is_chosen and (key or webhook_secrets):
+        raise ImproperlyConfigured("STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRETS need PAYMENT_PROVIDER=stripe.")
+    if key and not key.startswith(("sk_test_", "sk_live_", "rk_test_", "rk_live_")):
+        raise ImproperlyConfigured("STRIPE_SECRET_KEY must start with sk_test_, sk_live_, rk_test_ or rk_live_.")
+    if key.startswith(("sk_live_", "rk_live_")) and not is_production:
+        raise ImproperlyConfigured("STRIPE_SECRET_KEY is a live key: real money needs PRODUCTION=1.")
+    if any(not secret.startswith("whsec_") for secret in webhook_secrets):
+        raise ImproperlyConfigured("STRIPE_WEBHOOK_SECRETS must start with whsec_, with commas between them.")
+    if address and is_production:
+        raise ImproperlyConfigured("STRIPE_API_ADDRESS is for tests; production asks Stripe itself.")
 
 
 def database_from(url: str, pool_size: int, variable: str = "DATABASE_URL") -> dict[str, object]:

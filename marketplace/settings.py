@@ -11,6 +11,7 @@ from marketplace.embedded.secret_key import own_secret_key
 from marketplace.environment import (
     check_public_url,
     check_secret_key,
+    check_stripe,
     database_from,
     database_from_parts,
     env_choice,
@@ -321,7 +322,17 @@ LEDGER_POLICY_NAME = env_text("LEDGER_POLICY_FILE", str(VAR_DIR / "witnesses" / 
 LEDGER_POLICY_FILE = Path(LEDGER_POLICY_NAME) if LEDGER_POLICY_NAME else None
 LEDGER_URL = f"{PUBLIC_URL}/log"
 # Where money is real nobody gets to give himself some because a setting was forgotten.
-PAYMENT_PROVIDER = env_choice("PAYMENT_PROVIDER", "none" if IS_PRODUCTION else "test", ("none", "test"))
+PAYMENT_PROVIDER = env_choice("PAYMENT_PROVIDER", "none" if IS_PRODUCTION else "test", ("none", "test", "stripe"))
+STRIPE_SECRET_KEY = env_text("STRIPE_SECRET_KEY")
+STRIPE_WEBHOOK_SECRETS = env_list("STRIPE_WEBHOOK_SECRETS")
+STRIPE_API_ADDRESS = env_text("STRIPE_API_ADDRESS")
+check_stripe(
+    key=STRIPE_SECRET_KEY,
+    webhook_secrets=STRIPE_WEBHOOK_SECRETS,
+    address=STRIPE_API_ADDRESS,
+    is_chosen=PAYMENT_PROVIDER == "stripe",
+    is_production=IS_PRODUCTION,
+)
 MARKET_CURRENCY = "EUR"
 MARKET_FEE_BASIS_POINTS = env_number("MARKET_FEE_BASIS_POINTS", 800, least=0, most=10_000)
 # Who sells, as invoices name it. Without a VAT id the market is not registered, and its prices hold no tax.
@@ -370,7 +381,10 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": env_text("LOG_LEVEL", "INFO")},
     # One line or two for each task that comes and goes, each second: the events of the features say more.
     "loggers": {
-        **{name: {"level": "WARNING"} for name in ("celery.app.trace", "celery.worker.strategy", "celery.beat")},
+        **{
+            name: {"level": "WARNING"}
+            for name in ("celery.app.trace", "celery.worker.strategy", "celery.beat", "stripe")
+        },
         # Django gives it a format of its own, which would show the signatures of file links.
         "django.server": {"handlers": ["stderr"], "propagate": False},
     },

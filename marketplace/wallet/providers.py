@@ -15,15 +15,16 @@ Outcome = Literal["pay", "decline"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 TEST = "test"
+STRIPE = "stripe"
 SMALLEST_TOP_UP_MICROS = 1 * MICROS_PER_UNIT
 LARGEST_TOP_UP_MICROS = 5_000 * MICROS_PER_UNIT
 
 
 def configured() -> str:
     """Return the name of the connected provider. Raises: ProviderUnknown."""
-    if settings.PAYMENT_PROVIDER != TEST:
+    if settings.PAYMENT_PROVIDER not in {TEST, STRIPE}:
         raise ProviderUnknown
-    return TEST
+    return str(settings.PAYMENT_PROVIDER)
 
 
 def check_amount(amount_micros: int) -> None:

@@ -71,6 +71,8 @@ def _payout_paid(event: ProviderEvent, at: datetime) -> EventOutcome:
         return _outcome(event, at, Result.ALARM, "payout_unknown")
     if (event.amount_micros, event.currency) != (payout.amount_micros, payout.currency):
         return _outcome(event, at, Result.ALARM, "amount_differs")
+    if payout.object_id not in {"", event.object_id}:
+        return _outcome(event, at, Result.ALARM, "payout_differs")
     if payout.state == Payout.State.FAILED:
         return _outcome(event, at, Result.ALARM, "paid_after_failure")
     if payout.state == Payout.State.PAID:

@@ -77,6 +77,9 @@ class TestGateway:
             currency=message.currency,
         )
 
+    def open_checkout(self, top_up: TopUp, return_address: str) -> str | None:
+        return None
+
     def open_payee(self, reference: UUID, country: str) -> str:
         return f"payee_{reference}"
 

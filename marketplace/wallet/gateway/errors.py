@@ -20,11 +20,11 @@ class GatewayUnreachable(WalletError):
     sentence = "The payment provider does not answer. Try again in a few minutes."
 
 
-class PayoutRefused(WalletError):
+class ProviderRefused(WalletError):
     """The provider says no, and moved nothing. details: reason, its own word."""
 
-    code = "payout_refused"
-    sentence = "The payment provider refuses this payout."
+    code = "provider_refused"
+    sentence = "The payment provider refuses this."
 
 
 class PayeeNotReady(WalletError):

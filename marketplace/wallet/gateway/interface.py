@@ -13,6 +13,7 @@ from marketplace.wallet.gateway.events import GatewayEvent
 
 if TYPE_CHECKING:
     from marketplace.wallet.gateway.models import Payout
+    from marketplace.wallet.models import TopUp
 
 # Where each provider puts the signature of a webhook.
 SIGNATURE_HEADERS = {"test": "Ownstream-Test-Signature", "stripe": "Stripe-Signature"}
@@ -26,6 +27,9 @@ class Gateway(Protocol):
     def read_event(self, body: bytes, signature: str, at: datetime) -> GatewayEvent:
         """Raises: SignatureRefused, EventUnreadable."""
 
+    def open_checkout(self, top_up: TopUp, return_address: str) -> str | None:
+        """Return where the person pays; None where our own page asks. Raises: ProviderRefused, GatewayUnreachable."""
+
     def open_payee(self, reference: UUID, country: str) -> str:
         """Return the provider's name of a new account of a seller. Raises: GatewayUnreachable."""
 
@@ -36,7 +40,7 @@ class Gateway(Protocol):
         """Raises: GatewayUnreachable."""
 
     def send_payout(self, payout: Payout) -> str:
-        """Return the provider's name of the payout. Raises: PayoutRefused, GatewayUnreachable."""
+        """Return the provider's name of the payout. Raises: ProviderRefused, GatewayUnreachable."""
 
     def take_back(self, payout: Payout) -> None:
         """Make sure that the money of a failed payout is ours again. Raises: GatewayUnreachable."""
@@ -50,4 +54,9 @@ def gateway_named(name: str) -> Gateway:
         from marketplace.wallet.gateway.built_in import TestGateway
 
         return TestGateway()
+    if name == "stripe":
+        # Its library takes long to load, and only for those who use it.
+        from marketplace.wallet.gateway.stripe_calls import StripeGateway
+
+        return StripeGateway()
     raise ProviderUnknown

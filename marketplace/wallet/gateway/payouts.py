@@ -23,8 +23,8 @@ from marketplace.wallet.errors import AmountNotWholeCents, IdempotencyConflict, 
 from marketplace.wallet.gateway.errors import (
     GatewayUnreachable,
     PayeeNotReady,
-    PayoutRefused,
     PayoutTooSmall,
+    ProviderRefused,
 )
 from marketplace.wallet.gateway.interface import gateway_named
 from marketplace.wallet.gateway.models import Payee, Payout
@@ -171,7 +171,7 @@ def send_payout(payout: Payout, *, at: datetime) -> bool:
     """Hand one payout to the provider. Must not run inside a transaction."""
     try:
         object_id = gateway_named(payout.provider).send_payout(payout)
-    except PayoutRefused as refusal:
+    except ProviderRefused as refusal:
         with transaction.atomic():
             fail_payout(locked_payout(payout.pk), code=str(refusal.details.get("reason", refusal.code)), at=at)
         return return_payout(payout, at=at)

@@ -1,6 +1,7 @@
 """What others may do with payment providers."""
 
 from marketplace.wallet.gateway.built_in import ANSWERS, ORDERS
+from marketplace.wallet.gateway.checkouts import open_checkout
 from marketplace.wallet.gateway.interface import SIGNATURE_HEADERS
 from marketplace.wallet.gateway.payouts import (
     SMALLEST_PAYOUT_MICROS,
@@ -25,6 +26,7 @@ __all__ = [
     "choose_schedule",
     "erase_payees",
     "follow_waiting_events",
+    "open_checkout",
     "open_payee",
     "pay_at_test_provider",
     "payable_micros",

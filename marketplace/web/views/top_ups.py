@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 
 from marketplace.accounts.models import User
 from marketplace.errors import MarketError
-from marketplace.wallet.gateway.services import pay_at_test_provider
+from marketplace.wallet.gateway.services import open_checkout, pay_at_test_provider
 from marketplace.wallet.models import TopUp
 from marketplace.wallet.services import start_top_up
 from marketplace.web.buyer.top_ups import wallet_form_address
@@ -49,9 +49,22 @@ def top_up_create(request: HttpRequest) -> HttpResponse:
 @login_required
 @never_cache
 def top_up_page(request: HttpRequest, public_id: UUID) -> HttpResponse:
-    """The page of the built-in payment provider."""
+    """The page of the built-in payment provider, or the way to the other one and back."""
     top_up, back = own_top_up(request, public_id), own_address(request, request.GET.get("next", ""))
-    return render(request, "buyer/top_up.html", top_up_context(top_up, back))
+    context = top_up_context(top_up, back)
+    if top_up.state == TopUp.State.PENDING and top_up.provider != "test" and "returned" not in request.GET:
+        context |= way_to_checkout(request, top_up, back)
+    return render(request, "buyer/top_up.html", context)
+
+
+def way_to_checkout(request: HttpRequest, top_up: TopUp, back: str) -> dict[str, Any]:
+    query = urlencode({"returned": "1"} | ({"next": back} if back else {}))
+    return_address = request.build_absolute_uri(reverse("top_up_page", args=[top_up.public_id])) + f"?{query}"
+    try:
+        return {"checkout_address": open_checkout(top_up=top_up, return_address=return_address)}
+    except MarketError as error:
+        title = "The payment cannot start now"
+        return {"refusal": {"title": title, "why": str(error), "code": error.code}}
 
 
 @post_only("top_up_page")
@@ -81,7 +94,12 @@ def top_up_outcome(request: HttpRequest, public_id: UUID) -> HttpResponse:
 
 
 def top_up_context(top_up: TopUp, back: str) -> dict[str, Any]:
-    return {"top_up": top_up, "next": back, "again_address": wallet_form_address(top_up.amount_micros, back)}
+    return {
+        "is_test": top_up.provider == "test",
+        "top_up": top_up,
+        "next": back,
+        "again_address": wallet_form_address(top_up.amount_micros, back),
+    }
 
 
 def after_payment(request: HttpRequest, top_up: TopUp, back: str) -> HttpResponse:

@@ -17,9 +17,9 @@ from marketplace.wallet.gateway.built_in import TestGateway
 from marketplace.wallet.gateway.errors import (
     GatewayUnreachable,
     PayeeNotReady,
-    PayoutRefused,
     PayoutSettled,
     PayoutTooSmall,
+    ProviderRefused,
 )
 from marketplace.wallet.gateway.models import EventOutcome, Payout
 from marketplace.wallet.gateway.payouts import request_scheduled_payouts, return_payout, send_payout
@@ -199,7 +199,7 @@ def test_a_provider_that_does_not_answer_is_asked_again_later(
 
 def test_what_the_provider_refuses_comes_back(seller: User, now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_: TestGateway, payout: Payout) -> str:
-        raise PayoutRefused(reason="account_closed")
+        raise ProviderRefused(reason="account_closed")
 
     monkeypatch.setattr(TestGateway, "send_payout", refuse)
     payout = ask(seller, now)
