@@ -28,7 +28,7 @@ from marketplace.erasure.marks import account_mark
 from marketplace.erasure.models import Erasure, LeftFile
 from marketplace.erasure.outlook import Outlook, obstacles_to, outlook_for
 from marketplace.listings.models import Listing
-from marketplace.listings.services import erase_listings
+from marketplace.listings.services import erase_listings, forget_offers
 from marketplace.purchases.models import Purchase
 from marketplace.purchases.services import (
     erase_request_keys,
@@ -104,6 +104,7 @@ def _erase(account: User, devices: list[Device], at: datetime, *, is_replay: boo
     AuditRun.objects.filter(requested_by=account).update(requested_by=None)
     person = blank_account(user=account, at=at)
     forget_named_buyer(person.addresses)
+    forget_offers(emails=person.addresses, at=at)
     forget_subjects(
         [
             ("person", person.public_id),

@@ -17,7 +17,7 @@ from marketplace.accounts.services import hold_account
 from marketplace.consents.models import Consent
 from marketplace.consents.standing import change_standing, rely_on_standing
 from marketplace.listings import entries, errors
-from marketplace.listings.models import LONG_AGO, Category, Listing, ListingQuality, ListingRevision
+from marketplace.listings.models import LONG_AGO, Category, Listing, ListingQuality, ListingRevision, Plan
 from marketplace.listings.plan_rules import LONGEST_PERIOD_SECONDS, LONGEST_TRIAL_SECONDS, MOST_TRIAL_ROWS, terms_of
 from marketplace.listings.plans import (
     add_plan,
@@ -55,6 +55,8 @@ __all__ = [
     "update_draft",
     "withdraw_listing",
 ]
+
+ERASED_EMAIL = "nobody@erased.invalid"
 
 logger = logging.getLogger(__name__)
 
@@ -186,6 +188,7 @@ def erase_listings(*, seller: User, sold: Collection[int]) -> None:
     """
     own = Listing.objects.filter(seller=seller)
     own.filter(published_at=None).delete()
+    Plan.objects.filter(listing__seller=seller).exclude(offered_email="").update(offered_email=ERASED_EMAIL)
     ListingQuality.objects.filter(listing__seller=seller).delete()
     own.update(search_vector=None, fresh_at=LONG_AGO, country="")
     for listing in own.exclude(pk__in=sold):

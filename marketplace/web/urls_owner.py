@@ -15,6 +15,7 @@ from marketplace.web.views import (
     listings,
     money,
     payouts,
+    plan_acts,
     readings,
     sales,
 )
@@ -50,6 +51,12 @@ urlpatterns = [
     path("my/listings/<uuid:public_id>/preview/", listing_drafts.listing_preview, name="listing_preview"),
     path("my/listings/<uuid:public_id>/publication/", listing_acts.listing_publication, name="listing_publication"),
     path("my/listings/<uuid:public_id>/plans/<uuid:plan_id>/price/", listing_acts.plan_price, name="plan_price"),
+    path(
+        "my/listings/<uuid:public_id>/plans/<uuid:plan_id>/retirement/",
+        plan_acts.plan_retirement,
+        name="plan_retirement",
+    ),
+    path("my/listings/<uuid:public_id>/offers/add/", plan_acts.offer_create, name="offer_create"),
     path("my/listings/<uuid:public_id>/deletion/", listing_acts.listing_deletion, name="listing_deletion"),
     path("my/listings/<uuid:public_id>/withdrawal/", listing_acts.listing_withdrawal, name="listing_withdrawal"),
     path("sales/", sales.sales, name="sales"),

@@ -25,7 +25,8 @@ NOT_PAGES = {
     "what programs ask every site for": "favicon robots",
     "takes only POST": "device_claim listing_publication token_create token_rotation profile_download top_up_create "
     "top_up_outcome api_key_create payee_create payout_schedule payout_answer notice_reading notices_reading "
-    "dispute_answer webhook_create webhook_test webhook_activation delivery_replay",
+    "dispute_answer purchase_renewal purchase_cap purchase_stop "
+    "webhook_create webhook_test webhook_activation delivery_replay",
     "a fragment of a page": "device_status listing_status listing_quotes purchase_status purchase_news "
     "admin:ledger_auditrun_progress",
     "a file or JSON": "health(_live)? consent_(record|schema) reading_batch log_checkpoint log_policy log_vkey "
@@ -180,6 +181,9 @@ def selling_pages(market: Market) -> Iterator[Visit]:
         yield visit("sara", "own_listing", market.listings[state].public_id, state=state)
     plan = market.listings["live"].plans.exclude(kind="free")[0].public_id
     yield visit("sara", "plan_price", market.listings["live"].public_id, plan)
+    yield visit("sara", "plan_retirement", market.listings["live"].public_id, plan)
+    yield visit("sara", "offer_create", market.listings["live"].public_id)
+    yield visit("sara", "offer_create", market.listings["live"].public_id, state="refused", act=send_empty("email"))
     yield visit("sara", "listing_withdrawal", market.listings["live"].public_id)
     for url in ("sales", "money", "payout_list", "sale_list", "read_list"):
         yield visit("sara", url)

@@ -14,12 +14,14 @@ from marketplace.access.models import ROTATION_GRACE, AccessToken
 from marketplace.access.services import issue_token, revoke_token, rotate_token
 from marketplace.accounts.models import User
 from marketplace.api.idempotency import idempotent
+from marketplace.api.serializers.listings import CapIn, RenewalIn
 from marketplace.api.serializers.purchases import NewTokenOut, PurchaseIn, PurchaseOut, TokenOut
 from marketplace.api.views.parts import CURSOR, IDEMPOTENCY_KEY, checked, entry_indices, paged, person_of
 from marketplace.delivery.profile import share_profile
 from marketplace.delivery.services import buy_and_prepare, ready_pks
 from marketplace.listings.models import Plan
 from marketplace.purchases.models import Purchase
+from marketplace.purchases.services import set_cap, set_renewal
 from marketplace.purchases.sight import listings_seen_by
 
 
@@ -72,6 +74,20 @@ class PurchaseView(APIView):
     @extend_schema(summary="One of my purchases", responses=PurchaseOut)
     def get(self, request: Request, public_id: UUID) -> Response:
         return purchase_response(get_object_or_404(bought_by(person_of(request)), public_id=public_id))
+
+
+class CapView(APIView):
+    @extend_schema(summary="Cap what a month of a metered purchase may cost me", request=CapIn, responses=PurchaseOut)
+    def put(self, request: Request, public_id: UUID) -> Response:
+        purchase = get_object_or_404(bought_by(person_of(request)), public_id=public_id)
+        return purchase_response(set_cap(purchase=purchase, at=timezone.now(), **checked(CapIn, request.data)))
+
+
+class RenewalView(APIView):
+    @extend_schema(summary="Switch a purchase's renewal on or off", request=RenewalIn, responses=PurchaseOut)
+    def put(self, request: Request, public_id: UUID) -> Response:
+        purchase = get_object_or_404(bought_by(person_of(request)), public_id=public_id)
+        return purchase_response(set_renewal(purchase=purchase, at=timezone.now(), **checked(RenewalIn, request.data)))
 
 
 class TokenListView(APIView):

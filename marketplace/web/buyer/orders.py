@@ -21,8 +21,10 @@ from marketplace.delivery.services import is_ready
 from marketplace.purchases.models import Purchase
 from marketplace.purchases.services import obstacle_to_refund, refund_window
 from marketplace.web.buyer.cards import terms_of
+from marketplace.web.buyer.running import running_context
 from marketplace.web.buyer.snippets import snippets_of
 from marketplace.web.formats import exact_text, money_text
+from marketplace.web.forms.buyer import CapForm, cap_values
 from marketplace.web.plan_words import price_text
 from marketplace.web.records import seal_of, seals_of
 from marketplace.web.seals import Seal
@@ -121,6 +123,8 @@ def purchase_context(request: HttpRequest, purchase: Purchase, secret: str = "")
         "reads": reads,
         "money_back": money_back(purchase, now),
         "last_reads": list(Read.objects.filter(purchase=purchase).select_related("token")[:10]),
+        "cap_form": CapForm(initial=cap_values(purchase)),
+        **running_context(purchase, now, is_over=bool(ended)),
         **access,
     }
 

@@ -15,6 +15,7 @@ from marketplace.accounts.places import country_choices, time_zone_choices
 from marketplace.listings.catalogue import FRESHNESS_BANDS, PRICE_BANDS, SORTS, CatalogueSearch
 from marketplace.listings.facets import FACETS, FacetSelection
 from marketplace.listings.models import Category, Listing, Plan
+from marketplace.purchases.models import Purchase
 from marketplace.wallet.gateway.services import ANSWERS, ORDERS
 from marketplace.wallet.units import MICROS_PER_UNIT
 from marketplace.web.forms.money import MoneyField
@@ -119,3 +120,31 @@ class ApiKeyForm(forms.Form):
         help_text="Which program or machine will use it, such as “weather script on the office server”.",
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
+
+
+class CapForm(forms.Form):
+    """The most that a month may cost; empty for no cap of one's own."""
+
+    cap = MoneyField(
+        label="Your own cap a month (EUR)",
+        required=False,
+        min_value=Decimal("0.01"),
+        max_value=Decimal(1_000_000),
+        help_text="At it, loading stops until the next month. Leave it empty for no cap.",
+        error_messages={
+            "min_value": "A cap is at least EUR 0.01.",
+            "max_value": "A cap is at most EUR 1,000,000.",
+            "max_digits": "Write the cap with at most two decimals, such as 12.50.",
+            "max_decimal_places": "Write the cap with at most two decimals, such as 12.50.",
+            "invalid": "Write the cap as a number, such as 12.50.",
+        },
+    )
+
+    def cap_micros(self) -> int | None:
+        cap = self.cleaned_data["cap"]
+        return int(cap * MICROS_PER_UNIT) if cap is not None else None
+
+
+def cap_values(purchase: Purchase) -> dict[str, str]:
+    cap = purchase.own_cap_micros
+    return {"cap": f"{Decimal(cap) / MICROS_PER_UNIT:.2f}"} if cap is not None else {}

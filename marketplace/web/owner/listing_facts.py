@@ -120,6 +120,7 @@ def plan_quotes(plans: Iterable[Plan | PlanTerms], at: datetime) -> list[dict[st
                 "fee": money_text(parts.fee_micros, settings.MARKET_CURRENCY),
                 "receive": money_text(parts.seller_micros, settings.MARKET_CURRENCY),
                 "price_address": price_address(plan),
+                "retirement_address": retirement_address(plan),
             }
         )
     return rows
@@ -132,6 +133,24 @@ def price_address(plan: Plan | PlanTerms) -> str:
     if plan.listing.withdrawn_at is not None:
         return ""
     return reverse("plan_price", kwargs={"public_id": plan.listing.public_id, "plan_id": plan.public_id})
+
+
+def retirement_address(plan: Plan | PlanTerms) -> str:
+    """Where a published plan is taken from sale; empty for the only one."""
+    if not isinstance(plan, Plan) or plan.listing.published_at is None or plan.listing.withdrawn_at is not None:
+        return ""
+    if plan.is_public and len(plan.listing.public_plans()) == 1:
+        return ""
+    return reverse("plan_retirement", kwargs={"public_id": plan.listing.public_id, "plan_id": plan.public_id})
+
+
+def offer_rows(listing: Listing, at: datetime) -> list[dict[str, Any]]:
+    """Offers that somebody may still take, newest first."""
+    open_offers = listing.plans.current().exclude(offered_email="").filter(offer_until__gt=at).order_by("-id")
+    return [
+        {"plan": plan, "price": price_sentence(plan), "address": retirement_address(plan)}
+        for plan in open_offers.select_related("listing")
+    ]
 
 
 def listing_timeline(listing: Listing) -> list[dict[str, Any]]:

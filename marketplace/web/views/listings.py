@@ -14,6 +14,7 @@ from marketplace.web.formats import money_text
 from marketplace.web.owner.listing_facts import (
     listing_rows,
     listing_timeline,
+    offer_rows,
     plan_quotes,
     publication_steps,
     rows_of_listings,
@@ -47,6 +48,7 @@ def own_listing(request: OwnerRequest, public_id: UUID) -> HttpResponse:
     context = {
         **status_context(listing),
         "events": listing_timeline(listing),
+        "offers": offer_rows(listing, timezone.now()),
         "quotes": plan_quotes(listing.public_plans(), timezone.now()),
         "sales": latest_sales(Purchase.objects.filter(listing=listing)),
         "reads": latest_reads(request.user, listing=listing),

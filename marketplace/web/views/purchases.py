@@ -50,7 +50,7 @@ def purchase_create(request: HttpRequest, public_id: UUID) -> HttpResponse:
 @require_safe
 @login_required
 def purchase_list(request: HttpRequest) -> HttpResponse:
-    mine = Purchase.objects.for_buyer(cast(User, request.user)).select_related("listing__consent", "plan")
+    mine = Purchase.objects.for_buyer(cast(User, request.user)).begun().select_related("listing__consent", "plan")
     page = page_by_time(mine, column="purchased_at", mark=request.GET.get("after", ""), size=PAGE_SIZE)
     context = {"rows": purchase_rows(page.rows, timezone.now()), "next_mark": page.next_mark}
     return render(request, "buyer/purchases.html", context)
