@@ -23,7 +23,7 @@ from marketplace.access.services import authorise, issue_token
 from marketplace.listings.entries import PlanTerms
 from marketplace.listings.models import Listing
 from marketplace.purchases.models import Purchase, Refund
-from marketplace.purchases.services import buy_listing, withdraw_consent_with_refunds
+from marketplace.purchases.services import buy_listing, start_clock, withdraw_consent_with_refunds
 from marketplace.wallet import services
 from marketplace.wallet.models import Account, Transfer
 from marketplace.wallet.services import TransferDraft, post_transfer, post_transfers, unsound_accounts
@@ -196,7 +196,8 @@ def withdraw_once(name: str) -> float:
     listing = make_listing(seller, NOW, plans=[PlanTerms("period", 12 * EURO, 30 * 86_400)], title=name)
     plan = listing.plans.get()
     for buyer in buyers:
-        buy_listing(listing=listing, plan=plan, buyer=buyer, quoted_micros=plan.price_micros, at=NOW)
+        bought = buy_listing(listing=listing, plan=plan, buyer=buyer, quoted_micros=plan.price_micros, at=NOW)
+        start_clock(purchase=bought, at=NOW)
     while sequence_batch(at=NOW):
         pass
     purchase = Purchase.objects.filter(listing=listing).first()

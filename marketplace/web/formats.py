@@ -24,6 +24,11 @@ def money_text(micros: int, currency: str) -> str:
     return f"{sign}{currency}\N{NO-BREAK SPACE}{whole:,}.{decimals}"
 
 
+def cents_text(micros: int, currency: str) -> str:
+    """For the big figures of money that grows by the second: whole cents, rounded down. Statements stay exact."""
+    return money_text(micros - micros % (MICROS_PER_UNIT // 100), currency)
+
+
 def number_text(value: int | float | Decimal | None) -> str:
     """Group the digits; keep at most four significant decimals of a small number."""
     if value is None:

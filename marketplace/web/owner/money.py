@@ -12,7 +12,7 @@ from marketplace.purchases.services import paid_term
 from marketplace.wallet.models import Account
 from marketplace.wallet.services import account_of, balance_micros, paid_out_micros
 from marketplace.web.buyer.statement import statement_page
-from marketplace.web.formats import money_text
+from marketplace.web.formats import cents_text, money_text
 from marketplace.web.paging import Page, page_by_time
 from marketplace.web.wording import plan_name
 
@@ -38,8 +38,8 @@ def money_facts(user: User, *, mark: str, before: str) -> dict[str, Any]:
     return {
         "account": payable,
         "yours_micros": yours,
-        "yours_text": money_text(yours, settings.MARKET_CURRENCY),
-        "held_text": money_text(balance_micros(escrow), settings.MARKET_CURRENCY),
+        "yours_text": cents_text(yours, settings.MARKET_CURRENCY),
+        "held_text": cents_text(balance_micros(escrow), settings.MARKET_CURRENCY),
         "paid_out_text": money_text(paid_out_micros(user), settings.MARKET_CURRENCY),
         "held": [held_row(purchase) for purchase in held.rows],
         "next_mark": held.next_mark,

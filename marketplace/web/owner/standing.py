@@ -17,7 +17,7 @@ from marketplace.listings.models import Listing
 from marketplace.purchases.models import Purchase
 from marketplace.wallet.services import earned_micros
 from marketplace.web.buyer.orders import end_of_access
-from marketplace.web.formats import money_text, plural, relative_text
+from marketplace.web.formats import cents_text, plural, relative_text
 from marketplace.web.owner.device_facts import device_address, silent_devices
 from marketplace.web.owner.sale_rows import latest_reads, latest_sales, sales_of
 from marketplace.web.wording import first_fields_text
@@ -112,7 +112,7 @@ def home_facts(user: User, at: datetime) -> dict[str, Any]:
     today = day_start(at)
     received = Batch.objects.filter(device__owner=user, received_at__gte=today).aggregate(sum=Sum("reading_count"))
     return {
-        "earned_text": money_text(earned_micros(user, since=start), settings.MARKET_CURRENCY),
+        "earned_text": cents_text(earned_micros(user, since=start), settings.MARKET_CURRENCY),
         "sales_note": plural(sold_count, "sale"),
         "readings_today": received["sum"] or 0,
         "reads_today": Read.objects.filter(purchase__listing__seller=user, at__gte=today).count(),

@@ -8,7 +8,7 @@ from django.views.decorators.http import require_safe
 from marketplace.accounts.models import User
 from marketplace.wallet.models import Account
 from marketplace.wallet.services import account_of, balance_micros, earned_micros
-from marketplace.web.formats import money_text, plural
+from marketplace.web.formats import cents_text, plural
 from marketplace.web.owner.sale_rows import latest_reads, latest_sales, reads_of, sale_rows, sales_of, statement
 from marketplace.web.owner.standing import month_start
 from marketplace.web.paging import page_by_time
@@ -25,7 +25,7 @@ def sales(request: OwnerRequest) -> HttpResponse:
     this_month = earned_micros(request.user, since=month_start(timezone.now()))
     context = {
         "sales_note": plural(own.count(), "sale") + " in all",
-        "month_text": money_text(this_month, settings.MARKET_CURRENCY),
+        "month_text": cents_text(this_month, settings.MARKET_CURRENCY),
         "payable_text": own_money_text(request.user, Account.Kind.PAYABLE),
         "escrow_text": own_money_text(request.user, Account.Kind.ESCROW),
         "months": statement(request.user),
@@ -36,7 +36,7 @@ def sales(request: OwnerRequest) -> HttpResponse:
 
 
 def own_money_text(user: User, kind: str) -> str:
-    return money_text(balance_micros(account_of(user, kind)), settings.MARKET_CURRENCY)
+    return cents_text(balance_micros(account_of(user, kind)), settings.MARKET_CURRENCY)
 
 
 @require_safe
