@@ -25,14 +25,16 @@ NOT_PAGES = {
     "what programs ask every site for": "favicon robots",
     "takes only POST": "device_claim listing_publication token_create token_rotation profile_download top_up_create "
     "top_up_outcome api_key_create payee_create payout_schedule payout_answer notice_reading notices_reading "
-    "dispute_answer purchase_renewal purchase_cap purchase_stop "
+    "dispute_answer earnings_move purchase_renewal purchase_cap purchase_stop "
     "webhook_create webhook_test webhook_activation delivery_replay",
     "a fragment of a page": "device_status listing_status listing_quotes purchase_status purchase_news "
     "admin:ledger_auditrun_progress",
-    "a file or JSON": "health(_live)? consent_(record|schema) reading_batch log_checkpoint log_policy log_vkey "
-    "log_receipt log_tile log_entry_bytes log_entry_bundle api_schema mfa_download_recovery_codes mfa_login_webauthn "
+    "a file or JSON": "health(_live)? consent_(record|schema) statement_file reading_batch log_checkpoint log_policy "
+    "log_vkey log_receipt log_tile log_entry_bytes log_entry_bundle api_schema mfa_download_recovery_codes "
+    "mfa_login_webauthn "
     "admin:jsi18n admin:autocomplete",
-    "for machines": "sharing_.* device_nonce device_enrolment device_batches_upload oauth_.* None .*:None",
+    "for machines": "sharing_.* payment_webhook device_nonce device_enrolment device_batches_upload oauth_.* None "
+    ".*:None",
     "switched off or a redirect": "account_set_password account_confirm_login_code admin:login admin:logout "
     "admin:view_on_site admin:password_change(_done)?",
     # Nobody but a superuser, whom an installation need not have, adds or changes anything there.
