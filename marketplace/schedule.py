@@ -32,6 +32,7 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "wallet-roll-up": {"task": "marketplace.wallet.tasks.roll_up_balances_task", "schedule": 30.0},
     "wallet-events": {"task": "marketplace.wallet.tasks.follow_waiting_events_task", "schedule": 30.0},
     "wallet-messages": {"task": "marketplace.wallet.tasks.send_due_messages_task", "schedule": 2.0},
+    "wallet-reconcile": {"task": "marketplace.wallet.tasks.reconcile_task", "schedule": crontab(hour=2, minute=57)},
     "wallet-payouts": {"task": "marketplace.wallet.tasks.send_payouts_task", "schedule": 30.0},
     "wallet-weekly": {
         "task": "marketplace.wallet.tasks.request_scheduled_payouts_task",

@@ -70,3 +70,9 @@ def paid_out(seller: User, buyer: User, at: datetime) -> dict[str, Payout]:
         answer_payout_at_test_provider(payout=made[state], is_paid=state == "paid", at=at)
     made["requested"] = request_payout(user=seller, amount_micros=5 * EURO, idempotency_key=uuid4(), at=at)
     return made
+
+
+def dispute_top_up(buyer: User, at: datetime) -> TopUp:
+    """Paid, and taken back by the bank."""
+    top_up = start_top_up(user=buyer, amount_micros=9 * EURO, at=at)
+    return pay_at_test_provider(top_up=top_up, answer="dispute", at=at)

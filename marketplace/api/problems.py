@@ -12,6 +12,8 @@ PROBLEM_TYPE = "application/problem+json"
 # What a refusal's code means in HTTP. Everything else that was well-formed but refused is a 409.
 STATUS_BY_CODE: Mapping[str, int] = {
     "insufficient_funds": 402,
+    "account_held": 402,
+    "provider_unreachable": 503,
     "own_listing": 403,
     "buyer_not_allowed": 403,
     "consent_not_yours": 403,

@@ -61,6 +61,7 @@ from marketplace.purchases.withdrawing import (
     withdraw_consent_with_refunds,
     withdraw_listing_with_refunds,
 )
+from marketplace.wallet.gateway.services import refuse_while_owing
 
 __all__ = [
     "ACCESS_AFTER_PERIOD",
@@ -124,7 +125,7 @@ def buy_listing(
     idempotency_key: a repeat with the buyer's same key returns the purchase that was made then and moves no money.
     Raises: ListingNotForSale, OwnListing, BuyerNotAllowed, PlanNotOffered, listings.errors.PlanOutlivesConsent,
     PriceChanged, listings.errors.PlanRetired, OfferExpired, AlreadyPurchased, TrialTaken, RequestRepeated,
-    wallet.errors.InsufficientFunds. Nothing is written when it raises.
+    wallet.errors.InsufficientFunds, AccountHeld. Nothing is written when it raises.
 
     Locks, in this order: the buyer's account, shared; the request's key; the buyer's taking of a plan that is had once;
     the listing and its consent, shared, so that buyers do not wait for each other while a withdrawal waits for them or
@@ -137,6 +138,7 @@ def buy_listing(
             if (earlier.listing_id, earlier.plan_id, earlier.price_micros) != (listing.pk, plan.pk, quoted_micros):
                 raise RequestRepeated
             return earlier
+    refuse_while_owing(buyer)
     if plan.kind in TAKEN_ONCE or plan.kind == Plan.Kind.TRIAL:
         wait_for(f"{plan.kind} {buyer.pk} {listing.pk}")
     listing = _lock_for_sale(listing, at)

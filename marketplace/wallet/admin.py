@@ -3,9 +3,11 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 
 from marketplace.readonly import ReadOnlyAdmin, ReadOnlyLines
-from marketplace.wallet.gateway.models import EventOutcome, Payee, Payout, ProviderEvent
+from marketplace.wallet.gateway.models import Chargeback, EventOutcome, Payee, Payout, ProviderEvent, Reconciliation
 from marketplace.wallet.models import Account, Posting, TopUp, Transfer
 
 
@@ -96,3 +98,45 @@ class PayeeAdmin(ReadOnlyAdmin):
     list_filter = ("provider", "is_ready", "schedule")
     list_select_related = ("user",)
     search_fields = ("=account_id", "user__email")
+
+
+@admin.register(Chargeback)
+class ChargebackAdmin(ReadOnlyAdmin):
+    """Money of top-ups that the provider took back. Whoever owes some of it buys nothing until it is covered."""
+
+    list_display = ("object_id", "top_up", "reason", "state", "amount_micros", "taken_micros", "currency", "opened_at")
+    list_filter = ("state", "reason", "provider")
+    list_select_related = ("top_up",)
+    date_hierarchy = "opened_at"
+    search_fields = ("=public_id", "=object_id", "=top_up__public_id", "top_up__user__email")
+
+
+@admin.register(Reconciliation)
+class ReconciliationAdmin(ReadOnlyAdmin):
+    """Each night what providers told us is compared with what we booked; here is what differs."""
+
+    list_display = ("at", "fits", "event_count", "missed_count", "finding_count")
+    date_hierarchy = "at"
+    fields = ("at", "fits", "event_count", "missed_count", "what_differs")
+    readonly_fields = ("fits", "what_differs")
+
+    @admin.display(description="Everything fits", boolean=True)
+    def fits(self, look: Reconciliation) -> bool:
+        return not look.finding_count
+
+    @admin.display(description="What differs")
+    def what_differs(self, look: Reconciliation) -> SafeString | str:
+        if not look.findings:
+            return "Nothing: every message has its posting, and every posting its message."
+        return format_html_join("", "<h3>{} ({})</h3>{}", map(_difference, look.findings))
+
+
+def _difference(finding: dict[str, Any]) -> tuple[object, object, SafeString]:
+    lines = format_html_join("", "<tr><td><code>{}</code></td><td>{}</td><td>{}</td></tr>", finding["rows"])
+    return (
+        finding["title"],
+        finding["row_count"],
+        format_html(
+            "<table><thead><tr><th>Where</th><th>Should be</th><th>Is</th></tr></thead><tbody>{}</tbody></table>", lines
+        ),
+    )

@@ -41,11 +41,12 @@ from marketplace.purchases.books import check_books
 from marketplace.purchases.models import Purchase
 from marketplace.purchases.services import buy_listing, refund_on_request
 from marketplace.wallet.gateway.models import Payout
+from marketplace.wallet.gateway.services import reconcile
 from marketplace.wallet.models import TopUp
 from marketplace.wallet.services import start_top_up
 from tests.builders import EURO, make_consent, make_draft, make_listing
 from tests.builders_delivery import SigningDevice, day_start, make_signing_device, minutes
-from tests.builders_gateway import paid_out
+from tests.builders_gateway import dispute_top_up, paid_out
 from tests.builders_money import fill_wallet
 from tests.builders_notices import tell
 from tests.conftest import make_person
@@ -200,6 +201,8 @@ def _trade(market: Market, at: datetime) -> None:
     market.api_keys = {"kept": create_api_key(user=ben, name="weather script", at=at)[0]}
     market.top_ups = {"pending": start_top_up(user=ben, amount_micros=7 * EURO, at=at)}
     market.payouts = paid_out(market.people["sara"], ben, at)
+    market.top_ups["disputed"] = dispute_top_up(ben, at)
+    reconcile(at=at)
     market.top_ups["paid"] = TopUp.objects.filter(user=ben, state=TopUp.State.PAID)[0]
     sequence_batch(at=at)
 

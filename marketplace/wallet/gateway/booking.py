@@ -7,6 +7,8 @@ from datetime import datetime
 
 from marketplace.accounts.errors import AccountErased
 from marketplace.accounts.services import hold_account
+from marketplace.wallet.gateway.chargebacks import cover_debts
+from marketplace.wallet.gateway.disputed import lost, taken_back, won
 from marketplace.wallet.gateway.events import EventKind
 from marketplace.wallet.gateway.models import EventOutcome, Payout, ProviderEvent
 from marketplace.wallet.gateway.payouts import fail_payout, locked_payout, settle_payout
@@ -40,7 +42,9 @@ def _paid(event: ProviderEvent, at: datetime) -> EventOutcome:
     if top_up.state == TopUp.State.PAID:
         return _outcome(event, at, Result.NOTHING, "paid_before")
     # Also after a decline: the money did come.
-    return _outcome(event, at, Result.BOOKED, transfer=book_top_up(top_up, at=at))
+    transfer = book_top_up(top_up, at=at)
+    cover_debts(top_up.user, at=at)
+    return _outcome(event, at, Result.BOOKED, transfer=transfer)
 
 
 def _declined(event: ProviderEvent, at: datetime) -> EventOutcome:
@@ -102,6 +106,10 @@ def _locked_payout(event: ProviderEvent) -> Payout | None:
 _FOLLOW: dict[EventKind, Callable[[ProviderEvent, datetime], EventOutcome | None]] = {
     EventKind.PAID: _paid,
     EventKind.DECLINED: _declined,
+    EventKind.DISPUTE_OPENED: taken_back,
+    EventKind.REFUNDED: taken_back,
+    EventKind.DISPUTE_WON: won,
+    EventKind.DISPUTE_LOST: lost,
     EventKind.PAYOUT_PAID: _payout_paid,
     EventKind.PAYOUT_FAILED: _payout_failed,
 }

@@ -6,7 +6,7 @@ Like a real one it speaks through signed webhooks only, which may come late, twi
 from __future__ import annotations
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Literal, get_args
 from uuid import UUID, uuid5
@@ -76,6 +76,10 @@ class TestGateway:
             amount_micros=message.amount_micros,
             currency=message.currency,
         )
+
+    def events_since(self, at: datetime) -> Iterator[tuple[GatewayEvent, bytes]]:
+        """What it has to say is sent until it is taken."""
+        return iter(())
 
     def open_checkout(self, top_up: TopUp, return_address: str) -> str | None:
         return None

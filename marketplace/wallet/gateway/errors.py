@@ -42,3 +42,10 @@ class PayoutTooSmall(WalletError):
 class PayoutSettled(WalletError):
     code = "payout_settled"
     sentence = "This payout is already settled."
+
+
+class AccountHeld(WalletError):
+    """details: owed_micros."""
+
+    code = "account_held"
+    sentence = "A payment of yours was taken back by your bank. Top up what is missing first; then you can go on."

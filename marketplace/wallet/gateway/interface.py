@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
@@ -26,6 +27,9 @@ class Gateway(Protocol):
 
     def read_event(self, body: bytes, signature: str, at: datetime) -> GatewayEvent:
         """Raises: SignatureRefused, EventUnreadable."""
+
+    def events_since(self, at: datetime) -> Iterator[tuple[GatewayEvent, bytes]]:
+        """Yield what the provider told of late. Raises: ProviderRefused, GatewayUnreachable."""
 
     def open_checkout(self, top_up: TopUp, return_address: str) -> str | None:
         """Return where the person pays; None where our own page asks. Raises: ProviderRefused, GatewayUnreachable."""

@@ -8,7 +8,7 @@ from typing import Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from marketplace.wallet.gateway.events import EventKind
 
@@ -185,3 +185,79 @@ class Payout(models.Model):
     @property
     def is_coming_back(self) -> bool:
         return self.state == self.State.FAILED and self.return_transfer_id is None
+
+
+class ChargebackQuerySet(models.QuerySet["Chargeback"]):
+    def owed(self) -> Self:
+        """Those that the wallet did not cover yet."""
+        return self.exclude(state=Chargeback.State.WON).filter(taken_micros__lt=F("amount_micros"))
+
+
+class Chargeback(models.Model):
+    """Money of a top-up that the provider took from us again: the card's holder disputed it, or it was paid back.
+
+    It is taken from the wallet, as far as the wallet goes (taken_micros). The rest is owed: whoever owes buys nothing
+    and is paid nothing out, and what comes into the wallet covers it first. A dispute that is won gives it back.
+    """
+
+    class Reason(models.TextChoices):
+        DISPUTE = "dispute", "Disputed"
+        REFUND = "refund", "Paid back by the provider"
+
+    class State(models.TextChoices):
+        OPEN = "open", "Open"
+        LOST = "lost", "Final"
+        WON = "won", "Won: given back"
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    provider = models.CharField(max_length=16)
+    object_id = models.CharField(max_length=255)
+    top_up = models.ForeignKey("wallet.TopUp", models.PROTECT, related_name="chargebacks")
+    reason = models.CharField(max_length=16, choices=Reason)
+    state = models.CharField(max_length=16, choices=State, default=State.OPEN)
+    amount_micros = models.BigIntegerField()
+    taken_micros = models.BigIntegerField(default=0)
+    currency = models.CharField(max_length=3)
+    opened_at = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True)
+
+    objects = ChargebackQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-opened_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["provider", "object_id"], name="chargeback_once"),
+            models.CheckConstraint(
+                condition=Q(amount_micros__gt=0, taken_micros__gte=0, taken_micros__lte=F("amount_micros")),
+                name="chargeback_takes_no_more",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["top_up"], condition=Q(taken_micros__lt=F("amount_micros")), name="chargeback_owed")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.reason} {self.object_id}"
+
+    @property
+    def owed_micros(self) -> int:
+        return 0 if self.state == self.State.WON else self.amount_micros - self.taken_micros
+
+
+class Reconciliation(models.Model):
+    """One look at what providers told us beside what we booked.
+
+    findings: what differs, as [{title, row_count, rows: [[subject, should be, is]]}], amounts in micros as text.
+    """
+
+    at = models.DateTimeField()
+    event_count = models.PositiveIntegerField()
+    missed_count = models.PositiveIntegerField()
+    finding_count = models.PositiveIntegerField()
+    findings = models.JSONField()
+
+    class Meta:
+        ordering = ["-at", "-id"]
+
+    def __str__(self) -> str:
+        return f"{self.finding_count} differences"

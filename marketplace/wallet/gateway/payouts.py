@@ -20,6 +20,7 @@ from marketplace.accounts.services import hold_account
 from marketplace.notices.kinds import Facts, NoticeKind
 from marketplace.notices.services import notify
 from marketplace.wallet.errors import AmountNotWholeCents, IdempotencyConflict, WalletError
+from marketplace.wallet.gateway.chargebacks import refuse_while_owing
 from marketplace.wallet.gateway.errors import (
     GatewayUnreachable,
     PayeeNotReady,
@@ -89,7 +90,7 @@ def request_payout(*, user: User, amount_micros: int | None, idempotency_key: UU
     """Take money out of the earnings, to be sent to the seller. Without an amount: all of it, in whole cents.
 
     A repeat with the same key returns the payout that was made. Raises: PayeeNotReady, PayoutTooSmall,
-    AmountNotWholeCents, InsufficientFunds, IdempotencyConflict. Nothing is written when it raises.
+    AmountNotWholeCents, InsufficientFunds, IdempotencyConflict, AccountHeld. Nothing is written when it raises.
     """
     hold_account(user)
     payee = _locked_payee(user)
@@ -98,6 +99,7 @@ def request_payout(*, user: User, amount_micros: int | None, idempotency_key: UU
         if amount_micros is not None and earlier.amount_micros != amount_micros:
             raise IdempotencyConflict
         return earlier
+    refuse_while_owing(user)
     if amount_micros is None:
         amount_micros = payable_micros(user)
     if amount_micros < SMALLEST_PAYOUT_MICROS:

@@ -13,6 +13,7 @@ from hashlib import sha256
 from django.db import DatabaseError, connection, transaction
 
 from marketplace.wallet.gateway.booking import outcome_of
+from marketplace.wallet.gateway.events import GatewayEvent
 from marketplace.wallet.gateway.interface import gateway_named
 from marketplace.wallet.gateway.models import EventOutcome, ProviderEvent
 
@@ -27,7 +28,23 @@ def receive_webhook(*, provider: str, body: bytes, signature: str, at: datetime)
 
     Raises: ProviderUnknown, SignatureRefused, EventUnreadable. Nothing is written when it raises.
     """
-    told = gateway_named(provider).read_event(body, signature, at)
+    return _keep(provider, gateway_named(provider).read_event(body, signature, at), body, at)
+
+
+def keep_missed_events(*, provider: str, since: datetime, at: datetime) -> int:
+    """Ask the provider what it told since then, and keep what never arrived. Returns how much that was.
+
+    Raises: ProviderUnknown, ProviderRefused, GatewayUnreachable.
+    """
+    missed = 0
+    for told, body in gateway_named(provider).events_since(since):
+        if not ProviderEvent.objects.filter(provider=provider, event_id=told.event_id).exists():
+            _keep(provider, told, body, at)
+            missed += 1
+    return missed
+
+
+def _keep(provider: str, told: GatewayEvent, body: bytes, at: datetime) -> ProviderEvent:
     fields = {
         "type": told.type,
         "kind": told.kind,

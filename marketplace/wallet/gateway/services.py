@@ -1,6 +1,7 @@
 """What others may do with payment providers."""
 
 from marketplace.wallet.gateway.built_in import ANSWERS, ORDERS
+from marketplace.wallet.gateway.chargebacks import cover_all_debts, owed_micros, refuse_while_owing
 from marketplace.wallet.gateway.checkouts import open_checkout
 from marketplace.wallet.gateway.interface import SIGNATURE_HEADERS
 from marketplace.wallet.gateway.payouts import (
@@ -15,6 +16,7 @@ from marketplace.wallet.gateway.payouts import (
     send_payouts,
 )
 from marketplace.wallet.gateway.receiving import follow_waiting_events, receive_webhook
+from marketplace.wallet.gateway.reconciling import reconcile
 from marketplace.wallet.gateway.sending import answer_payout_at_test_provider, pay_at_test_provider, send_due_messages
 
 __all__ = [
@@ -24,15 +26,19 @@ __all__ = [
     "SMALLEST_PAYOUT_MICROS",
     "answer_payout_at_test_provider",
     "choose_schedule",
+    "cover_all_debts",
     "erase_payees",
     "follow_waiting_events",
     "open_checkout",
     "open_payee",
+    "owed_micros",
     "pay_at_test_provider",
     "payable_micros",
     "payee_of",
     "receive_webhook",
+    "reconcile",
     "refresh_payee",
+    "refuse_while_owing",
     "request_payout",
     "send_due_messages",
     "send_payouts",

@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any
 from uuid import uuid5
 
+import msgspec
 import stripe
 from django.conf import settings
 
@@ -131,11 +132,14 @@ class StripeGateway:
                 {"idempotency_key": f"reversal-{uuid5(payout.public_id, transfer.id)}"},
             )
 
-    def events_since(self, at: datetime) -> Iterator[bytes]:
+    def events_since(self, at: datetime) -> Iterator[tuple[GatewayEvent, bytes]]:
         with _network():
             found = _client().v1.events.list({"created": {"gte": int(at.timestamp())}, "limit": 100})
             for event in found.auto_paging_iter():
-                yield str(event).encode()
+                body = msgspec.json.encode(event.to_dict())
+                told = read_event(body)
+                if told is not None:
+                    yield told, body
 
 
 def _transfer_of(payout: Payout) -> stripe.Transfer | None:

@@ -7,6 +7,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from marketplace.accounts.models import User
+from marketplace.wallet.gateway.services import owed_micros
 from marketplace.wallet.models import TopUp
 from marketplace.wallet.services import account_of, balance_micros
 from marketplace.web.buyer.statement import statement_page
@@ -31,6 +32,7 @@ def wallet_context(request: HttpRequest, form: TopUpForm) -> dict[str, Any]:
         "balance_text": money_text(balance_micros(account), account.currency),
         "statement": statement_page(account, user, request.GET.get("before", "")),
         "waiting_top_ups": list(TopUp.objects.filter(user=user, state=TopUp.State.PENDING)[:5]),
+        "owed_text": money_text(owed, account.currency) if (owed := owed_micros(user)) else "",
         "form": form,
         "back": own_address(request, str(form["next"].value() or "")),
     }

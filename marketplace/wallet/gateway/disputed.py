@@ -1,0 +1,98 @@
+"""What follows when a provider says that money of a top-up was taken back, or given back to us."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db.models import Sum
+
+from marketplace.notices.kinds import NoticeKind
+from marketplace.notices.services import notify
+from marketplace.wallet.gateway.chargebacks import cover_debts, give_back
+from marketplace.wallet.gateway.events import EventKind
+from marketplace.wallet.gateway.models import Chargeback, EventOutcome, ProviderEvent
+from marketplace.wallet.models import TopUp
+
+Result = EventOutcome.Result
+
+
+def taken_back(event: ProviderEvent, at: datetime) -> EventOutcome | None:
+    """A dispute or a refund may be told before the payment is: then it waits."""
+    top_up = _locked_top_up(event)
+    if top_up is None or top_up.state != TopUp.State.PAID:
+        return None
+    if Chargeback.objects.filter(provider=event.provider, object_id=event.object_id).exists():
+        return _outcome(event, at, Result.NOTHING, "taken_before")
+    code = _misfit(event, top_up)
+    if code or event.amount_micros is None:
+        return _outcome(event, at, Result.ALARM, code or "amount_differs")
+    reason = Chargeback.Reason.REFUND if event.kind == EventKind.REFUNDED else Chargeback.Reason.DISPUTE
+    Chargeback.objects.create(
+        provider=event.provider,
+        object_id=event.object_id,
+        top_up=top_up,
+        reason=reason,
+        state=Chargeback.State.LOST if reason == Chargeback.Reason.REFUND else Chargeback.State.OPEN,
+        amount_micros=event.amount_micros,
+        currency=event.currency,
+        opened_at=at,
+    )
+    facts = {"purchase": "", "title": "", "reason": "charged_back"}
+    notify(user=top_up.user, kind=NoticeKind.PAYMENT_FAILURE, facts=facts, at=at, reference=top_up.public_id)
+    transfer = cover_debts(top_up.user, at=at)
+    outcome = _outcome(event, at, Result.BOOKED if transfer else Result.CLOSED, "" if transfer else "owed")
+    outcome.transfer = transfer
+    return outcome
+
+
+def _misfit(event: ProviderEvent, top_up: TopUp) -> str:
+    if event.currency != top_up.currency:
+        return "currency_differs"
+    open_ones = top_up.chargebacks.exclude(state=Chargeback.State.WON)
+    before = open_ones.aggregate(total=Sum("amount_micros"))["total"] or 0
+    is_possible = event.amount_micros is not None and 0 < event.amount_micros <= top_up.amount_micros - before
+    return "" if is_possible else "more_than_paid"
+
+
+def won(event: ProviderEvent, at: datetime) -> EventOutcome | None:
+    chargeback = _locked_chargeback(event)
+    if chargeback is None:
+        return None
+    if chargeback.state == Chargeback.State.WON:
+        return _outcome(event, at, Result.NOTHING, "won_before")
+    transfer = give_back(chargeback, at=at)
+    outcome = _outcome(event, at, Result.BOOKED if transfer else Result.CLOSED)
+    outcome.transfer = transfer
+    return outcome
+
+
+def lost(event: ProviderEvent, at: datetime) -> EventOutcome | None:
+    chargeback = _locked_chargeback(event)
+    if chargeback is None:
+        return None
+    if chargeback.state == Chargeback.State.WON:
+        return _outcome(event, at, Result.ALARM, "lost_after_won")
+    chargeback.state, chargeback.closed_at = Chargeback.State.LOST, at
+    chargeback.save(update_fields=["state", "closed_at"])
+    return _outcome(event, at, Result.CLOSED)
+
+
+def _outcome(event: ProviderEvent, at: datetime, result: Result, code: str = "") -> EventOutcome:
+    return EventOutcome(event=event, result=result, code=code, at=at)
+
+
+def _locked_top_up(event: ProviderEvent) -> TopUp | None:
+    """By our reference, or by the payment, which the message that it is paid named beside our reference."""
+    reference = event.reference
+    if reference is None and event.payment_id:
+        told = ProviderEvent.objects.filter(provider=event.provider, payment_id=event.payment_id, kind=EventKind.PAID)
+        reference = told.exclude(reference=None).values_list("reference", flat=True).first()
+    if reference is None:
+        return None
+    top_ups = TopUp.objects.select_related("user").filter(provider=event.provider, public_id=reference)
+    return top_ups.select_for_update(no_key=True, of=("self",)).first()
+
+
+def _locked_chargeback(event: ProviderEvent) -> Chargeback | None:
+    found = Chargeback.objects.select_related("top_up__user").filter(provider=event.provider, object_id=event.object_id)
+    return found.select_for_update(no_key=True, of=("self",)).first()
