@@ -37,6 +37,7 @@ APPEND_ONLY = {
     # Money moves through wallet_post alone, which has the rights of its owner.
     **dict.fromkeys(("wallet_transfer", "wallet_posting"), READ),
     **dict.fromkeys(("purchases_refund", "purchases_purchasechange", "wallet_providerevent"), GROW),
+    **dict.fromkeys(("invoices_invoice", "invoices_invoiceline"), GROW),
 }
 RIGHTS = {
     **APPEND_ONLY,

@@ -46,6 +46,15 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     },
     "purchases-renew": {"task": "marketplace.purchases.tasks.renew_due_task", "schedule": 60.0},
     "purchases-bill": {"task": "marketplace.purchases.tasks.bill_usage_task", "schedule": 60.0},
+    "invoices-issue": {
+        "task": "marketplace.invoices.tasks.issue_due_task",
+        "schedule": 15.0,
+        "options": {"expires": 15.0},
+    },
+    "invoices-settle": {
+        "task": "marketplace.invoices.tasks.issue_settlements_task",
+        "schedule": crontab(day_of_month=1, hour=4, minute=7),
+    },
     "delivery-refresh": {"task": "marketplace.delivery.tasks.refresh_tables_task", "schedule": 15.0},
     "consents-remind": {"task": "marketplace.consents.tasks.remind_owners_task", "schedule": crontab(hour=6, minute=5)},
     "delivery-promise": {"task": "marketplace.delivery.tasks.refund_what_never_came_task", "schedule": 900.0},

@@ -81,6 +81,7 @@ INSTALLED_APPS = [
     "marketplace.listings",
     "marketplace.purchases",
     "marketplace.disputes",
+    "marketplace.invoices",
     "marketplace.access",
     "marketplace.delivery",
     "marketplace.erasure",

@@ -27,6 +27,7 @@ from marketplace.erasure.letters import remove_letters, send_farewell
 from marketplace.erasure.marks import account_mark
 from marketplace.erasure.models import Erasure, LeftFile
 from marketplace.erasure.outlook import Outlook, obstacles_to, outlook_for
+from marketplace.invoices.services import issue_due
 from marketplace.listings.models import Listing
 from marketplace.listings.services import erase_listings, forget_offers
 from marketplace.purchases.models import Purchase
@@ -92,6 +93,8 @@ def _lock_all(user: User) -> tuple[User, list[Device]]:
 
 def _erase(account: User, devices: list[Device], at: datetime, *, is_replay: bool) -> ErasedPerson:
     _end_everything(account, devices, at)
+    # While the particulars are there that the law wants on them.
+    issue_due(at=at, buyer=account)
     erase_top_ups(user=account)
     erase_payees(user=account)
     erase_request_keys(buyer=account)
