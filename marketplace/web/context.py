@@ -25,6 +25,7 @@ MEMBER_LINKS = (
 # Label, URL name, icon.
 ACCOUNT_LINKS = (
     ("Earnings", "sales", "wallet"),
+    ("Invoices", "invoice_list", "scroll-text"),
     ("Profile", "account_settings", "user-round"),
     ("Letters", "notice_settings", "mail"),
     ("E-mail addresses", "account_email", "mail"),

@@ -29,6 +29,11 @@ def cents_text(micros: int, currency: str) -> str:
     return money_text(micros - micros % (MICROS_PER_UNIT // 100), currency)
 
 
+def date_text(instant: datetime) -> str:
+    """3 March 2026, in UTC, as documents are dated."""
+    return f"{instant.astimezone(UTC):%-d %B %Y}"
+
+
 def number_text(value: int | float | Decimal | None) -> str:
     """Group the digits; keep at most four significant decimals of a small number."""
     if value is None:

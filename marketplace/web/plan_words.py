@@ -88,7 +88,7 @@ def tax_label(tax: Tax) -> str:
 
 def rate_text(basis_points: int) -> str:
     """25.5 %."""
-    return f"{Decimal(basis_points) / 100:f}".rstrip("0").rstrip(".") + "\N{NO-BREAK SPACE}%"
+    return f"{Decimal(basis_points) / 100:f}\N{NO-BREAK SPACE}%"
 
 
 def _meter_rows(plan: AnyPlan) -> list[tuple[str, str]]:

@@ -31,6 +31,8 @@ from marketplace.delivery.models import Read
 from marketplace.delivery.services import record_read, refresh_table
 from marketplace.disputes.models import Dispute
 from marketplace.disputes.services import answer_dispute, open_dispute
+from marketplace.invoices.models import Invoice
+from marketplace.invoices.services import issue_due
 from marketplace.listings.entries import PlanTerms
 from marketplace.listings.models import Listing
 from marketplace.notices.delivering import serve_next_endpoint
@@ -70,6 +72,12 @@ class Market:
     api_keys: dict[str, ApiKey] = field(default_factory=dict)
     notices: dict[str, Notice] = field(default_factory=dict)
     webhooks: dict[str, WebhookEndpoint] = field(default_factory=dict)
+
+    @property
+    def invoices(self) -> list[Invoice]:
+        """One invoice and one credit note of ben’s."""
+        own = Invoice.objects.for_buyer(self.people["ben"])
+        return [own.filter(series=series).earliest("pk") for series in ("invoice", "credit_note")]
 
     @property
     def ledger_rows(self) -> dict[str, Any]:
@@ -192,6 +200,7 @@ def _trade(market: Market, at: datetime) -> None:
     withdraw_consent(consent=market.consents["withdrawn"], at=at)
     market.purchases["returned"] = _buy(market, "live", "period", at)
     refund_on_request(purchase=market.purchases["returned"], at=at)
+    issue_due(at=at)
     check_books(at=at)
     market.disputes = {
         name: open_dispute(purchase=bought[purchase], reason="wrong", text="Every night reads 85 degrees.", at=at)

@@ -31,7 +31,7 @@ NOT_PAGES = {
     "admin:ledger_auditrun_progress",
     "a file or JSON": "health(_live)? consent_(record|schema) statement_file reading_batch log_checkpoint log_policy "
     "log_vkey log_receipt log_tile log_entry_bytes log_entry_bundle api_schema mfa_download_recovery_codes "
-    "mfa_login_webauthn "
+    "mfa_login_webauthn invoice_file "
     "admin:jsi18n admin:autocomplete",
     "for machines": "sharing_.* payment_webhook device_nonce device_enrolment device_batches_upload oauth_.* None "
     ".*:None",
@@ -250,6 +250,11 @@ def account_pages(market: Market) -> Iterator[Visit]:
     yield visit("ben", "landing", state="member")
     yield visit("ben", "account_settings")
     yield visit("ben", "billing_settings")
+    yield visit("mallory", "invoice_list", state="empty")
+    yield visit("mallory", "settlement_list", state="empty")
+    for document in market.invoices:
+        yield visit("ben", "invoice_page", document.public_id)
+    yield visit("ben", "invoice_list")
     yield visit("ben", "billing_settings", state="refused", act=send_empty("name"))
     yield visit("ben", "account_erasure", state="with money")
     yield visit("mallory", "account_erasure")

@@ -4,6 +4,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from marketplace.web import formats
+from marketplace.web.plan_words import rate_text
 
 NOW = datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC)
 
@@ -83,3 +84,8 @@ def test_an_end_at_midnight_is_the_end_of_the_day_before():
     midnight = datetime(2027, 5, 31, 22, tzinfo=UTC)
     assert formats.end_text(midnight, vienna) == "the end of 31 May 2027 (Europe/Vienna)"
     assert formats.end_text(midnight, UTC) == "31 May 2027, 22:00 (UTC)"
+
+
+@pytest.mark.parametrize(("basis_points", "text"), [(2000, "20"), (2550, "25.5"), (1925, "19.25"), (500, "5")])
+def test_rates_of_tax(basis_points: int, text: str) -> None:
+    assert rate_text(basis_points) == f"{text}\N{NO-BREAK SPACE}%"

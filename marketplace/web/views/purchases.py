@@ -11,6 +11,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from marketplace.accounts.models import User
 from marketplace.delivery.services import buy_and_prepare
 from marketplace.errors import MarketError
+from marketplace.invoices.models import Invoice
 from marketplace.purchases.models import Purchase
 from marketplace.purchases.sight import listings_seen_by
 from marketplace.web.buyer.checkout import checkout_context, refusal_of
@@ -89,6 +90,7 @@ def purchase_receipt(request: HttpRequest, public_id: UUID) -> HttpResponse:
     purchase = own_purchase(request, public_id)
     market_micros = purchase.price_micros - purchase.seller_micros - purchase.tax_micros
     context: dict[str, Any] = {"purchase": purchase, "market_micros": market_micros}
+    context["invoices"] = list(Invoice.objects.filter(purchase=purchase).order_by("pk"))
     context["tax_label"] = tax_label(tax_in(purchase))
     context["seal"] = seal_of(purchase.entry_id)
     context["end"] = early_end(purchase)
