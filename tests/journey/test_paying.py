@@ -1,0 +1,83 @@
+"""Paying in a browser: by Stripe's Checkout, against a stand-in, and at the built-in provider's page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.utils import timezone
+from playwright.sync_api import Page, expect
+from pytest_django.live_server_helper import LiveServer
+
+from marketplace.accounts.models import User
+from tests.fake_stripe import WEBHOOK_SECRET, FakeStripe, event_of, post_event, running_fake
+from tests.journey.people import NewContext, figure, fill_in, log_in, open_browser, send_form
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def stripe_here(settings: Any) -> Iterator[FakeStripe]:
+    with running_fake() as fake:
+        settings.PAYMENT_PROVIDER = "stripe"
+        settings.STRIPE_SECRET_KEY = "sk_test_of_the_tests"
+        settings.STRIPE_WEBHOOK_SECRETS = [WEBHOOK_SECRET]
+        settings.STRIPE_API_ADDRESS = fake.address
+        yield fake
+
+
+def start(page: Page, email: str) -> None:
+    log_in(page, email)
+    page.wait_for_url("**/home/")
+    page.goto("/wallet/")
+    send_form(fill_in(page, {"amount": "12.40"}))
+
+
+@pytest.mark.parametrize("java_script", [True, False], ids=["script", "no script"])
+def test_a_stripe_checkout_with_webhooks_twice_and_out_of_order(
+    live_server: LiveServer, ben: User, stripe_here: FakeStripe, new_context: NewContext, java_script: bool
+) -> None:
+    page = open_browser(new_context, live_server, java_script_enabled=java_script)
+    start(page, ben.email)
+    page.get_by_role("link", name="Go to the payment").click()
+    page.get_by_role("link", name="Pay 1240").click()
+    page.wait_for_url(re.compile("returned=1"))
+    expect(page.locator("main")).to_contain_text("has not told us yet")
+    (session,) = stripe_here.of("checkout.session")
+    now = timezone.now()
+    paid = event_of("checkout.session.completed", session | {"payment_status": "paid"}, now)
+    dispute = event_of(
+        "charge.dispute.funds_withdrawn",
+        {"id": "dp_1", "amount": 1240, "currency": "eur", "payment_intent": session["payment_intent"]},
+        now,
+    )
+    won = event_of("charge.dispute.funds_reinstated", dispute["data"]["object"], now)
+    for event in (won, dispute, paid, paid, won, dispute):
+        assert post_event(event, now).status_code == 200
+    if not java_script:
+        page.get_by_role("link", name="Look again").click()
+    page.get_by_role("link", name="Back to your wallet").click()
+    expect(figure(page, "Balance")).to_have_text("EUR 12.40")
+    expect(page.locator("main")).to_contain_text("Chargeback")
+
+
+@pytest.mark.parametrize(
+    ("order", "button", "balance"),
+    [
+        ("Each twice", "Pay EUR 12.40", "EUR 12.40"),
+        ("In the wrong order", "Pay, then dispute it", "EUR 0.00"),
+        ("Once, in order", "Decline the payment", "EUR 0.00"),
+    ],
+    ids=["twice", "wrong order", "declined"],
+)
+def test_the_built_in_provider(
+    live_server: LiveServer, ben: User, new_context: NewContext, order: str, button: str, balance: str
+) -> None:
+    page = open_browser(new_context, live_server)
+    start(page, ben.email)
+    page.get_by_label("How its messages reach the market").select_option(order)
+    page.get_by_role("button", name=button).click()
+    page.goto("/wallet/")
+    expect(figure(page, "Balance")).to_have_text(balance)
