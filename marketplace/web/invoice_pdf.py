@@ -29,7 +29,9 @@ STRONG = ParagraphStyle("strong", parent=TEXT, fontName=BOLD)
 STRONG_NUMBER = ParagraphStyle("strong_number", parent=STRONG, alignment=2)
 HEAD = ParagraphStyle("head", parent=SMALL, fontName=BOLD)
 HEAD_NUMBER = ParagraphStyle("head_number", parent=HEAD, alignment=2)
-TITLE = ParagraphStyle("title", parent=TEXT, fontName=BOLD, fontSize=16, leading=22)
+# A page's frame has a padding of 6 points, which tables of the full width cover and these two must, too.
+TITLE = ParagraphStyle("title", parent=TEXT, fontName=BOLD, fontSize=16, leading=22, leftIndent=-6)
+NOTE = ParagraphStyle("note", parent=SMALL, leftIndent=-6, rightIndent=-6)
 
 
 def invoice_pdf(page: InvoicePage) -> bytes:
@@ -71,7 +73,7 @@ def _story(page: InvoicePage) -> list[Any]:
         Spacer(1, 4 * mm),
         _sums(page),
         Spacer(1, 8 * mm),
-        *([_text(page.note, SMALL)] if page.note else []),
+        *([_text(page.note, NOTE)] if page.note else []),
     ]
 
 
