@@ -41,7 +41,7 @@ from marketplace.notices.models import Notice, WebhookEndpoint
 from marketplace.notices.services import add_webhook, choose_mailed_kinds, send_test_webhook
 from marketplace.purchases.books import check_books
 from marketplace.purchases.models import Purchase
-from marketplace.purchases.services import buy_listing, refund_on_request
+from marketplace.purchases.services import buy_listing, count_rows, refund_on_request, set_cap
 from marketplace.wallet.gateway.models import Payout
 from marketplace.wallet.gateway.services import reconcile
 from marketplace.wallet.models import TopUp
@@ -53,6 +53,11 @@ from tests.builders_money import fill_wallet
 from tests.builders_notices import tell
 from tests.conftest import make_person
 
+RUNNING = (
+    PlanTerms("metered", micros_per_1000_rows=EURO, free_rows=100, cap_micros=20 * EURO),
+    PlanTerms("period", EURO, 36 * 3_600, is_renewing=True),
+    PlanTerms("trial", trial_rows=100),
+)
 PLANS = (PlanTerms("one_off", 5 * EURO), PlanTerms("period", 2 * EURO, 30 * 86_400))
 
 
@@ -170,8 +175,9 @@ def _offer(market: Market, sender: SigningDevice, at: datetime) -> None:
         "free": make_listing(sara, at, consent=active, title="Free roof weather", plans=(PlanTerms("free", 0),)),
         "withdrawn": make_listing(sara, at, consent=market.consents["withdrawn"], title="Withdrawn weather"),
         "draft": make_draft(sara, at, consent=active, title="Draft weather"),
+        "running": make_listing(sara, at, consent=active, title="Running weather", plans=RUNNING),
     }
-    for name in ("live", "free", "withdrawn"):
+    for name in ("live", "free", "withdrawn", "running"):
         refresh_table(listing=market.listings[name], at=at)
 
 
@@ -191,8 +197,11 @@ def _trade(market: Market, at: datetime) -> None:
         "ended": _buy(market, "withdrawn", "one_off", at),
         "disputed": _buy(market, "live", "one_off", at),
     }
+    bought |= {kind: _buy(market, "running", kind, at) for kind in ("metered", "period", "trial")}
     sequence_batch(at=at)
     market.purchases = bought
+    set_cap(purchase=bought["metered"], cap_micros=2 * EURO, at=at)
+    count_rows(purchase=bought["metered"], row_count=2_100, at=at)
     token, text = issue_token(purchase=bought["used"], at=at)
     market.tokens = {"used": token}
     issue_token(purchase=bought["ended"], at=at)

@@ -207,7 +207,9 @@ def buying_pages(market: Market) -> Iterator[Visit]:
     yield visit("mallory", "purchase_create", live, state="too little money")
     yield visit("ben", "purchase_list")
     yield visit("mallory", "purchase_list", state="empty")
-    for state in ("used", "ended", "waiting", "returned"):
+    running = market.listings["running"]
+    yield visit("mallory", "listing_page", running.public_id, state="every kind of plan")
+    for state in ("used", "ended", "waiting", "returned", "metered", "period", "trial"):
         yield visit("ben", "purchase_page", market.purchases[state].public_id, state=state)
     untouched = market.purchases["untouched"].public_id
     yield visit("ben", "purchase_page", untouched, state="token shown", act=wait_for_token)
