@@ -6,6 +6,7 @@ import html
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -14,6 +15,7 @@ from django.utils import timezone
 
 from ledger.services import sequence_batch
 from marketplace.accounts.models import User
+from marketplace.invoices.services import issue_due
 from marketplace.listings.entries import PlanTerms
 from marketplace.listings.models import Plan
 from marketplace.listings.services import make_offer
@@ -50,6 +52,10 @@ BEFORE: dict[str, Callable[[Client, Plan], str]] = {
 AFTER: dict[str, Reader] = {
     "receipt": lambda client, plan, charge: page(client, reverse("purchase_receipt", args=[charge.public_id])),
     "statement": lambda client, plan, charge: page(client, reverse("wallet")),
+    "invoices": lambda client, plan, charge: page(client, reverse("invoice_list")),
+    "invoice": lambda client, plan, charge: page(
+        client, reverse("invoice_page", args=[charge.invoices.get().public_id])
+    ),
 }
 
 
@@ -73,12 +79,17 @@ def bought(plan: Plan, ben: User, at: datetime) -> Purchase:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_price_is_the_same_figure_everywhere(as_ben: Client, sara: User, ben: User, at: datetime, kind: str):
+def test_the_price_is_the_same_figure_everywhere(
+    as_ben: Client, sara: User, ben: User, at: datetime, kind: str, settings: Any
+):
+    # So that no other figure is the same: the price without VAT is EUR 10.37.
+    settings.MARKET_COUNTRY, settings.MARKET_VAT_ID = "DE", "DE100000008"
     plan = make_listing(sara, at, plans=[KINDS[kind]]).plans.get()
     shown = {name: "EUR 12.34" in read(as_ben, plan) for name, read in BEFORE.items()}
     assert shown == dict.fromkeys(BEFORE, True)
     charge = bought(plan, ben, at)
     assert charge.price_micros == 12_340_000
+    issue_due(at=at)
     shown = {name: "EUR 12.34" in read(as_ben, plan, charge) for name, read in AFTER.items()}
     assert shown == dict.fromkeys(AFTER, True)
 
