@@ -66,7 +66,7 @@ class RefundTooLate(RefundRefused):
 class AlreadyDelivered(RefundRefused):
     code = "already_delivered"
     sentence = (
-        "You have loaded data of this purchase, so it cannot simply be given back. Open a dispute if it is wrong."
+        "Data was loaded, or the period has begun, so it cannot simply be given back. Open a dispute if it is wrong."
     )
 
 

@@ -6,12 +6,14 @@ from django.db import transaction
 
 from ledger.entries import at_text
 from marketplace.accounts.services import hold_account
+from marketplace.listings.models import Plan
 from marketplace.listings.services import share_terms
 from marketplace.notices.kinds import NoticeKind
 from marketplace.notices.services import notify
 from marketplace.purchases import errors
 from marketplace.purchases.models import Purchase, Refund
 from marketplace.purchases.settling import Settlement, closing_step, refund_window, settle
+from marketplace.purchases.windows import LONGEST_CLOCK_WAIT
 
 
 @transaction.atomic
@@ -44,8 +46,14 @@ def obstacle_to_refund(purchase: Purchase, at: datetime) -> errors.RefundRefused
         return errors.PurchaseDisputed()
     if purchase.clock_started_at is not None:
         return errors.AlreadyDelivered()
-    until = purchase.purchased_at + refund_window()
+    until = may_return_until(purchase)
     return errors.RefundTooLate(until=at_text(until)) if at >= until else None
+
+
+def may_return_until(purchase: Purchase) -> datetime:
+    """A period that nobody loads begins by itself, and is used from then on."""
+    wait = min(refund_window(), LONGEST_CLOCK_WAIT) if purchase.plan.kind == Plan.Kind.PERIOD else refund_window()
+    return purchase.purchased_at + wait
 
 
 def lock_purchase(purchase: Purchase) -> Purchase:

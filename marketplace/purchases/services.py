@@ -29,13 +29,14 @@ from marketplace.purchases.recording import Charge, record_charge
 from marketplace.purchases.refunding import (
     close_purchase,
     lock_purchase,
+    may_return_until,
     obstacle_to_refund,
     refund_on_request,
     refund_undelivered,
 )
 from marketplace.purchases.renewing import renew_due, set_renewal
 from marketplace.purchases.repricing import reprice_and_tell
-from marketplace.purchases.settling import paid_term, refund_window, release_earnings, whole_of
+from marketplace.purchases.settling import paid_term, release_earnings, whole_of
 from marketplace.purchases.taxing import tax_of_buyer
 from marketplace.purchases.turns import wait_for
 from marketplace.purchases.usage import (
@@ -80,13 +81,13 @@ __all__ = [
     "latest_access",
     "lock_purchase",
     "lock_purchases",
+    "may_return_until",
     "money_outlook",
     "narrow_trial",
     "obstacle_to_refund",
     "paid_term",
     "refund_on_request",
     "refund_undelivered",
-    "refund_window",
     "release_earnings",
     "renew_due",
     "reprice_and_tell",

@@ -73,6 +73,12 @@ def test_the_time_to_ask_ends(buy, rich_ben, now):
     assert refund_on_request(purchase=purchase, at=now + 14 * DAY - timedelta(microseconds=1))
 
 
+def test_a_period_goes_back_until_it_begins_by_itself(buy, rich_ben, now):
+    purchase = buy(kind="period")
+    refused(lambda: refund_on_request(purchase=purchase, at=now + 7 * DAY), errors.RefundTooLate, rich_ben)
+    assert refund_on_request(purchase=purchase, at=now + 7 * DAY - timedelta(microseconds=1)).amount_micros == 12 * EURO
+
+
 def test_what_was_free_has_nothing_to_give_back(buy, free_listing, ben, now):
     purchase = buy(listing=free_listing)
     refused(lambda: refund_on_request(purchase=purchase, at=now), errors.NothingToRefund, ben)

@@ -19,7 +19,7 @@ from marketplace.access.services import obstacle_to
 from marketplace.delivery.models import Read
 from marketplace.delivery.services import is_ready
 from marketplace.purchases.models import Purchase
-from marketplace.purchases.services import obstacle_to_refund, refund_window
+from marketplace.purchases.services import may_return_until, obstacle_to_refund
 from marketplace.web.buyer.cards import terms_of
 from marketplace.web.buyer.running import running_context
 from marketplace.web.buyer.snippets import snippets_of
@@ -136,7 +136,7 @@ def money_back(purchase: Purchase, at: datetime) -> dict[str, Any] | None:
         return {"sentence": "A dispute about this purchase is open. It decides about the money.", "links": [dispute]}
     held = money_text(purchase.held_micros, purchase.currency)
     if obstacle_to_refund(purchase, at) is None:
-        until = exact_text(purchase.purchased_at + refund_window(), timezone.get_current_timezone())
+        until = exact_text(may_return_until(purchase), timezone.get_current_timezone())
         give_back = ("Give it back", reverse("purchase_refund", args=[purchase.public_id]))
         sentence = f"You have loaded nothing yet, so you can give it back until {until} and get {held}."
         return {"sentence": sentence, "links": [give_back, ("Open a dispute", dispute[1])]}
