@@ -33,7 +33,7 @@ APPEND_ONLY = {
         ),
         GROW,
     ),
-    "consents_noticetext": GROW,
+    **dict.fromkeys(("consents_noticetext", "consents_consentchange"), GROW),
     # Money moves through wallet_post alone, which has the rights of its owner.
     **dict.fromkeys(("wallet_transfer", "wallet_posting"), READ),
     **dict.fromkeys(("purchases_refund", "purchases_purchasechange", "wallet_providerevent"), GROW),

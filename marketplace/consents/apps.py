@@ -9,4 +9,5 @@ class ConsentsConfig(AppConfig):
         from ledger.reconciliation import register_source
 
         register_source(kind="consent.granted", table="consents_consent", column="entry_id")
+        register_source(kind="consent.narrowed", table="consents_consentchange", column="entry_id")
         register_source(kind="consent.withdrawn", table="consents_consent", column="withdrawal_entry_id")

@@ -53,5 +53,26 @@ def consent_granted(
     }
 
 
+def consent_narrowed(
+    *,
+    consent_id: UUID,
+    owner: str,
+    fields: Sequence[str],
+    resolution: str,
+    delay_seconds: int,
+    purposes: Sequence[str],
+    valid_until: datetime,
+) -> dict[str, Any]:
+    """What is still allowed; devices and audience stay as they were granted."""
+    return {
+        "owner": owner,
+        "fields_hash": fields_hash_hex(consent_id, fields),
+        "resolution": resolution,
+        "delay_seconds": delay_seconds,
+        "purposes": list(purposes),
+        "valid_until": at_text(valid_until),
+    }
+
+
 def consent_withdrawn(*, owner: str) -> dict[str, Any]:
     return {"owner": owner}

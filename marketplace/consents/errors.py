@@ -70,3 +70,13 @@ class RawOfOthers(ConsentError):
 class RenewalUnknown(ConsentError):
     code = "renewal_unknown"
     sentence = "A renewal follows on a consent of your own that was not withdrawn."
+
+
+class ConsentWidened(ConsentError):
+    code = "consent_widened"
+    sentence = "This would allow more than the consent does. A consent only gets narrower; grant a new one for more."
+
+
+class NothingNarrowed(ConsentError):
+    code = "nothing_narrowed"
+    sentence = "These are the terms as they are. Take something away, or leave them."

@@ -62,6 +62,8 @@ class Consent(models.Model):
 
     refused_purposes were offered beside those that are allowed, and were not. records_others: other people than the
     owner may be recorded. renews: the consent that this one follows on.
+    The terms are those of now; ConsentChange keeps those before each narrowing. terms_number grows with each narrowing
+    of what buyers get: nothing that was made under a lower number is delivered.
     """
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -82,6 +84,8 @@ class Consent(models.Model):
     records_others = models.BooleanField(default=False)
     notice = models.ForeignKey(NoticeText, models.PROTECT, null=True, related_name="consents")
     renews = models.ForeignKey("self", models.PROTECT, null=True, related_name="renewals")
+    terms_number = models.PositiveIntegerField(default=1)
+    narrowed_at = models.DateTimeField(null=True)
 
     objects = ConsentQuerySet.as_manager()
 
@@ -105,6 +109,26 @@ class Consent(models.Model):
     def is_active(self, at: datetime) -> bool:
         is_withdrawn = self.withdrawn_at is not None and self.withdrawn_at <= at
         return not is_withdrawn and self.valid_from <= at < self.valid_until
+
+
+class ConsentChange(models.Model):
+    """One narrowing of a consent, with the terms as they were before it. Never changed."""
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    consent = models.ForeignKey(Consent, models.PROTECT, related_name="changes")
+    at = models.DateTimeField()
+    entry_id = models.UUIDField(unique=True)
+    fields = ArrayField(models.CharField(max_length=LONGEST_MEASURE_NAME))
+    purposes = ArrayField(models.CharField(max_length=64))
+    resolution = models.CharField(max_length=8, choices=Resolution)
+    delay_seconds = models.PositiveIntegerField()
+    valid_until = models.DateTimeField()
+
+    class Meta:
+        ordering = ["at", "id"]
+
+    def __str__(self) -> str:
+        return f"Narrowing at {self.at}"
 
 
 class ConsentDevice(models.Model):

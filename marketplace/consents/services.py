@@ -13,6 +13,7 @@ from marketplace.accounts.models import User
 from marketplace.accounts.services import hold_account
 from marketplace.consents import entries, errors
 from marketplace.consents.models import Audience, Consent, ConsentBuyer, ConsentDevice, NoticeText, Resolution
+from marketplace.consents.narrowing import Terms, narrow_consent
 from marketplace.consents.notice import LANGUAGE, TEXT, VERSION, notice_hash
 from marketplace.consents.purposes import PURPOSE_BY_CODE
 from marketplace.consents.records import SCHEMA_FILE, record_of
@@ -22,9 +23,11 @@ __all__ = [
     "LONGEST_DELAY",
     "LONGEST_TERM",
     "SCHEMA_FILE",
+    "Terms",
     "erase_consents",
     "forget_named_buyer",
     "grant_consent",
+    "narrow_consent",
     "record_of",
     "withdraw_consent",
 ]

@@ -17,7 +17,14 @@ from redis.exceptions import RedisError
 from marketplace.access.errors import AccessError, TokenMissing, TokenUnknown
 from marketplace.access.services import Grant, authorise
 from marketplace.addresses import client_address
-from marketplace.delivery.errors import DeliveryError, LinkExpired, LinkInvalid, RequestRefused, VersionGone
+from marketplace.delivery.errors import (
+    DeliveryError,
+    LinkExpired,
+    LinkInvalid,
+    RequestRefused,
+    TableRebuilding,
+    VersionGone,
+)
 from marketplace.delivery.sharing_protocol import error_body
 
 logger = logging.getLogger(__name__)
@@ -26,6 +33,7 @@ REALM = "ownstream"
 FAILURES_A_MINUTE = 60
 _WINDOW_SECONDS = 60
 _LONGEST_TOKEN = 200
+_REBUILT_WITHIN_SECONDS = "30"
 
 View = Callable[..., HttpResponseBase]
 
@@ -105,7 +113,10 @@ def refuse(error: AccessError | DeliveryError) -> HttpResponse:
     if isinstance(error, (LinkInvalid, LinkExpired)):
         return refusal(403, error.code, str(error))
     if isinstance(error, RequestRefused):
-        return refusal(error.http_status, error.code, str(error))
+        response = refusal(error.http_status, error.code, str(error))
+        if isinstance(error, TableRebuilding):
+            response["Retry-After"] = _REBUILT_WITHIN_SECONDS
+        return response
     code = "RESOURCE_GONE" if isinstance(error, VersionGone) else "INVALID_PARAMETER_VALUE"
     return refusal(400, code, str(error))
 

@@ -58,3 +58,11 @@ class NameUnknown(RequestRefused):
     code = "RESOURCE_DOES_NOT_EXIST"
     sentence = "There is no such share, schema, table or file for this token."
     http_status = 404
+
+
+class TableRebuilding(RequestRefused):
+    """Clients of Delta Sharing wait and ask again when they are told 503."""
+
+    code = "TEMPORARILY_UNAVAILABLE"
+    sentence = "The owner has narrowed the consent, and the table is being made again under it. Ask again in a minute."
+    http_status = 503

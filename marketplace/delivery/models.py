@@ -21,7 +21,7 @@ class DeliveryTable(models.Model):
     """A table that a listing delivers. version grows by one with every change of its files.
 
     refreshed_at: everything that the devices had sent by then, and that was due by then, is in the table.
-    source_stamp: names the reading files that the table was made of.
+    source_stamp: names the reading files that the table was made of; terms_number: the consent's terms of then.
     next_due_at: when readings that are held back (a delay, an unfinished average) may be delivered, if there are any.
     oldest_version: versions before it cannot be read any more, for their files are gone.
     """
@@ -37,6 +37,7 @@ class DeliveryTable(models.Model):
     version = models.BigIntegerField(default=0)
     oldest_version = models.BigIntegerField(default=0)
     source_stamp = models.CharField(max_length=64, blank=True)
+    terms_number = models.PositiveIntegerField(default=1)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
     refreshed_at = models.DateTimeField(null=True)
@@ -55,7 +56,12 @@ class DeliveryTable(models.Model):
 
 class SegmentQuerySet(models.QuerySet["Segment"]):
     def of_readings(self, listing: Listing) -> Self:
-        return self.filter(table__listing=listing, table__name=DeliveryTable.Name.READINGS)
+        """Those that may be shown: what was made under wider terms than the consent's of now is not."""
+        return self.filter(
+            table__listing=listing,
+            table__name=DeliveryTable.Name.READINGS,
+            terms_number=models.F("table__listing__consent__terms_number"),
+        )
 
     def current(self) -> Self:
         return self.filter(removed_version=None)
@@ -68,7 +74,7 @@ class SegmentQuerySet(models.QuerySet["Segment"]):
 class Segment(models.Model):
     """One immutable Parquet file: some days of a listing's projection, from day until before end_day.
 
-    source_stamp names the reading files that it was made of.
+    source_stamp names the reading files that it was made of, terms_number the consent's terms at that moment.
     """
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -80,6 +86,7 @@ class Segment(models.Model):
     removed_version = models.BigIntegerField(null=True)
     removed_at = models.DateTimeField(null=True)
     source_stamp = models.CharField(max_length=64)
+    terms_number = models.PositiveIntegerField(default=1)
     path = models.CharField(max_length=255, unique=True)
     row_count = models.BigIntegerField()
     reading_count = models.BigIntegerField(help_text="Readings that went into the rows.")

@@ -58,6 +58,7 @@ class Sources:
 
     stamps: dict[Span, str]
     due: datetime | None
+    terms_number: int
 
     @property
     def stamp(self) -> str:
@@ -76,10 +77,12 @@ def refresh_table(*, listing: Listing, at: datetime) -> DeliveryTable:
     table = _table_of(listing, at)
     if not listing.is_held(at):
         return table
-    members = list(listing.consent.consent_devices.select_related("device", "consent").order_by("position"))
-    for member in members:
+    for member in _members(listing):
         resolve_batches(device=member.device, at=at)
     for _ in range(_MOST_ATTEMPTS):
+        # Anew each time: the consent may have become narrower meanwhile.
+        listing.consent.refresh_from_db()
+        members = _members(listing)
         sources = _sources(listing.consent, members, at)
         built = _build_spans(table, members, sources)
         refreshed = _apply(table, built, sources, at, _held_back_until(listing.consent, members, sources.due))
@@ -88,6 +91,10 @@ def refresh_table(*, listing: Listing, at: datetime) -> DeliveryTable:
             return refreshed
         table.refresh_from_db()
     return table
+
+
+def _members(listing: Listing) -> list[ConsentDevice]:
+    return list(listing.consent.consent_devices.select_related("device", "consent").order_by("position"))
 
 
 def _measure(listing: Listing, table: DeliveryTable, at: datetime) -> None:
@@ -115,10 +122,11 @@ def _sources(consent: Consent, members: list[ConsentDevice], at: datetime) -> So
     for day, device_id, sha256, row_count in rows:
         lines[day].append(f"{device_id} {bytes(sha256).hex()}")
         counts[day] += row_count
-    sources = Sources({}, due)
+    sources = Sources({}, due, consent.terms_number)
     for span in choose_spans(counts, closed_until=(due or at).date()):
         days = [day for day in sorted(lines) if span.first <= day < span.end]
         head = f"v{_PROJECTION_VERSION} {sources.until(span).isoformat()}"
+        head += f" terms {consent.terms_number}" if consent.terms_number > 1 else ""
         sources.stamps[span] = _digest([head, *(line for day in days for line in lines[day])])
     return sources
 
@@ -163,13 +171,18 @@ def _apply(
         table = DeliveryTable.objects.select_for_update().get(pk=seen.pk)
         has_moved = table.source_stamp != seen.source_stamp
         if not has_moved:
+            is_narrower = table.terms_number != sources.terms_number
+            table.terms_number = sources.terms_number
             if _replace_segments(table, built, at):
                 table.version += 1
                 table.updated_at = at
+            if is_narrower:
+                # Versions of before hold what may not be shown any more.
+                table.oldest_version = table.version
             table.source_stamp = sources.stamp
             table.refreshed_at = max(at, table.refreshed_at or at)
             table.next_due_at = next_due_at
-            table.save(update_fields=["version", "updated_at", "source_stamp", "refreshed_at", "next_due_at"])
+            table.save()
     if has_moved:
         for one in built:
             if one.new is not None:
@@ -185,7 +198,8 @@ def _replace_segments(table: DeliveryTable, built: list[BuiltSpan], at: datetime
     version = table.version + 1
     for one in built:
         if one.is_unchanged and one.current is not None:
-            table.segments.filter(pk=one.current.pk).update(source_stamp=one.stamp)
+            kept = table.segments.filter(pk=one.current.pk)
+            kept.update(source_stamp=one.stamp, terms_number=table.terms_number)
     replaced = [one.current.pk for one in built if one.current is not None and not one.is_unchanged]
     removed = table.segments.current().filter(pk__in=replaced).update(removed_version=version, removed_at=at)
     added = Segment.objects.bulk_create(
@@ -202,6 +216,7 @@ def _segment(table: DeliveryTable, version: int, built: BuiltSpan, new: NewFile,
         added_version=version,
         added_at=at,
         source_stamp=built.stamp,
+        terms_number=table.terms_number,
         path=new.written.path,
         row_count=new.written.row_count,
         reading_count=new.reading_count,

@@ -15,17 +15,25 @@ from kombu.exceptions import OperationalError
 from marketplace.access.errors import PurchaseRefunded
 from marketplace.access.services import Grant, meter_read
 from marketplace.accounts.models import User
+from marketplace.consents.models import Consent
+from marketplace.consents.services import Terms
 from marketplace.delivery.models import DeliveryTable, Read
 from marketplace.delivery.preview import listing_series, preview_rows, sample_rows
 from marketplace.delivery.projection import Column, column_names, describe_table
 from marketplace.delivery.refresh import refresh_table
 from marketplace.delivery.sweeping import erase_tables, sweep_files
 from marketplace.delivery.versions import current_version
-from marketplace.delivery.windows import TableFile, files_for, newest_rows_from
+from marketplace.delivery.windows import TableFile, check_is_rebuilt, files_for, newest_rows_from
 from marketplace.listings.models import Listing, Plan
 from marketplace.listings.services import publish_listing
 from marketplace.purchases.models import Purchase
-from marketplace.purchases.services import buy_listing, is_counted, narrow_trial, start_clock
+from marketplace.purchases.services import (
+    buy_listing,
+    is_counted,
+    narrow_consent_and_tell,
+    narrow_trial,
+    start_clock,
+)
 
 __all__ = [
     "Column",
@@ -39,6 +47,7 @@ __all__ = [
     "files_for",
     "is_ready",
     "listing_series",
+    "narrow_and_rebuild",
     "preview_rows",
     "publish_and_prepare",
     "ready_pks",
@@ -74,10 +83,13 @@ def begin_delivery(*, grant: Grant, at: datetime) -> Grant:
     """Start the purchase's clock, and return the grant with the window that it has from then on.
 
     Call it before the files are looked up, when nothing can be refused any more but what is metered. A trial by rows
-    gets the newest rows that it holds. Raises: PurchaseRefunded when the buyer took the money back in this moment.
+    gets the newest rows that it holds. Raises: PurchaseRefunded when the buyer took the money back in this moment,
+    TableRebuilding.
     """
     purchase = grant.purchase
     is_first = purchase.clock_started_at is None
+    if is_first:
+        check_is_rebuilt(grant)
     if not start_clock(purchase=purchase, at=at):
         raise PurchaseRefunded
     if not is_first:
@@ -137,6 +149,15 @@ def buy_and_prepare(
     )
     request_refresh(listing)
     return purchase
+
+
+def narrow_and_rebuild(*, consent: Consent, terms: Terms, at: datetime) -> Consent:
+    """Narrow a consent and have the tables under it made anew at once. Parameters and refusals as in narrow_consent."""
+    with transaction.atomic():
+        narrowed = narrow_consent_and_tell(consent=consent, terms=terms, at=at)
+        for listing in narrowed.listings.held_at(at):
+            request_refresh(listing)
+    return narrowed
 
 
 def request_refresh(listing: Listing) -> None:

@@ -26,7 +26,8 @@ def needs_quality(at: datetime) -> Q:
 def tables_to_refresh(at: datetime) -> list[int]:
     """Return the pks of listings, published and still held by their consents, whose table may lack something.
 
-    New reading files, a purchase made after the last refresh, held-back readings that have become due, old figures.
+    New reading files, a narrower consent, a purchase made after the last refresh, held-back readings that have become
+    due, old figures.
     """
     members = ConsentDevice.objects.filter(consent=OuterRef(OuterRef("consent")))
     new_files = ReadingFile.objects.filter(
@@ -38,6 +39,7 @@ def tables_to_refresh(at: datetime) -> list[int]:
     )
     is_behind = (
         Q(readings_table__refreshed_at=None)
+        | ~Q(readings_table__terms_number=F("consent__terms_number"))
         | Q(readings_table__next_due_at__lte=at)
         | Q(Exists(new_files), readings_table__updated_at__lte=at - _REST)
         | needs_quality(at)

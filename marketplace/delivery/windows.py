@@ -10,12 +10,12 @@ from uuid import UUID
 
 import polars
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q
 
 from marketplace.access.services import Grant
-from marketplace.delivery.errors import NameUnknown
+from marketplace.delivery.errors import NameUnknown, TableRebuilding
 from marketplace.delivery.files import delete_file, read_rows, time_range, write_rows
-from marketplace.delivery.models import Segment, SegmentCut
+from marketplace.delivery.models import DeliveryTable, Segment, SegmentCut
 from marketplace.delivery.projection import TIME
 
 
@@ -35,18 +35,31 @@ class TableFile:
 
 
 def files_for(grant: Grant, *, version: int) -> list[TableFile]:
-    """Return the files of one version of the table that lie in the grant's window, oldest day first."""
+    """Return the files of one version of the table that lie in the grant's window, oldest day first.
+
+    Raises: TableRebuilding.
+    """
     segments = Segment.objects.of_readings(grant.listing).at_version(version).filter(first_at__lt=grant.window_until)
     if grant.window_from is not None:
         segments = segments.filter(last_at__gte=grant.window_from)
     files = []
-    for segment in segments.order_by("day"):
+    found = segments.order_by("day")
+    if not found:
+        check_is_rebuilt(grant)
+    for segment in found:
         source: Segment | SegmentCut = segment
         if _is_cut(segment, grant):
             source = cut_segment(segment, grant.window_from, grant.window_until)
         if source.row_count:
             files.append(_table_file(segment, source))
     return files
+
+
+def check_is_rebuilt(grant: Grant) -> None:
+    """Refuse to look into a table of before the consent was narrowed. Raises: TableRebuilding."""
+    is_narrower = ~Q(terms_number=F("listing__consent__terms_number"))
+    if DeliveryTable.objects.readings_of(grant.listing).filter(is_narrower).exists():
+        raise TableRebuilding
 
 
 def newest_rows_from(grant: Grant, row_count: int) -> datetime | None:

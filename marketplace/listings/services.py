@@ -43,6 +43,7 @@ __all__ = [
     "delete_draft",
     "draft_listing",
     "erase_listings",
+    "follow_consent",
     "forget_offers",
     "make_offer",
     "publish_listing",
@@ -178,6 +179,17 @@ def withdraw_listing(*, listing: Listing, at: datetime) -> Listing:
     locked.save(update_fields=["withdrawn_at", "withdrawal_entry_id"])
     logger.info("listing.withdrawn", extra={"listing_id": locked.public_id})
     return locked
+
+
+@transaction.atomic
+def follow_consent(*, consent: Consent) -> None:
+    """After a narrowing, forget what the listings show of measures and figures that the consent no longer allows."""
+    ListingQuality.objects.filter(listing__consent=consent).delete()
+    for listing in Listing.objects.filter(consent=consent).select_for_update(no_key=True).order_by("pk"):
+        if listing.measures != consent.fields:
+            listing.measures = list(consent.fields)
+            listing.save(update_fields=["measures"])
+            _index_for_search(listing)
 
 
 @transaction.atomic

@@ -281,6 +281,7 @@ class Refund(models.Model):
         CONSENT_WITHDRAWN = "consent_withdrawn", "The owner withdrew the consent"
         LISTING_WITHDRAWN = "listing_withdrawn", "The owner withdrew the listing"
         ON_REQUEST = "on_request", "The buyer gave it back before loading anything"
+        CONSENT_NARROWED = "consent_narrowed", "The owner narrowed the consent"
         NOT_DELIVERED = "not_delivered", "No data came in the promised time"
         DISPUTE_DECIDED = "dispute_decided", "A dispute was decided"
 

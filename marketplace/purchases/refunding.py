@@ -12,7 +12,7 @@ from marketplace.notices.kinds import NoticeKind
 from marketplace.notices.services import notify
 from marketplace.purchases import errors
 from marketplace.purchases.models import Purchase, Refund
-from marketplace.purchases.settling import Settlement, closing_step, refund_window, settle
+from marketplace.purchases.settling import Settlement, closing_step, refund_on_withdrawal, refund_window, settle
 from marketplace.purchases.windows import LONGEST_CLOCK_WAIT
 
 
@@ -20,13 +20,16 @@ from marketplace.purchases.windows import LONGEST_CLOCK_WAIT
 def refund_on_request(*, purchase: Purchase, at: datetime) -> Refund:
     """Give the whole price back to a buyer who asks in time and has loaded nothing. Access ends with it.
 
+    Once the owner has narrowed the consent, a buyer of before gets what a withdrawal would give.
     Raises: NothingToRefund (also the second time), PurchaseDisputed, AlreadyDelivered, RefundTooLate.
     """
     locked = lock_purchase(purchase)
     obstacle = obstacle_to_refund(locked, at)
     if obstacle is not None:
         raise obstacle
-    return _give_back_all(locked, Refund.Reason.ON_REQUEST, at)
+    if _may_rethink(locked, at):
+        return _give_back(locked, locked.held_micros, Refund.Reason.ON_REQUEST, at)
+    return _give_back(locked, refund_after_narrowing(locked, at), Refund.Reason.CONSENT_NARROWED, at)
 
 
 @transaction.atomic
@@ -35,7 +38,7 @@ def refund_undelivered(*, purchase: Purchase, at: datetime) -> Refund | None:
     locked = lock_purchase(purchase)
     if not locked.held_micros or locked.released_micros or locked.disputed_at or locked.clock_started_at:
         return None
-    return _give_back_all(locked, Refund.Reason.NOT_DELIVERED, at)
+    return _give_back(locked, locked.held_micros, Refund.Reason.NOT_DELIVERED, at)
 
 
 def obstacle_to_refund(purchase: Purchase, at: datetime) -> errors.RefundRefused | None:
@@ -44,6 +47,8 @@ def obstacle_to_refund(purchase: Purchase, at: datetime) -> errors.RefundRefused
         return errors.NothingToRefund()
     if purchase.disputed_at is not None:
         return errors.PurchaseDisputed()
+    if refund_after_narrowing(purchase, at):
+        return None
     if purchase.clock_started_at is not None:
         return errors.AlreadyDelivered()
     until = may_return_until(purchase)
@@ -54,6 +59,24 @@ def may_return_until(purchase: Purchase) -> datetime:
     """A period that nobody loads begins by itself, and is used from then on."""
     wait = min(refund_window(), LONGEST_CLOCK_WAIT) if purchase.plan.kind == Plan.Kind.PERIOD else refund_window()
     return purchase.purchased_at + wait
+
+
+def refund_for_asking(purchase: Purchase, at: datetime) -> int:
+    """What a buyer gets who may ask for it now."""
+    return purchase.held_micros if _may_rethink(purchase, at) else refund_after_narrowing(purchase, at)
+
+
+def refund_after_narrowing(purchase: Purchase, at: datetime) -> int:
+    """What a buyer of before gets who does not want the narrower terms; 0 where there is nothing to get."""
+    narrowed_at = purchase.listing.consent.narrowed_at
+    if narrowed_at is None or narrowed_at <= purchase.purchased_at:
+        return 0
+    return min(purchase.held_micros, refund_on_withdrawal(purchase, at))
+
+
+def _may_rethink(purchase: Purchase, at: datetime) -> bool:
+    """Whether nothing was loaded yet and the time to think is not over."""
+    return purchase.clock_started_at is None and at < may_return_until(purchase)
 
 
 def lock_purchase(purchase: Purchase) -> Purchase:
@@ -96,7 +119,7 @@ def close_purchase(
     return made[0] if made else None
 
 
-def _give_back_all(purchase: Purchase, reason: Refund.Reason, at: datetime) -> Refund:
-    refund = close_purchase(purchase, refund_micros=purchase.held_micros, reason=reason, ends_access=True, at=at)
+def _give_back(purchase: Purchase, refund_micros: int, reason: Refund.Reason, at: datetime) -> Refund:
+    refund = close_purchase(purchase, refund_micros=refund_micros, reason=reason, ends_access=True, at=at)
     assert refund is not None  # Something was on hold.
     return refund

@@ -25,12 +25,14 @@ from marketplace.purchases.errors import (
     TrialTaken,
 )
 from marketplace.purchases.models import Purchase
+from marketplace.purchases.narrowing import narrow_consent_and_tell
 from marketplace.purchases.recording import Charge, record_charge
 from marketplace.purchases.refunding import (
     close_purchase,
     lock_purchase,
     may_return_until,
     obstacle_to_refund,
+    refund_for_asking,
     refund_on_request,
     refund_undelivered,
 )
@@ -83,9 +85,11 @@ __all__ = [
     "lock_purchases",
     "may_return_until",
     "money_outlook",
+    "narrow_consent_and_tell",
     "narrow_trial",
     "obstacle_to_refund",
     "paid_term",
+    "refund_for_asking",
     "refund_on_request",
     "refund_undelivered",
     "release_earnings",

@@ -103,22 +103,35 @@ def _release_some(at: datetime, most: int) -> int:
     rows = Purchase.objects.select_related("plan", "listing__seller", "listing__consent")
     due = rows.filter(release_due_at__lte=at, disputed_at=None)
     locked = list(due.select_for_update(of=("self",), no_key=True, skip_locked=True).order_by("pk")[:most])
-    settle([release_step(purchase, at) for purchase in locked], reason=None, at=at)
+    # What a consent's end cuts off that was brought forward goes back; nothing else does here.
+    settle([release_step(purchase, at) for purchase in locked], reason=Refund.Reason.CONSENT_NARROWED, at=at)
     return len(locked)
 
 
 def release_step(purchase: Purchase, at: datetime) -> Settlement:
     """What is earned until now of a locked purchase, and all the rest once its term is over."""
     term = paid_term(purchase)
-    if at >= term.ends_at or purchase.held_micros == 0:
+    if purchase.held_micros == 0:
         return Settlement(purchase, closing_step(purchase))
+    cut_at = consent_cut(purchase, term)
+    if cut_at is not None and at >= cut_at:
+        return Settlement(purchase, closing_step(purchase, unused_micros(purchase.price_micros, term, cut_at)))
+    if at >= term.ends_at:
+        return Settlement(purchase, closing_step(purchase))
+    ends_at = cut_at or term.ends_at
     returnable_until = purchase.purchased_at + refund_window()
     if purchase.clock_started_at is None and at < returnable_until:
         # Nobody has loaded anything yet, so all of it may still go back.
-        return Settlement(purchase, Step(), min(returnable_until, term.ends_at))
+        return Settlement(purchase, Step(), min(returnable_until, ends_at))
     earned = purchase.price_micros - unused_micros(purchase.price_micros, term, at)
-    due_at = min(max(at + RELEASED_EVERY, term.starts_at), term.ends_at)
+    due_at = min(max(at + RELEASED_EVERY, term.starts_at), ends_at)
     return Settlement(purchase, release(whole_of(purchase), purchase.released_micros, earned), due_at)
+
+
+def consent_cut(purchase: Purchase, term: Term) -> datetime | None:
+    """When the consent ends inside a paid period, which happens only when its owner brought the end forward."""
+    ends_at = purchase.listing.consent.valid_until
+    return ends_at if purchase.plan.kind == Plan.Kind.PERIOD and ends_at < term.ends_at else None
 
 
 def closing_step(purchase: Purchase, refund_micros: int = 0) -> Step:

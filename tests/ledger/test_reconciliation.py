@@ -1,5 +1,6 @@
 """Business rows against their entries, per kind and in both directions, before and after an account was erased."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -13,6 +14,7 @@ from ledger.services import sequence_batch
 from marketplace.access.services import revoke_token
 from marketplace.accounts.services import retire_owned_device
 from marketplace.consents.models import ConsentDevice
+from marketplace.consents.services import Terms, narrow_consent
 from marketplace.disputes.apps import ENTRY_COLUMNS
 from marketplace.disputes.services import answer_dispute, close_dispute, decide_dispute, open_dispute
 from marketplace.erasure.services import erase_account
@@ -33,6 +35,7 @@ NAMED = {
     "access.granted": ("access_accesstoken", "entry_id"),
     "access.revoked": ("access_accesstoken", "revocation_entry_id"),
     "consent.granted": ("consents_consent", "entry_id"),
+    "consent.narrowed": ("consents_consentchange", "entry_id"),
     "consent.withdrawn": ("consents_consent", "withdrawal_entry_id"),
     **{kind: ("disputes_dispute", column) for kind, column in ENTRY_COLUMNS.items()},
     "listing.published": ("listings_listingrevision", "entry_id"),
@@ -63,6 +66,7 @@ def market(sara, ben, now):
     terms = PlanTerms("one_off", EURO)
     make_offer(listing=listing, terms=terms, email=ben.email, until=now + timedelta(days=1), at=now)
     argue(token.purchase, now)
+    narrow_consent(consent=consent, terms=replace(Terms.of(consent), resolution="1h"), at=now)
     later = now + timedelta(days=1)
     revoke_token(token=token, at=later)
     withdraw_listing_with_refunds(listing=listing, at=later)
