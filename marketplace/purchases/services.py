@@ -38,7 +38,7 @@ from marketplace.purchases.refunding import (
 )
 from marketplace.purchases.renewing import renew_due, set_renewal
 from marketplace.purchases.repricing import reprice_and_tell
-from marketplace.purchases.settling import paid_term, release_earnings, whole_of
+from marketplace.purchases.settling import paid_term, refund_window, release_earnings, whole_of
 from marketplace.purchases.taxing import tax_of_buyer
 from marketplace.purchases.turns import wait_for
 from marketplace.purchases.usage import (
@@ -92,6 +92,7 @@ __all__ = [
     "refund_for_asking",
     "refund_on_request",
     "refund_undelivered",
+    "refund_window",
     "release_earnings",
     "renew_due",
     "reprice_and_tell",
