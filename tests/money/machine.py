@@ -33,6 +33,7 @@ from marketplace.purchases.services import (
     withdraw_listing_with_refunds,
 )
 from marketplace.wallet.gateway.built_in import Answer, Order, due_messages, signed
+from marketplace.wallet.gateway.models import Chargeback
 from marketplace.wallet.gateway.receiving import follow_waiting_events, receive_webhook
 from marketplace.wallet.gateway.sending import pay_at_test_provider
 from marketplace.wallet.models import Account, TopUp
@@ -196,7 +197,8 @@ class Market(RuleBasedStateMachine):
         connection.check_constraints()
         assert find_differences() == []
         paid = TopUp.objects.filter(state=TopUp.State.PAID).values_list("amount_micros", flat=True)
-        assert balance_micros(market_account("provider")) == -sum(paid)
+        taken_back = Chargeback.objects.values_list("taken_micros", flat=True)
+        assert balance_micros(market_account("provider")) == sum(taken_back) - sum(paid)
 
     @invariant()
     def every_act_has_its_entry(self) -> None:
