@@ -28,6 +28,19 @@ class StateEvent:
 
 
 @dataclass(frozen=True)
+class Narrowing:
+    """What a consent allowed until a moment, when it became narrower. entry_id: the record of that in the log."""
+
+    until: datetime
+    entry_id: UUID
+    fields: Sequence[str]
+    purposes: Sequence[str]
+    resolution: str
+    delay_seconds: int
+    valid_until: datetime
+
+
+@dataclass(frozen=True)
 class RecordTerms:
     """What a consent allows. subject: the owner's handle; recipients: who may buy, in words.
 
@@ -54,6 +67,7 @@ class RecordTerms:
     withdrawal_address: str
     renews: UUID | None
     events: Sequence[StateEvent]
+    narrowings: Sequence[Narrowing] = ()
 
 
 def consent_record(terms: RecordTerms) -> dict[str, Any]:
@@ -87,6 +101,7 @@ def consent_record(terms: RecordTerms) -> dict[str, Any]:
         },
         "dct:replaces": None if terms.renews is None else f"urn:uuid:{terms.renews}",
         "dpv:hasConsentStatus": [_event(event) for event in terms.events],
+        "allowedBefore": [_narrowing(narrowing) for narrowing in terms.narrowings],
     }
 
 
@@ -111,6 +126,18 @@ def _process(terms: RecordTerms, purpose: str) -> dict[str, Any]:
 
 def _event(event: StateEvent) -> dict[str, str]:
     return {"@type": f"dpv:{event.state}", "dct:date": _instant(event.at), "logEntry": f"urn:uuid:{event.entry_id}"}
+
+
+def _narrowing(narrowing: Narrowing) -> dict[str, Any]:
+    return {
+        "until": _instant(narrowing.until),
+        "logEntry": f"urn:uuid:{narrowing.entry_id}",
+        "dpv:hasPersonalData": list(narrowing.fields),
+        "dpv:hasPurpose": [f"dpv:{purpose}" for purpose in narrowing.purposes],
+        "resolution": narrowing.resolution,
+        "delaySeconds": narrowing.delay_seconds,
+        "validUntil": _instant(narrowing.valid_until),
+    }
 
 
 def _instant(at: datetime) -> str:

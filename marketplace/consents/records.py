@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 from ledger.services import commit_subject
 from marketplace.consents.models import Audience, Consent
 from marketplace.consents.notice import LANGUAGE, TEXT, VERSION, notice_hash
-from marketplace.consents.record import RecordTerms, StateEvent, consent_record
+from marketplace.consents.record import Narrowing, RecordTerms, StateEvent, consent_record
 
 SCHEMA_FILE = Path(__file__).with_name("consent_record.schema.json")
 
@@ -53,6 +53,18 @@ def record_of(consent: Consent, *, withdrawal_address: str, at: datetime) -> dic
             withdrawal_address=withdrawal_address,
             renews=consent.renews.public_id if consent.renews else None,
             events=_events(consent, at),
+            narrowings=[
+                Narrowing(
+                    until=change.at,
+                    entry_id=change.entry_id,
+                    fields=change.fields,
+                    purposes=change.purposes,
+                    resolution=change.resolution,
+                    delay_seconds=change.delay_seconds,
+                    valid_until=change.valid_until,
+                )
+                for change in consent.changes.all()
+            ],
         )
     )
     _validator().validate(record)
@@ -60,7 +72,8 @@ def record_of(consent: Consent, *, withdrawal_address: str, at: datetime) -> dic
 
 
 def _events(consent: Consent, at: datetime) -> list[StateEvent]:
-    events = [StateEvent("ConsentGiven", consent.granted_at, consent.entry_id)]
+    given = "RenewedConsentGiven" if consent.renews else "ConsentGiven"
+    events = [StateEvent(given, consent.granted_at, consent.entry_id)]
     if consent.withdrawn_at is not None and consent.withdrawal_entry_id is not None:
         events.append(StateEvent("ConsentWithdrawn", consent.withdrawn_at, consent.withdrawal_entry_id))
     elif at >= consent.valid_until:

@@ -40,6 +40,7 @@ urlpatterns = [
     path("consents/<uuid:public_id>/record/", consent_records.consent_record, name="consent_record"),
     path("schemas/consent-record-1.json", consent_records.consent_schema, name="consent_schema"),
     path("consents/<uuid:public_id>/disclosure/", disclosures.consent_disclosure, name="consent_disclosure"),
+    path("consents/<uuid:public_id>/narrowing/", consents.consent_narrowing, name="consent_narrowing"),
     path("consents/<uuid:public_id>/withdrawal/", consents.consent_withdrawal, name="consent_withdrawal"),
     path("my/listings/", listings.listing_list, name="listing_list"),
     path("my/listings/add/", listing_drafts.listing_add, name="listing_add"),

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import jsonschema
@@ -15,7 +16,7 @@ from marketplace.consents.models import Consent, NoticeText
 from marketplace.consents.notice import TEXT
 from marketplace.consents.purposes import PURPOSES
 from marketplace.consents.reminding import remind_owners
-from marketplace.consents.services import SCHEMA_FILE, record_of, withdraw_consent
+from marketplace.consents.services import SCHEMA_FILE, Terms, narrow_consent, record_of, withdraw_consent
 from marketplace.notices.models import Notice
 from tests.builders import make_consent
 from tests.conftest import PASSWORD
@@ -106,6 +107,16 @@ def test_a_renewal_refers_to_what_it_follows(sara, now):
     assert str(earlier.public_id) in entry_of(later)["refs"]
     record = record_of(later, withdrawal_address=ADDRESS, at=now)
     assert record["dct:replaces"] == f"urn:uuid:{earlier.public_id}"
+    assert record["dpv:hasConsentStatus"][0]["@type"] == "dpv:RenewedConsentGiven"
+
+
+def test_a_record_keeps_what_was_allowed_before_a_narrowing(sara, now):
+    consent = make_consent(sara, now, resolution="1min")
+    narrowed = narrow_consent(consent=consent, terms=replace(Terms.of(consent), resolution="1h"), at=now + DAY)
+    record = record_of(narrowed, withdrawal_address=ADDRESS, at=now + 2 * DAY)
+    (before,) = record["allowedBefore"]
+    assert (before["resolution"], record["dpv:hasProcess"][0]["resolution"]) == ("1min", "1h")
+    assert before["logEntry"] == f"urn:uuid:{narrowed.changes.get().entry_id}"
 
 
 def test_nobody_renews_what_is_withdrawn_or_not_his(sara, ben, now):

@@ -162,7 +162,8 @@ def consent_pages(market: Market) -> Iterator[Visit]:
     shown = market.consents["active"].public_id
     yield visit("sara", "consent_disclosure", shown)
     yield visit("sara", "consent_disclosure", shown, state="refused", act=send_empty("understood"))
-    for url in ("consent_receipt", "consent_withdrawal"):
+    yield visit("sara", "consent_narrowing", shown, state="refused", act=send_empty("valid_until"))
+    for url in ("consent_receipt", "consent_narrowing", "consent_withdrawal"):
         for state in ("active", "withdrawn"):
             yield visit("sara", url, market.consents[state].public_id, state=state)
 

@@ -19,12 +19,13 @@ from marketplace.access.services import obstacle_to
 from marketplace.delivery.models import Read
 from marketplace.delivery.services import is_ready
 from marketplace.purchases.models import Purchase
-from marketplace.purchases.services import may_return_until, obstacle_to_refund
+from marketplace.purchases.services import may_return_until, obstacle_to_refund, refund_for_asking
 from marketplace.web.buyer.cards import terms_of
 from marketplace.web.buyer.running import running_context
 from marketplace.web.buyer.snippets import snippets_of
 from marketplace.web.formats import exact_text, money_text
 from marketplace.web.forms.buyer import CapForm, cap_values
+from marketplace.web.narrowings import narrowings_of
 from marketplace.web.plan_words import price_text
 from marketplace.web.records import seal_of, seals_of
 from marketplace.web.seals import Seal
@@ -120,6 +121,7 @@ def purchase_context(request: HttpRequest, purchase: Purchase, secret: str = "")
         "ended": ended,
         "withdrawal_seal": gone,
         "terms": terms_of(purchase.listing.consent),
+        "narrowings": narrowings_since(purchase),
         "reads": reads,
         "money_back": money_back(purchase, now),
         "last_reads": list(Read.objects.filter(purchase=purchase).select_related("token")[:10]),
@@ -136,8 +138,12 @@ def money_back(purchase: Purchase, at: datetime) -> dict[str, Any] | None:
         return {"sentence": "A dispute about this purchase is open. It decides about the money.", "links": [dispute]}
     held = money_text(purchase.held_micros, purchase.currency)
     if obstacle_to_refund(purchase, at) is None:
-        until = exact_text(may_return_until(purchase), timezone.get_current_timezone())
         give_back = ("Give it back", reverse("purchase_refund", args=[purchase.public_id]))
+        if purchase.clock_started_at is not None or at >= may_return_until(purchase):
+            back = money_text(refund_for_asking(purchase, at), purchase.currency)
+            sentence = f"The owner narrowed the consent. You may give back what is left of it, and get {back} now."
+            return {"sentence": sentence, "links": [give_back, ("Open a dispute", dispute[1])]}
+        until = exact_text(may_return_until(purchase), timezone.get_current_timezone())
         sentence = f"You have loaded nothing yet, so you can give it back until {until} and get {held}."
         return {"sentence": sentence, "links": [give_back, ("Open a dispute", dispute[1])]}
     if purchase.held_micros:
@@ -146,6 +152,13 @@ def money_back(purchase: Purchase, at: datetime) -> dict[str, Any] | None:
     if purchase.disputes.exists():
         return {"sentence": "There was a dispute about this purchase.", "links": [dispute]}
     return None
+
+
+def narrowings_since(purchase: Purchase) -> list[dict[str, Any]]:
+    """What the owner took away after it was bought, each with its seal, oldest first."""
+    changes = [change for change in narrowings_of(purchase.listing.consent) if change["at"] > purchase.purchased_at]
+    seals = seals_of(change["entry_id"] for change in changes)
+    return [{**change, "seal": seals[change["entry_id"]]} for change in changes]
 
 
 def is_any_moving(seals: Sequence[Seal | None], *, has_witnesses: bool) -> bool:

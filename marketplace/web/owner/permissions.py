@@ -17,6 +17,7 @@ from marketplace.listings.models import Listing
 from marketplace.purchases.models import Purchase
 from marketplace.purchases.services import money_outlook
 from marketplace.web.formats import end_text, money_text
+from marketplace.web.narrowings import narrowings_of
 from marketplace.web.records import WAITING, event, newest_first, seals_of
 from marketplace.web.wording import (
     audience_text,
@@ -105,10 +106,14 @@ def usable_count(tokens: QuerySet[AccessToken, AccessToken], at: datetime) -> in
 def consent_timeline(consent: Consent) -> list[dict[str, Any]]:
     """What happened to a consent and to what stands on it, newest first."""
     listings = list(consent.listings.filter(published_at__isnull=False))
-    entry_ids = [consent.entry_id, consent.withdrawal_entry_id]
+    narrowings = narrowings_of(consent)
+    entry_ids = [consent.entry_id, consent.withdrawal_entry_id, *(change["entry_id"] for change in narrowings)]
     entry_ids += [entry_id for listing in listings for entry_id in (listing.entry_id, listing.withdrawal_entry_id)]
     seals = seals_of(entry_ids)
     events = [event("Granted", consent.granted_at, seal=seals[consent.entry_id])]
+    events += [
+        event("Narrowed", change["at"], note=change["text"], seal=seals[change["entry_id"]]) for change in narrowings
+    ]
     for listing in listings:
         events.append(event(f"Listing published: {listing.title}", listing.published_at, seal=seals[listing.entry_id]))
         if listing.withdrawn_at:

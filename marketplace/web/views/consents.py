@@ -15,9 +15,12 @@ from devices.models import Device, Measure
 from marketplace.consents.models import Consent
 from marketplace.consents.notice import TEXT
 from marketplace.consents.services import grant_consent
+from marketplace.delivery.services import narrow_and_rebuild
 from marketplace.purchases.services import withdraw_consent_with_refunds
 from marketplace.web.forms.buyer import read_uuid
 from marketplace.web.forms.consents import FIELD_BY_CODE, ConsentForm
+from marketplace.web.forms.narrowing import FIELD_BY_CODE as NARROWING_FIELD_BY_CODE
+from marketplace.web.forms.narrowing import NarrowingForm
 from marketplace.web.forms.refusals import REFUSALS, add_refusal
 from marketplace.web.owner.listing_facts import listing_rows
 from marketplace.web.owner.permissions import (
@@ -99,6 +102,24 @@ def device_ids(request: OwnerRequest) -> list[UUID]:
         return [UUID(text) for text in request.GET.getlist("device")]
     except ValueError:
         return []
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def consent_narrowing(request: OwnerRequest, public_id: UUID) -> HttpResponse:
+    now = timezone.now()
+    consent = get_object_or_404(own_consents(request), public_id=public_id)
+    form = NarrowingForm(request.POST or None, consent=consent)
+    if request.method == "POST" and form.is_valid():
+        try:
+            narrow_and_rebuild(consent=consent, terms=form.terms(), at=now)
+        except REFUSALS as error:
+            add_refusal(form, error, NARROWING_FIELD_BY_CODE)
+        else:
+            messages.success(request, "The consent is narrower from now on. Buyers get nothing of before any more.")
+            return redirect("consent_page", public_id=public_id)
+    context = {**consent_context(consent, now), **withdrawal_effects(consent, at=now), "form": form}
+    return render(request, "owner/consents/narrowing.html", context, status=422 if form.errors else 200)
 
 
 def consent_context(consent: Consent, at: datetime) -> dict[str, object]:

@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
 from marketplace.errors import MarketError
-from marketplace.purchases.services import obstacle_to_refund, refund_on_request
+from marketplace.purchases.services import may_return_until, obstacle_to_refund, refund_for_asking, refund_on_request
 from marketplace.web.formats import money_text
 from marketplace.web.views.purchases import own_purchase
 
@@ -18,7 +18,12 @@ from marketplace.web.views.purchases import own_purchase
 def purchase_refund(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """GET asks, POST gives the purchase back."""
     now, purchase = timezone.now(), own_purchase(request, public_id)
-    context: dict[str, object] = {"purchase": purchase, "listing": purchase.listing}
+    context: dict[str, object] = {
+        "purchase": purchase,
+        "listing": purchase.listing,
+        "refund_micros": refund_for_asking(purchase, now),
+        "is_narrowed": purchase.clock_started_at is not None or now >= may_return_until(purchase),
+    }
     if request.method == "POST":
         try:
             refund = refund_on_request(purchase=purchase, at=now)
