@@ -14,7 +14,7 @@ from ledger.models import Entry, OutboxRow
 from ledger.services import sequence_batch
 from marketplace.accounts.models import User
 from marketplace.listings.models import Listing, Plan
-from marketplace.purchases import services
+from marketplace.purchases import recording, services
 from marketplace.purchases.models import Purchase
 from marketplace.wallet.services import account_of, balance_micros, settle_top_up, start_top_up, unsound_accounts
 from tests.builders import EURO, make_listing
@@ -22,7 +22,7 @@ from tests.builders import EURO, make_listing
 PURCHASES = 80
 CONNECTIONS = 8
 NOW = datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC)
-_no_record = patch.object(services, "_submit_record", lambda *_, **__: uuid4())
+_no_record = patch.object(recording, "_submit_record", lambda *_, **__: uuid4())
 
 
 def make_people() -> tuple[Listing, list[User]]:

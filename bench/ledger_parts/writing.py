@@ -14,7 +14,7 @@ from ledger.models import OutboxRow
 from ledger.services import submit_entry
 from marketplace.accounts.models import User
 from marketplace.listings.models import Listing
-from marketplace.purchases import services
+from marketplace.purchases import recording, services
 from marketplace.wallet.services import settle_top_up, start_top_up
 from tests.builders import EURO, make_listing
 
@@ -24,7 +24,7 @@ SALES = 960
 ROUNDS = 9
 GOAL = 0.85
 Act = Callable[[int], None]
-without_record = patch.object(services, "_submit_record", lambda *_, **__: uuid4())
+without_record = patch.object(recording, "_submit_record", lambda *_, **__: uuid4())
 
 
 def make_people() -> tuple[Listing, list[User]]:
@@ -98,9 +98,7 @@ def check(buy: Act) -> None:
         raise AssertionError("A transaction without record left one.")
 
 
-def rows() -> list[Row]:
-    with connection.cursor() as cursor:
-        cursor.execute("CREATE TABLE bench_sale (public_id uuid PRIMARY KEY, price_micros bigint)")
+def make_purchase() -> Act:
     listing, buyers = make_people()
     plan = listing.plans.get()
 
@@ -108,6 +106,18 @@ def rows() -> list[Row]:
         price = plan.price_micros
         services.buy_listing(listing=listing, plan=plan, buyer=buyers[writer], quoted_micros=price, at=NOW)
 
+    return buy
+
+
+def make_table() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE bench_sale (public_id uuid PRIMARY KEY, price_micros bigint)")
+
+
+def rows() -> list[Row]:
+    make_table()
+    buy = make_purchase()
+    truncate("ledger_outboxrow")
     check(buy)
     bare = (lambda _: sell_barely(is_recorded=True)), (lambda _: sell_barely(is_recorded=False))
     return [
