@@ -8,14 +8,16 @@ from django.db import connection
 
 from bench import purchase
 from bench.ledger_parts import records, writing
+from tests.database_owner import owner_rights
 
 
 @pytest.fixture
 def sales_table() -> Iterator[None]:
-    writing.make_table()
-    yield
-    with closing(connection.cursor()) as cursor:
-        cursor.execute("DROP TABLE bench_sale")
+    with owner_rights():
+        writing.make_table()
+        yield
+        with closing(connection.cursor()) as cursor:
+            cursor.execute("DROP TABLE bench_sale")
 
 
 @pytest.mark.django_db
