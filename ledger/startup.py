@@ -16,7 +16,7 @@ from ledger.errors import LedgerError, LogForked, LogRolledBack, TileMissing
 from ledger.exporting import exported_head
 from ledger.first_answer import await_answer
 from ledger.freezing import freeze_log
-from ledger.models import LogHead
+from ledger.models import LogHead, WitnessMemory
 from ledger.notes import TreeHead
 from ledger.sequencer import MEMORY, signer_memory
 from ledger.signing import log_verifier_keys
@@ -27,6 +27,7 @@ from ledger.witnessing import known_elsewhere
 logger = logging.getLogger(__name__)
 
 EXPORT = "The last export"
+WITNESS = "The witness "
 Known = tuple[str, TreeHead]
 
 
@@ -63,9 +64,13 @@ def compare_head(at: datetime) -> Comparison:
 
 
 def freeze_contradicted(comparison: Comparison, at: datetime) -> None:
-    """Freeze the log when anybody contradicts it; each contradiction is kept as an alarm."""
+    """Freeze the log when anybody contradicts it; each contradiction is kept as an alarm, and shown of its witness."""
     for refusal in comparison.contradictions:
         freeze_log(code=refusal.code, sentence=str(refusal), evidence=refusal.details, at=at)
+        # A frozen log asks no witness any more, so this is the last that it hears of them.
+        WitnessMemory.objects.filter(name=str(refusal.details["known_by"]).removeprefix(WITNESS)).update(
+            state=WitnessMemory.State.ALARM, sentence=str(refusal), asked_at=at, answered_at=at
+        )
 
 
 def compare_at_start() -> None:
@@ -124,4 +129,4 @@ def _exported() -> list[Known]:
 
 
 def _witnessed(at: datetime) -> list[Known]:
-    return [(f"The witness {known.witness_name}", known.head) for known in known_elsewhere(at)]
+    return [(f"{WITNESS}{known.witness_name}", known.head) for known in known_elsewhere(at)]

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from ledger.freezing import current_freeze, lift_freeze
-from ledger.models import Checkpoint, LogHead, OutboxRow
+from ledger.models import Checkpoint, LogHead, OutboxRow, WitnessMemory
 from ledger.sequencer import signer_memory
 from ledger.services import sequence_batch
 from ledger.startup import compare_head
@@ -82,6 +82,8 @@ def test_a_forked_log_starts_frozen(anna, settings):
     assert freeze.code == "log_forked"
     assert freeze.evidence["known_by"] == "The witness anna"
     assert freeze.evidence["known"].split("\n")[1] == "7"
+    shown = WitnessMemory.objects.get(name="anna")
+    assert (shown.state, shown.sentence) == (WitnessMemory.State.ALARM, freeze.sentence)
     # Whoever lifts it all the same meets it again at the next start.
     lift_freeze(by="mallory", reason="Because.", at=timezone.now())
     start()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import stat
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -17,10 +19,13 @@ from ledger.freezing import freeze_log
 from ledger.models import Entry, OutboxRow
 from ledger.services import verify_log
 from marketplace.accounts.models import User
+from marketplace.accounts.ownership import retire_owned_device
 from marketplace.consents.models import Consent
 from marketplace.delivery.models import Read
-from marketplace.listings.models import Listing
+from marketplace.errors import MarketError
+from marketplace.listings.models import Listing, Plan
 from marketplace.purchases.models import Purchase
+from marketplace.purchases.services import buy_listing, withdraw_consent_with_refunds
 from marketplace.web.demo import building
 from marketplace.web.demo.script import DEVICES
 from marketplace.web.demo.trading import drain_outbox
@@ -86,6 +91,37 @@ def test_builds_a_true_market_and_only_once(var_dir: Path):
     call_command("seed_demo")
 
     assert counts() == first
+
+
+def test_a_run_that_was_cut_short_is_completed(var_dir: Path, monkeypatch: pytest.MonkeyPatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(seed_demo, "release_earnings", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            call_command("seed_demo")
+    begun = counts()
+
+    call_command("seed_demo")
+
+    assert counts() == {**begun, "Entry": Entry.objects.count()}
+    assert (var_dir / "demo.filled").exists()
+    assert not OutboxRow.objects.exists()
+
+
+def test_what_people_did_since_then_is_left_alone(var_dir: Path):
+    call_command("seed_demo")
+    now = timezone.now()
+    planner = User.objects.get(email="planner@demo.example")
+    for plan in Plan.objects.public().filter(listing__in=Listing.objects.for_sale_to(planner, now)):
+        with suppress(MarketError):
+            buy_listing(listing=plan.listing, plan=plan, buyer=planner, quoted_micros=plan.price_micros, at=now)
+    retire_owned_device(device=Device.objects.get(name="Pier end"), at=now)
+    withdraw_consent_with_refunds(consent=Consent.objects.active_at(now)[0], at=now)
+    drain_outbox(now)
+    left = counts()
+
+    call_command("seed_demo")
+
+    assert counts() == left
 
 
 def test_writes_the_log_ins_and_a_profile_that_works(var_dir: Path):

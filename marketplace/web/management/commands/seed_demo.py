@@ -32,6 +32,15 @@ class Command(BaseCommand):
         if settings.IS_PRODUCTION:
             raise CommandError("The demo is for the embedded run only; this is production.")
         now = timezone.now()
+        filled = settings.VAR_DIR / "demo.filled"
+        if filled.exists():
+            self._catch_up(now)
+            return
+        self._fill(now)
+        building.write_private(filled, f"{now.isoformat()}\n")
+
+    def _fill(self, now: datetime) -> None:
+        """What a run that was cut short has made stays, and is gone on from."""
         start = building.first_day(now)
         people = self._seed_people(start)
         devices = self._seed_devices(people, start, now)
@@ -49,6 +58,20 @@ class Command(BaseCommand):
         check_books(at=now)
         trading.drain_outbox(now)
         self.stdout.write(f"Demo market: {len(people)} people, {len(devices)} devices, {len(listings)} listings.")
+
+    def _catch_up(self, now: datetime) -> None:
+        """Once it is filled the market is its users'. Only the devices that still run send what they measured since."""
+        keys = building.DeviceKeys(settings.VAR_DIR / "keys" / "demo-devices.json")
+        running = 0
+        for demo in DEVICES:
+            key = keys.key_of(demo.key)
+            device = Device.objects.filter(keys__public_key=bytes(key.verify_key)).first()
+            if device is None or device.state != Device.State.ENROLLED:
+                continue
+            running += 1
+            if building.send_history(demo, device, key, until=now):
+                building.resolve_history(device, now)
+        self.stdout.write(f"Demo market: as it was left. {running} of its devices sent what they measured since then.")
 
     def _seed_people(self, start: datetime) -> dict[str, User]:
         path = settings.VAR_DIR / "demo.json"
