@@ -1,4 +1,5 @@
 from django.urls import path
+from django.views.generic import RedirectView
 
 from marketplace.web.health import health, health_live
 from marketplace.web.views.entries import log_entry, log_explorer
@@ -14,6 +15,7 @@ urlpatterns = [
     path("health", health, name="health"),
     path("health/live", health_live, name="health_live"),
     path("log/", log_explorer, name="log_explorer"),
+    path("log/entries/", RedirectView.as_view(pattern_name="log_explorer", query_string=True), name="log_entries"),
     path("log/entries/<int:index>/", log_entry, name="log_entry"),
     path("log/verify/", log_verification, name="log_verification"),
     path("mail/", mail_list, name="mail_list"),

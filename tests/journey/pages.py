@@ -35,8 +35,8 @@ NOT_PAGES = {
     "admin:jsi18n admin:autocomplete",
     "for machines": "sharing_.* payment_webhook device_nonce device_enrolment device_batches_upload oauth_.* None "
     ".*:None",
-    "switched off or a redirect": "account_set_password account_confirm_login_code admin:login admin:logout "
-    "admin:view_on_site admin:password_change(_done)?",
+    "switched off or a redirect": "log_entries account_set_password account_confirm_login_code admin:login "
+    "admin:logout admin:view_on_site admin:password_change(_done)?",
     # Nobody but a superuser, whom an installation need not have, adds or changes anything there.
     "refused to every role": "admin:.*_(add|delete|history) admin:auth_.* admin:account_emailaddress_.* "
     "admin:mfa_authenticator_.* admin:auth_user_password_change",

@@ -39,8 +39,10 @@ def log_verification(request: HttpRequest) -> HttpResponse:
         form.add_error("entry", "This receipt does not carry its entry: choose the file with the entry's bytes too.")
         return _answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, form=form)
     status = HTTPStatus.UNPROCESSABLE_ENTITY if outcome.failed else HTTPStatus.OK
-    fresh = ReceiptForm(initial={"policy": form.cleaned_data["policy"]})
-    return _answer(request, status, form=fresh, outcome=outcome, verdict=outcome.verdict)
+    # What is wrong in a pasted text can be mended where it stands.
+    kept = ("policy", "receipt_text") if outcome.failed else ("policy",)
+    again = ReceiptForm(initial={name: form.cleaned_data[name] for name in kept})
+    return _answer(request, status, form=again, outcome=outcome, verdict=outcome.verdict)
 
 
 def _announced_size(request: HttpRequest) -> int:

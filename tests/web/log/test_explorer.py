@@ -167,3 +167,8 @@ def test_it_asks_the_database_equally_often_however_long_the_log_is(client, now,
     with django_assert_max_num_queries(12):
         text_of(client)
     assert Entry.objects.count() == 60
+
+
+def test_the_folder_of_entries_leads_to_the_explorer(client):
+    answer = client.get("/log/entries/?kind=consent.granted")
+    assert (answer.status_code, answer["Location"]) == (302, "/log/?kind=consent.granted")

@@ -52,6 +52,14 @@ def test_a_pasted_receipt_is_the_same(client, receipt):
     assert "Good, but not final" in page.content.decode()
 
 
+def test_a_pasted_receipt_that_is_refused_stands_in_its_field_again(client, receipt):
+    page = client.post(PAGE, {"receipt_text": receipt.replace("index 1", "index 2")})
+    assert page.status_code == 422
+    assert "index 2" in page.context["form"]["receipt_text"].value()
+    good = client.post(PAGE, {"receipt_text": receipt})
+    assert not good.context["form"]["receipt_text"].value()
+
+
 def test_every_changed_line_is_refused_and_the_step_is_named(client, receipt):
     lines = receipt.split("\n")
     for number, line in enumerate(lines[:-1]):
