@@ -2,7 +2,7 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView
 from rest_framework.permissions import AllowAny
 
-from marketplace.api.views import catalogue, consents, listings, owned_devices, people, purchases, wallet
+from marketplace.api.views import catalogue, consents, disputes, listings, owned_devices, people, purchases
 from marketplace.api.views.docs import api_docs
 from marketplace.api.views.payment_webhooks import payment_webhook
 
@@ -10,6 +10,8 @@ urlpatterns = [
     path("schema/", SpectacularAPIView.as_view(permission_classes=[AllowAny]), name="api_schema"),
     path("docs/", api_docs, name="api_docs"),
     path("", include("marketplace.api.urls_devices")),
+    path("", include("marketplace.api.urls_money")),
+    path("", include("marketplace.api.urls_notices")),
     path("payments/webhooks/<slug:provider>", payment_webhook, name="payment_webhook"),
     path("me", people.MeView.as_view()),
     path("devices", owned_devices.DeviceListView.as_view()),
@@ -22,6 +24,7 @@ urlpatterns = [
     path("consents", consents.ConsentListView.as_view()),
     path("consents/<uuid:public_id>", consents.ConsentView.as_view()),
     path("consents/<uuid:public_id>/withdrawal", consents.ConsentWithdrawalView.as_view()),
+    path("consents/<uuid:public_id>/narrowing", consents.ConsentNarrowingView.as_view()),
     path("catalogue", catalogue.CatalogueView.as_view()),
     path("catalogue/<uuid:public_id>", catalogue.CatalogueListingView.as_view()),
     path("catalogue/<uuid:public_id>/sample", catalogue.SampleView.as_view()),
@@ -37,11 +40,12 @@ urlpatterns = [
     path("purchases/<uuid:public_id>/cap", purchases.CapView.as_view()),
     path("purchases/<uuid:public_id>/renewal", purchases.RenewalView.as_view()),
     path("purchases/<uuid:public_id>/tokens", purchases.TokenListView.as_view()),
+    path("purchases/<uuid:public_id>/refund", purchases.PurchaseRefundView.as_view()),
+    path("purchases/<uuid:public_id>/disputes", disputes.DisputeOpeningView.as_view()),
+    path("disputes", disputes.DisputeListView.as_view()),
+    path("disputes/<uuid:public_id>", disputes.DisputeView.as_view()),
+    path("disputes/<uuid:public_id>/answer", disputes.DisputeAnswerView.as_view()),
+    path("disputes/<uuid:public_id>/closing", disputes.DisputeClosingView.as_view()),
     path("tokens/<uuid:public_id>/rotation", purchases.TokenRotationView.as_view()),
     path("tokens/<uuid:public_id>/revocation", purchases.TokenRevocationView.as_view()),
-    path("wallet", wallet.WalletView.as_view()),
-    path("wallet/moves", wallet.EarningsMoveView.as_view()),
-    path("wallet/statement", wallet.StatementView.as_view()),
-    path("wallet/top-ups", wallet.TopUpListView.as_view()),
-    path("wallet/top-ups/<uuid:public_id>/outcome", wallet.TopUpOutcomeView.as_view()),
 ]

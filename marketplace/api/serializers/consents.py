@@ -34,6 +34,22 @@ class ConsentIn(WithFields):
     audience = serializers.ChoiceField(choices=Audience.choices, default=Audience.ANYONE)
     buyer_emails = serializers.ListField(child=serializers.EmailField(), default=list, max_length=100)
     valid_until = serializers.DateTimeField()
+    records_others = serializers.BooleanField(
+        default=False, help_text="Other people may be recorded: then no reading is sold by itself (raw)."
+    )
+    renews = serializers.UUIDField(default=None, allow_null=True, help_text="A consent of mine that this follows on.")
+
+
+class TermsIn(WithFields):
+    """What is left out stays as it is."""
+
+    fields_ = serializers.ListField(
+        child=serializers.CharField(max_length=LONGEST_MEASURE_NAME), max_length=100, required=False
+    )
+    resolution = serializers.ChoiceField(choices=Resolution.choices, required=False)
+    delay_seconds = serializers.IntegerField(min_value=0, required=False)
+    purposes = serializers.ListField(child=serializers.CharField(max_length=64), max_length=100, required=False)
+    valid_until = serializers.DateTimeField(required=False)
 
 
 class ConsentOut(WithFields):
@@ -43,9 +59,13 @@ class ConsentOut(WithFields):
     resolution = serializers.CharField()
     delay_seconds = serializers.IntegerField()
     purposes = serializers.ListField(child=serializers.CharField())
+    refused_purposes = serializers.ListField(child=serializers.CharField())
     audience = serializers.CharField()
+    records_others = serializers.BooleanField()
+    renews = serializers.UUIDField(source="renews.public_id", default=None)
     valid_from = serializers.DateTimeField()
     valid_until = serializers.DateTimeField()
+    narrowed_at = serializers.DateTimeField()
     withdrawn_at = serializers.DateTimeField()
     entry_id = serializers.UUIDField()
     entry_index = serializers.SerializerMethodField(help_text="Null until it is in a signed checkpoint.")

@@ -3,7 +3,7 @@ from typing import Any
 from rest_framework import serializers
 
 from marketplace.access.models import AccessToken
-from marketplace.purchases.models import Purchase
+from marketplace.purchases.models import Purchase, Refund
 
 
 class PurchaseIn(serializers.Serializer[Any]):
@@ -37,6 +37,19 @@ class PurchaseOut(serializers.Serializer[Purchase]):
 
     def get_is_ready(self, purchase: Purchase) -> bool:
         return purchase.pk in self.context["ready_pks"]
+
+
+class ReturnOut(serializers.Serializer[Any]):
+    refund_micros = serializers.IntegerField(help_text="What comes back for the asking now.")
+    currency = serializers.CharField()
+    refusal = serializers.CharField(help_text="The code of what stands in the way; null where nothing does.")
+
+
+class RefundOut(serializers.Serializer[Refund]):
+    id = serializers.UUIDField(source="public_id")
+    amount_micros = serializers.IntegerField()
+    reason = serializers.CharField()
+    at = serializers.DateTimeField()
 
 
 class TokenOut(serializers.Serializer[AccessToken]):

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -12,17 +13,18 @@ from rest_framework.views import APIView
 from devices.models import Device
 from marketplace.accounts.models import User
 from marketplace.api.idempotency import idempotent
-from marketplace.api.serializers.consents import ConsentIn, ConsentOut, PurposeOut
+from marketplace.api.serializers.consents import ConsentIn, ConsentOut, PurposeOut, TermsIn
 from marketplace.api.views.parts import CURSOR, IDEMPOTENCY_KEY, checked, entry_indices, paged, person_of
-from marketplace.consents.errors import DeviceNotUsable
+from marketplace.consents.errors import DeviceNotUsable, RenewalUnknown
 from marketplace.consents.models import Consent
 from marketplace.consents.purposes import PURPOSES
-from marketplace.consents.services import grant_consent
+from marketplace.consents.services import Terms, grant_consent
+from marketplace.delivery.services import narrow_and_rebuild
 from marketplace.purchases.services import withdraw_consent_with_refunds
 
 
 def granted_by(user: User) -> QuerySet[Consent]:
-    return Consent.objects.filter(owner=user).prefetch_related("consent_devices__device")
+    return Consent.objects.filter(owner=user).select_related("renews").prefetch_related("consent_devices__device")
 
 
 def consent_response(consent: Consent, status: int = 200) -> Response:
@@ -57,7 +59,18 @@ class ConsentListView(APIView):
         if len(found) != len(ids):
             raise DeviceNotUsable
         devices = [found[public_id] for public_id in ids]
-        return consent_response(grant_consent(owner=owner, devices=devices, at=timezone.now(), **terms), status=201)
+        renews = _renewed(owner, terms.pop("renews"))
+        consent = grant_consent(owner=owner, devices=devices, renews=renews, at=timezone.now(), **terms)
+        return consent_response(consent, status=201)
+
+
+def _renewed(owner: User, public_id: UUID | None) -> Consent | None:
+    if public_id is None:
+        return None
+    earlier = granted_by(owner).filter(public_id=public_id).first()
+    if earlier is None:
+        raise RenewalUnknown
+    return earlier
 
 
 class ConsentView(APIView):
@@ -76,3 +89,16 @@ class ConsentWithdrawalView(APIView):
     def post(self, request: Request, public_id: UUID) -> Response:
         consent = get_object_or_404(granted_by(person_of(request)), public_id=public_id)
         return consent_response(withdraw_consent_with_refunds(consent=consent, at=timezone.now()))
+
+
+class ConsentNarrowingView(APIView):
+    @extend_schema(
+        summary="Allow less from now on",
+        description="Buyers of before may leave with the unused part of what they paid. To allow more, grant anew.",
+        request=TermsIn,
+        responses=ConsentOut,
+    )
+    def post(self, request: Request, public_id: UUID) -> Response:
+        consent = get_object_or_404(granted_by(person_of(request)), public_id=public_id)
+        terms = replace(Terms.of(consent), **checked(TermsIn, request.data))
+        return consent_response(narrow_and_rebuild(consent=consent, terms=terms, at=timezone.now()))

@@ -15,13 +15,26 @@ from marketplace.access.services import issue_token, revoke_token, rotate_token
 from marketplace.accounts.models import User
 from marketplace.api.idempotency import idempotent
 from marketplace.api.serializers.listings import CapIn, RenewalIn
-from marketplace.api.serializers.purchases import NewTokenOut, PurchaseIn, PurchaseOut, TokenOut
+from marketplace.api.serializers.purchases import (
+    NewTokenOut,
+    PurchaseIn,
+    PurchaseOut,
+    RefundOut,
+    ReturnOut,
+    TokenOut,
+)
 from marketplace.api.views.parts import CURSOR, IDEMPOTENCY_KEY, checked, entry_indices, paged, person_of
 from marketplace.delivery.profile import share_profile
 from marketplace.delivery.services import buy_and_prepare, ready_pks
 from marketplace.listings.models import Plan
 from marketplace.purchases.models import Purchase
-from marketplace.purchases.services import set_cap, set_renewal
+from marketplace.purchases.services import (
+    obstacle_to_refund,
+    refund_for_asking,
+    refund_on_request,
+    set_cap,
+    set_renewal,
+)
 from marketplace.purchases.sight import listings_seen_by
 
 
@@ -88,6 +101,30 @@ class RenewalView(APIView):
     def put(self, request: Request, public_id: UUID) -> Response:
         purchase = get_object_or_404(bought_by(person_of(request)), public_id=public_id)
         return purchase_response(set_renewal(purchase=purchase, at=timezone.now(), **checked(RenewalIn, request.data)))
+
+
+class PurchaseRefundView(APIView):
+    @extend_schema(summary="What comes back if I give a purchase back now", responses=ReturnOut)
+    def get(self, request: Request, public_id: UUID) -> Response:
+        purchase, now = get_object_or_404(bought_by(person_of(request)), public_id=public_id), timezone.now()
+        refusal = obstacle_to_refund(purchase, now)
+        back = {
+            "refund_micros": 0 if refusal else refund_for_asking(purchase, now),
+            "currency": purchase.currency,
+            "refusal": refusal.code if refusal else None,
+        }
+        return Response(ReturnOut(back).data)
+
+    @extend_schema(
+        summary="Give a purchase back; it opens nothing any more",
+        parameters=[IDEMPOTENCY_KEY],
+        request=None,
+        responses={201: RefundOut},
+    )
+    @idempotent()
+    def post(self, request: Request, public_id: UUID) -> Response:
+        purchase = get_object_or_404(bought_by(person_of(request)), public_id=public_id)
+        return Response(RefundOut(refund_on_request(purchase=purchase, at=timezone.now())).data, status=201)
 
 
 class TokenListView(APIView):
