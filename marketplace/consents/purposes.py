@@ -1,7 +1,7 @@
 """The purposes that a consent can allow. Pure.
 
 Codes are terms of the W3C Data Privacy Vocabulary (DPV 2), https://w3id.org/dpv, so that a receipt means the same
-to others.
+to others. It has no purpose for the training of models yet, so that one is a term of our own.
 """
 
 from dataclasses import dataclass
@@ -28,4 +28,5 @@ PURPOSES: tuple[Purpose, ...] = (
     Purpose("Verification", "Checking claims", "Insurers or auditors compare what was claimed with what was measured."),
     Purpose("Marketing", "Marketing", "It helps to decide what is advertised, and to whom."),
 )
+OWN_CODES = frozenset({"TrainAIModels"})
 PURPOSE_BY_CODE = {purpose.code: purpose for purpose in PURPOSES}

@@ -9,11 +9,14 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from marketplace.consents.purposes import OWN_CODES
+
 SCHEMA_VERSION = "1"
 CONTEXT = {
     "dpv": "https://w3id.org/dpv#",
     "eu-gdpr": "https://w3id.org/dpv/legal/eu/gdpr#",
     "dct": "http://purl.org/dc/terms/",
+    "own": "urn:x-ownstream:purpose:",
     "xsd": "http://www.w3.org/2001/XMLSchema#",
 }
 
@@ -88,7 +91,7 @@ def consent_record(terms: RecordTerms) -> dict[str, Any]:
             "dct:description": terms.notice_text,
         },
         "dpv:hasProcess": [_process(terms, purpose) for purpose in terms.purposes],
-        "refusedPurposes": [f"dpv:{purpose}" for purpose in terms.refused],
+        "refusedPurposes": [purpose_term(purpose) for purpose in terms.refused],
         "otherPeopleMayBeRecorded": terms.records_others,
         "dpv:hasDuration": {
             "@type": "dpv:UntilTimeDuration",
@@ -105,10 +108,14 @@ def consent_record(terms: RecordTerms) -> dict[str, Any]:
     }
 
 
+def purpose_term(code: str) -> str:
+    return f"own:{code}" if code in OWN_CODES else f"dpv:{code}"
+
+
 def _process(terms: RecordTerms, purpose: str) -> dict[str, Any]:
     return {
         "@type": "dpv:Process",
-        "dpv:hasPurpose": f"dpv:{purpose}",
+        "dpv:hasPurpose": purpose_term(purpose),
         "dpv:hasPersonalData": list(terms.fields),
         "dpv:hasProcessing": ["dpv:Collect", "dpv:Store", "dpv:Aggregate", "dpv:MakeAvailable"],
         "dpv:hasDataController": terms.controller,
@@ -133,7 +140,7 @@ def _narrowing(narrowing: Narrowing) -> dict[str, Any]:
         "until": _instant(narrowing.until),
         "logEntry": f"urn:uuid:{narrowing.entry_id}",
         "dpv:hasPersonalData": list(narrowing.fields),
-        "dpv:hasPurpose": [f"dpv:{purpose}" for purpose in narrowing.purposes],
+        "dpv:hasPurpose": [purpose_term(purpose) for purpose in narrowing.purposes],
         "resolution": narrowing.resolution,
         "delaySeconds": narrowing.delay_seconds,
         "validUntil": _instant(narrowing.valid_until),

@@ -90,6 +90,15 @@ def test_what_was_not_ticked_is_recorded_as_refused(sara, now):
     assert consent.refused_purposes == refused == entry_of(consent)["refused_purposes"]
 
 
+def test_a_purpose_that_the_vocabulary_lacks_is_not_passed_off_as_one_of_its_terms(sara, now):
+    consent = make_consent(sara, now, purposes=["TrainAIModels"])
+    record = record_of(consent, withdrawal_address=ADDRESS, at=now)
+    jsonschema.validate(record, json.loads(SCHEMA_FILE.read_text()))
+    assert [process["dpv:hasPurpose"] for process in record["dpv:hasProcess"]] == ["own:TrainAIModels"]
+    assert record["@context"]["own"] == "urn:x-ownstream:purpose:"
+    assert "dpv:Marketing" in record["refusedPurposes"]
+
+
 def test_where_others_may_be_recorded_nothing_is_raw(sara, now):
     with pytest.raises(errors.RawOfOthers):
         make_consent(sara, now, resolution="raw", records_others=True)

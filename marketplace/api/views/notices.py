@@ -47,7 +47,12 @@ class NoticeListView(APIView):
 
 
 class InboxReadingView(APIView):
-    @extend_schema(summary="Mark my whole inbox as read", request=None, responses=NoticesReadOut)
+    @extend_schema(
+        operation_id="inbox_reading_create",
+        summary="Mark my whole inbox as read",
+        request=None,
+        responses=NoticesReadOut,
+    )
     def post(self, request: Request) -> Response:
         count = mark_all_read(user=person_of(request), at=timezone.now())
         return Response(NoticesReadOut({"read_count": count}).data)
