@@ -85,21 +85,25 @@ def reprice_plan(*, plan: Plan, terms: PlanTerms, at: datetime) -> Plan:
 
 
 @transaction.atomic
-def add_plan(*, listing: Listing, terms: PlanTerms, at: datetime) -> Plan:
-    """Sell one more plan of a published listing.
+def add_plans(*, listing: Listing, plans: Sequence[PlanTerms], at: datetime) -> list[Plan]:
+    """Sell more plans of a published listing, all of them or none, after those that it has.
 
     Raises: PlanInvalid, PlansConflict, TooManyPlans, PlanOutlivesConsent, and what reprice_plan raises of the listing.
     """
     locked = _locked_for_sale(listing, at)
-    check_plan(terms)
-    if locked.plans.public().count() >= MOST_PLANS:
+    if locked.plans.public().count() + len(plans) > MOST_PLANS:
         raise errors.TooManyPlans
-    plan = _row(locked, terms, _next_position(locked))
-    if not plan.is_served_within(locked.consent, at):
-        raise errors.PlanOutlivesConsent(valid_until=at_text(locked.consent.valid_until))
-    plan.save()
+    position = _next_position(locked)
+    added = []
+    for number, terms in enumerate(plans):
+        check_plan(terms)
+        plan = _row(locked, terms, position + number)
+        if not plan.is_served_within(locked.consent, at):
+            raise errors.PlanOutlivesConsent(valid_until=at_text(locked.consent.valid_until))
+        plan.save()
+        added.append(plan)
     _publish_again(locked, at)
-    return plan
+    return added
 
 
 @transaction.atomic

@@ -20,7 +20,7 @@ from marketplace.listings import entries, errors
 from marketplace.listings.models import LONG_AGO, Category, Listing, ListingQuality, ListingRevision, Plan
 from marketplace.listings.plan_rules import LONGEST_PERIOD_SECONDS, LONGEST_TRIAL_SECONDS, MOST_TRIAL_ROWS, terms_of
 from marketplace.listings.plans import (
-    add_plan,
+    add_plans,
     change_price,
     check_consent,
     check_promises,
@@ -38,7 +38,7 @@ __all__ = [
     "LONGEST_TRIAL_SECONDS",
     "MOST_TRIAL_ROWS",
     "QualityFigures",
-    "add_plan",
+    "add_plans",
     "change_price",
     "delete_draft",
     "draft_listing",

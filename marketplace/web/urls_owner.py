@@ -51,6 +51,7 @@ urlpatterns = [
     path("my/listings/<uuid:public_id>/quotes/", listing_drafts.listing_quotes, name="listing_quotes"),
     path("my/listings/<uuid:public_id>/preview/", listing_drafts.listing_preview, name="listing_preview"),
     path("my/listings/<uuid:public_id>/publication/", listing_acts.listing_publication, name="listing_publication"),
+    path("my/listings/<uuid:public_id>/plans/add/", plan_acts.plan_add, name="plan_add"),
     path("my/listings/<uuid:public_id>/plans/<uuid:plan_id>/price/", listing_acts.plan_price, name="plan_price"),
     path(
         "my/listings/<uuid:public_id>/plans/<uuid:plan_id>/retirement/",

@@ -52,3 +52,16 @@ def test_refuses_plans_that_contradict_each_other(sara, api_as, now):
     response = api_as(sara).put(f"/api/listings/{draft.public_id}/plans", {"plans": plans}, format="json")
     assert (response.status_code, response.json()["code"]) == (422, "plans_conflict")
     assert not Plan.objects.exists()
+
+
+def test_programs_add_a_plan_once_for_each_key(sara, api_as):
+    listing = make_listing(sara, timezone.now())
+    path = f"/api/listings/{listing.public_id}/plans"
+    wanted = {"kind": "period", "price_micros": 2 * EURO, "period_days": 7}
+    client = api_as(sara)
+    answers = [client.post(path, wanted, format="json", HTTP_IDEMPOTENCY_KEY="one") for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [201, 201]
+    assert answers[0].json() == answers[1].json()
+    assert [plan.kind for plan in listing.plans.order_by("position")] == ["one_off", "period"]
+    conflict = client.post(path, wanted, format="json")
+    assert (conflict.status_code, conflict.json()["code"]) == (422, "plans_conflict")

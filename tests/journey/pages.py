@@ -185,6 +185,8 @@ def selling_pages(market: Market) -> Iterator[Visit]:
     plan = market.listings["live"].plans.exclude(kind="free")[0].public_id
     yield visit("sara", "plan_price", market.listings["live"].public_id, plan)
     yield visit("sara", "plan_retirement", market.listings["live"].public_id, plan)
+    yield visit("sara", "plan_add", market.listings["live"].public_id)
+    yield visit("sara", "plan_add", market.listings["live"].public_id, state="refused", act=send_empty("one_off_price"))
     yield visit("sara", "offer_create", market.listings["live"].public_id)
     yield visit("sara", "offer_create", market.listings["live"].public_id, state="refused", act=send_empty("email"))
     yield visit("sara", "listing_withdrawal", market.listings["live"].public_id)

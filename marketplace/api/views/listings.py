@@ -13,13 +13,23 @@ from rest_framework.views import APIView
 
 from marketplace.accounts.models import User
 from marketplace.api.idempotency import idempotent
-from marketplace.api.serializers.listings import DraftIn, ListingOut, NewListingIn, OfferIn, PlanOut, PlansIn, PriceIn
+from marketplace.api.serializers.listings import (
+    DraftIn,
+    ListingOut,
+    NewListingIn,
+    OfferIn,
+    PlanIn,
+    PlanOut,
+    PlansIn,
+    PriceIn,
+)
 from marketplace.api.views.parts import CURSOR, IDEMPOTENCY_KEY, checked, paged, person_of
 from marketplace.consents.models import Consent
 from marketplace.delivery.services import publish_and_prepare
 from marketplace.listings.entries import PlanTerms
 from marketplace.listings.models import Listing, Plan
 from marketplace.listings.services import (
+    add_plans,
     delete_draft,
     draft_listing,
     make_offer,
@@ -78,6 +88,18 @@ class PlanListView(APIView):
         terms = [PlanTerms(**plan) for plan in checked(PlansIn, request.data)["plans"]]
         set_plans(listing=own_listing(request, public_id), plans=terms)
         return Response(ListingOut(own_listing(request, public_id)).data)
+
+    @extend_schema(
+        summary="Sell a published listing in one more way",
+        parameters=[IDEMPOTENCY_KEY],
+        request=PlanIn,
+        responses={201: PlanOut},
+    )
+    @idempotent()
+    def post(self, request: Request, public_id: UUID) -> Response:
+        terms = PlanTerms(**checked(PlanIn, request.data))
+        (plan,) = add_plans(listing=own_listing(request, public_id), plans=[terms], at=timezone.now())
+        return Response(PlanOut(plan).data, status=201)
 
 
 class PriceView(APIView):

@@ -4,6 +4,7 @@ from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
@@ -50,6 +51,7 @@ def own_listing(request: OwnerRequest, public_id: UUID) -> HttpResponse:
         "events": listing_timeline(listing),
         "offers": offer_rows(listing, timezone.now()),
         "quotes": plan_quotes(listing.public_plans(), timezone.now()),
+        "more_plans_address": "" if listing.withdrawn_at else reverse("plan_add", args=[public_id]),
         "sales": latest_sales(Purchase.objects.filter(listing=listing)),
         "reads": latest_reads(request.user, listing=listing),
     }

@@ -1,4 +1,4 @@
-"""Offers to one person, and plans that are not sold any more."""
+"""More plans of a published listing, offers to one person, and plans that are not sold any more."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -12,11 +12,33 @@ from django.views.decorators.http import require_http_methods
 
 from marketplace.errors import MarketError
 from marketplace.listings.models import Listing, Plan
-from marketplace.listings.services import make_offer, retire_plan
-from marketplace.web.forms.plans import OfferForm
+from marketplace.listings.services import add_plans, make_offer, retire_plan
+from marketplace.web.forms.plans import OfferForm, PlansForm, longest_days
+from marketplace.web.forms.refusals import REFUSALS, add_refusal
+from marketplace.web.owner.listing_facts import plan_quotes
 from marketplace.web.plan_words import price_sentence
 from marketplace.web.requests import OwnerRequest
 from marketplace.web.wording import plan_name
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def plan_add(request: OwnerRequest, public_id: UUID) -> HttpResponse:
+    own = Listing.objects.filter(seller=request.user, published_at__isnull=False, withdrawn_at=None)
+    listing, now = get_object_or_404(own.select_related("consent"), public_id=public_id), timezone.now()
+    posted = request.POST if request.method == "POST" else None
+    form = PlansForm(posted, longest_days=longest_days(listing.consent, now))
+    if form.is_valid():
+        try:
+            add_plans(listing=listing, plans=form.plans(), at=now)
+        except REFUSALS as error:
+            add_refusal(form, error)
+        else:
+            messages.success(request, "The listing is for sale in these ways too.")
+            return redirect("own_listing", public_id=public_id)
+    shown = form.plans() if form.is_bound else listing.public_plans()
+    context = {"form": form, "listing": listing, "quotes": plan_quotes(shown, now)}
+    return render(request, "owner/listings/more_plans.html", context, status=422 if form.errors else 200)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
