@@ -8,24 +8,23 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from operator import attrgetter, itemgetter
-from typing import Any
+from operator import attrgetter
+from types import TracebackType
 
 from django.db import connection
 
-from ledger.audit_checkpoints import KEY_ROTATED, SignatureCheck
-from ledger.audit_entries import check_entries, leaf_hashes
+from ledger.audit_checkpoints import SignatureCheck
+from ledger.audit_entries import KEY_ROTATED, Examined
 from ledger.audit_kept import KeptWalk
+from ledger.audit_reading import EntryReading
 from ledger.audit_report import AuditReport, Finding
-from ledger.audit_rows import SignedState, read_checkpoints, read_entries, read_tiles
+from ledger.audit_rows import Link, SignedState, read_checkpoints, read_tiles
 from ledger.audit_tree import TileTree
 from ledger.models import Checkpoint, Entry, FinalCheckpoint, LogHead
 from ledger.tiles import FULL_WIDTH, HASH_SIZE, TILE_HEIGHT, TileId, tile_path, tile_root
 
 __all__ = ["AuditReport", "Finding", "LogAudit", "verify_log"]
 
-CHUNK = 16 * FULL_WIDTH
-NO_HASH = bytes(HASH_SIZE)
 _STEP = FULL_WIDTH * HASH_SIZE
 _HIGHEST_LEVEL = 7
 
@@ -35,10 +34,10 @@ def verify_log() -> AuditReport:
 
     The entries' bytes are the ground: leaf hashes, tiles, roots and signatures are recomputed from them.
     """
-    audit = LogAudit(LogHead.objects.get(pk=1))
-    while not audit.is_at_end:
-        audit.walk()
-    return audit.finish()
+    with LogAudit(LogHead.objects.get(pk=1)) as audit:
+        while not audit.is_at_end:
+            audit.walk()
+        return audit.finish()
 
 
 class LogAudit:
@@ -58,9 +57,20 @@ class LogAudit:
         self.signatures = SignatureCheck()
         self.position = self.tree.position
         self.root = self.tree.root_at(0)
-        earlier = Entry.objects.filter(kind=KEY_ROTATED.decode(), index__lt=self.position).order_by("index")
+        self.reading = EntryReading(self.position, head.size)
+        earlier = Entry.objects.filter(kind=KEY_ROTATED, index__lt=self.position).order_by("index")
         for entry in earlier:
             self.signatures.expect_key(entry.index, bytes(entry.body))
+
+    def __enter__(self) -> LogAudit:
+        if not connection.in_atomic_block:
+            self.reading.begin_readers(own_link())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.reading.close()
 
     @property
     def is_at_end(self) -> bool:
@@ -75,10 +85,10 @@ class LogAudit:
 
     def walk_chunk(self) -> None:
         """Check the next 4,096 entries and all that is signed or stored about them."""
-        start, end = self.position, min(self.position + CHUNK, self.head.size)
-        leaves, rows = self._read_rows(start, end)
-        signed = read_checkpoints(start, end)
-        self._check_times(rows, signed)
+        start, end = self.position, self.reading.end_of(self.position)
+        entries = self._take_entries(start)
+        leaves, signed = entries.leaves, read_checkpoints(own_link(), start, end)
+        self._check_times(entries, signed)
         sizes = [checkpoint.size for checkpoint in signed if checkpoint.size <= end]
         if start == 0:
             self._check_notes(0, notes_between(-1, 0))
@@ -86,7 +96,7 @@ class LogAudit:
         roots = bytearray()
         for first in range(start, end, FULL_WIDTH):
             last = min(first + FULL_WIDTH, end)
-            root = self.tree.add(leaves[first - start : last - start])
+            root = self.tree.add(leaves[(first - start) * HASH_SIZE : (last - start) * HASH_SIZE])
             covered = bisect_right(notes, last, key=attrgetter("size"))
             self._check_notes(first, notes[:covered])
             del notes[:covered]
@@ -94,7 +104,7 @@ class LogAudit:
             if root:
                 self.tree.close_tile()
                 roots += root
-        self._compare_tiles(0, start // FULL_WIDTH, b"".join(leaves), {*sizes})
+        self._compare_tiles(0, start // FULL_WIDTH, leaves, {*sizes})
         self._carry_up(bytes(roots))
         self.position = end
 
@@ -110,44 +120,33 @@ class LogAudit:
             self._check_edge(level)
         return self.report
 
-    def _read_rows(self, start: int, end: int) -> tuple[list[bytes], list[tuple[Any, ...]]]:
-        """A missing entry counts as zeros, so that everything after it is still compared."""
-        rows: list[tuple[Any, ...]] = read_entries(start, end)
-        self.report.entry_count += len(rows)
-        leaves = leaf_hashes([row[5] for row in rows])
-        if len(rows) < end - start:
-            found = {row[0] for row in rows}
-            for missing in range(start, end):
-                if missing not in found:
-                    self._add_entry(missing, "It is missing.")
-        for low in range(0, len(rows), FULL_WIDTH):
-            check_entries(rows[low : low + FULL_WIDTH], leaves[low : low + FULL_WIDTH], self._add_entry)
-        for row in rows:
-            if row[2] == KEY_ROTATED:
-                self.signatures.expect_key(row[0], row[5])
-        if len(rows) < end - start:
-            known = {row[0]: leaf for row, leaf in zip(rows, leaves, strict=True)}
-            leaves = [known.get(index, NO_HASH) for index in range(start, end)]
-        return leaves, rows
+    def _take_entries(self, start: int) -> Examined:
+        entries = self.reading.take(start, own_link())
+        self.report.entry_count += len(entries.indexes)
+        for index, sentence in entries.findings:
+            self._add_entry(index, sentence)
+        for index, body in entries.rotations:
+            self.signatures.expect_key(index, body)
+        return entries
 
-    def _check_times(self, rows: list[tuple[Any, ...]], signed: list[SignedState]) -> None:
+    def _check_times(self, entries: Examined, signed: list[SignedState]) -> None:
         """All entries of a batch carry the moment of the checkpoint that was signed with them."""
         begin = 0
         for checkpoint in signed:
-            end = bisect_left(rows, checkpoint.size, begin, key=itemgetter(0))
-            batch = rows[begin:end]
-            if batch and {row[7] for row in batch} != {checkpoint.signed_at}:
-                self._add_times(checkpoint, batch)
+            end = bisect_left(entries.indexes, checkpoint.size, begin)
+            times = entries.times[begin:end]
+            if times and {*times} != {checkpoint.signed_at}:
+                self._add_times(checkpoint, entries.indexes[begin:end], times)
             begin = end
 
-    def _add_times(self, checkpoint: SignedState, batch: list[tuple[Any, ...]]) -> None:
+    def _add_times(self, checkpoint: SignedState, indexes: Sequence[int], times: Sequence[int]) -> None:
         """Where all entries agree it is the checkpoint that differs; of one entry nobody can say which of them."""
-        agree = len({row[7] for row in batch}) == 1
+        agree = len({*times}) == 1
         if agree:
             place = f"checkpoint of size {checkpoint.size}"
             self.report.add("checkpoint", place, "It has not the time of the entries that it first covers.")
-        if len(batch) == 1 or not agree:
-            index = next(row[0] for row in batch if row[7] != checkpoint.signed_at)
+        if len(times) == 1 or not agree:
+            index = next(index for index, at in zip(indexes, times, strict=True) if at != checkpoint.signed_at)
             self._add_entry(index, "It has not the time of the checkpoint that first covers it.")
 
     def _check_notes(self, first: int, notes: Sequence[Checkpoint | FinalCheckpoint]) -> None:
@@ -167,7 +166,7 @@ class LogAudit:
         """Compare all stored tiles over these recomputed hashes. signed: the sizes that were, for the lowest level."""
         count = -(-len(hashes) // _STEP)
         full = set()
-        for tile, stored in read_tiles(level, first, first + count):
+        for tile, stored in read_tiles(own_link(), level, first, first + count):
             start = (tile.number - first) * _STEP
             if tile.width * HASH_SIZE > len(hashes) - start:
                 # It came after the head that is audited; what no signature covers is looked for at the end.
@@ -225,6 +224,12 @@ class LogAudit:
 
     def _add_entry(self, index: int, sentence: str) -> None:
         self.report.add("entry", f"entry {index}", sentence)
+
+
+def own_link() -> Link:
+    connection.ensure_connection()
+    link: Link = connection.connection
+    return link
 
 
 def notes_between(low: int, high: int) -> list[Checkpoint | FinalCheckpoint]:

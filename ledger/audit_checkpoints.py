@@ -14,8 +14,6 @@ from ledger.policy import LogPolicy
 from ledger.signing import log_verifier_keys
 from ledger.trust import log_policy
 
-KEY_ROTATED = b"key.rotated"
-
 
 class SignatureCheck:
     """The keys are read once an audit: every key that ever signed this log, and every witness that it ever asked."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
@@ -12,69 +14,119 @@ from uuid import UUID
 
 import orjson
 
-from ledger.audit_rows import RawEntry
+from ledger.audit_rows import Link, RawEntry, Row, read_entries
 from ledger.canonical import LARGEST_ENTRY, check_value
+from ledger.collection import collection_paused
 from ledger.entries import VERSION, at_text, check_kind, read_head
 from ledger.errors import EntryError
+from ledger.tiles import FULL_WIDTH, HASH_SIZE
 
-AddFinding = Callable[[int, str], None]
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _REF = rb'"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}"'
 _REFS = rb"\[(?:%b(?:,%b){0,63})?\]" % (_REF, _REF)
 _ALL_REFS = re.compile(rb"%b(?:,%b)*" % (_REFS, _REFS))
 _SECOND = 1_000_000
+_NO_HASH = bytes(HASH_SIZE)
+_ID_LENGTH = 36
+KEY_ROTATED = "key.rotated"
 
 
-def leaf_hashes(bodies: list[bytes]) -> list[bytes]:
-    return [sha256(b"\x00" + body).digest() for body in bodies]
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What a range of entries is: as little as the walk needs, for it may come from another process.
 
-
-def check_entries(rows: list[tuple[Any, ...]], leaves: list[bytes], add: AddFinding) -> None:
-    """Check all columns of these rows against their bytes.
-
-    leaves: their recomputed hashes. add: is told the index and what is wrong.
+    leaves: a recomputed hash for each index of the range, zeros for a missing entry, so that all after it is compared.
+    indexes, times: of the stored entries; committed_at as in RawEntry. rotations: the bodies of rotations of the key.
     """
+
+    leaves: bytes
+    indexes: Sequence[int]
+    times: Sequence[int]
+    findings: list[tuple[int, str]]
+    rotations: list[tuple[int, bytes]]
+
+
+def examine(raw: Link, start: int, end: int) -> Examined:
+    """Read the entries from start on, below end, and check all columns of each against its bytes."""
+    with collection_paused():
+        rows = read_entries(raw, start, end)
+        leaves = [sha256(b"\x00" + row[5]).digest() for row in rows]
+        indexes: Sequence[int] = range(start, end)
+        findings: list[tuple[int, str]] = []
+        if len(rows) < end - start:
+            known = {row[0]: leaf for row, leaf in zip(rows, leaves, strict=True)}
+            findings += [(index, "It is missing.") for index in indexes if index not in known]
+            stored, indexes = [known.get(index, _NO_HASH) for index in indexes], list(known)
+        else:
+            stored = leaves
+        for low in range(0, len(rows), FULL_WIDTH):
+            findings += find_faults(rows[low : low + FULL_WIDTH], leaves[low : low + FULL_WIDTH])
+        times = array("q", [row[7] for row in rows])
+        rotations = [(row[0], row[5]) for row in rows if row[2] == KEY_ROTATED]
+        return Examined(b"".join(stored), indexes, times, findings, rotations)
+
+
+def find_faults(rows: list[Row], leaves: list[bytes]) -> list[tuple[int, str]]:
+    """Return the index of each entry that is not what its bytes say, and what is wrong. leaves: recomputed."""
     try:
         if _are_sound(rows, leaves):
-            return
+            return []
     except (ValueError, KeyError, TypeError, EntryError):
         pass
-    for row, leaf in zip(rows, leaves, strict=True):
-        for sentence in _faults(RawEntry(*row), leaf):
-            add(row[0], sentence)
+    return [
+        (row[0], sentence) for row, leaf in zip(rows, leaves, strict=True) for sentence in _faults(RawEntry(*row), leaf)
+    ]
 
 
-def _are_sound(rows: list[tuple[Any, ...]], leaves: list[bytes]) -> bool:
-    """The same as _faults says, for all rows at once and without a reason."""
+def _are_sound(rows: list[Row], leaves: list[bytes]) -> bool:
+    """The same as _faults says, for all rows at once and without a reason.
+
+    Each body was read by itself and is an object, so where it ends is certain, and all can be written out in one go:
+    with the same bytes as a whole, each must have the same bytes.
+    """
     _, entry_ids, kinds, times, refs, bodies, stored, _ = zip(*rows, strict=True)
-    loads, dumps, sort = orjson.loads, orjson.dumps, orjson.OPT_SORT_KEYS
+    loads, dumps = orjson.loads, orjson.dumps
     contents = [loads(body) for body in bodies]
     if list(stored) != leaves or max(map(len, bodies)) > LARGEST_ENTRY:
         return False
-    if [dumps(content, None, sort) for content in contents] != list(bodies):
+    if set(map(type, contents)) != {dict} or dumps(contents, None, orjson.OPT_SORT_KEYS) != _joined(bodies):
         return False
     if not all(map(bytes.isascii, bodies)) and not all(_has_ascii_names(content) for content in contents):
         return False
     for kind in set(kinds):
-        check_kind(kind.decode())
-    if not _ALL_REFS.fullmatch(b",".join(refs)):
+        check_kind(kind)
+    all_refs = [content["refs"] for content in contents]
+    if not _ALL_REFS.fullmatch(b",".join(refs)) or dumps(all_refs) != _joined(refs):
         return False
     clock = _Clock()
-    names = {kind: kind.decode() for kind in set(kinds)}
-    for content, entry_id, kind, at, ref in zip(contents, entry_ids, kinds, times, refs, strict=True):
-        digits = entry_id.hex()
-        if (
-            content["id"] != f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
-            or content["kind"] != names[kind]
-            or content["at"] != clock.text(at)
-            or content["v"] is not VERSION
-            or dumps(content["refs"]) != ref
-        ):
-            return False
-        # Text needs no look: nearly everything is.
-        for item in [item for item in content.values() if type(item) is not str]:
-            if item is not None and item is not content["refs"] and item is not VERSION:
-                check_value(item, 2)
+    return (
+        [content["kind"] for content in contents] == list(kinds)
+        and [content["at"] for content in contents] == [clock.text(at) for at in times]
+        and _are_ids([content["id"] for content in contents], b"".join(entry_ids))
+        and all(content["v"] is VERSION for content in contents)
+        and all(map(_has_sound_values, contents))
+    )
+
+
+def _joined(texts: Sequence[bytes]) -> bytes:
+    return b"[%b]" % b",".join(texts)
+
+
+def _are_ids(texts: list[str], entry_ids: bytes) -> bool:
+    """Whether each text is a UUID as it is written, and all are the stored ones."""
+    joined, dashes = "".join(texts), "-" * len(texts)
+    return (
+        set(map(len, texts)) == {_ID_LENGTH}
+        and all(joined[place::_ID_LENGTH] == dashes for place in (8, 13, 18, 23))
+        and joined.replace("-", "") == entry_ids.hex()
+    )
+
+
+def _has_sound_values(content: dict[str, Any]) -> bool:
+    # Text needs no look: nearly everything is.
+    for item in [item for item in content.values() if type(item) is not str]:
+        if item is not None and item is not content["refs"] and item is not VERSION:
+            check_value(item, 2)
     return True
 
 
@@ -109,7 +161,7 @@ def _faults(row: RawEntry, leaf: bytes) -> Iterator[str]:
         return
     columns = {
         "id": (UUID(bytes=row.entry_id), content.entry_id),
-        "kind": (row.kind.decode(errors="replace"), content.kind),
+        "kind": (row.kind, content.kind),
         "time": (_time(row.at), content.at),
         "references": (row.refs, orjson.dumps(content.refs)),
     }

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any, LiteralString, NamedTuple
 
 import psycopg
-from django.db import connection
 from psycopg.types.numeric import Int8BinaryLoader
 from psycopg.types.string import ByteaBinaryLoader
 
@@ -28,6 +27,7 @@ _SIGNED = """
 """
 
 
+Link = psycopg.Connection[Any]
 Row = tuple[Any, ...]
 
 
@@ -36,7 +36,7 @@ class RawEntry(NamedTuple):
 
     number: int
     entry_id: bytes
-    kind: bytes
+    kind: str
     at: int
     refs: bytes
     body: bytes
@@ -44,13 +44,13 @@ class RawEntry(NamedTuple):
     committed_at: int
 
 
-def read_entries(low: int, high: int) -> list[Row]:
+def read_entries(raw: Link, low: int, high: int) -> list[Row]:
     """Return the columns of RawEntry for each stored entry from low on, below high, in log order."""
-    return _fetch(_ENTRIES, [low, high])
+    return _fetch(raw, _ENTRIES, [low, high])
 
 
-def read_tiles(level: int, first: int, end: int) -> list[tuple[TileId, bytes]]:
-    found = _fetch(_TILES, [level, first, end])
+def read_tiles(raw: Link, level: int, first: int, end: int) -> list[tuple[TileId, bytes]]:
+    found = _fetch(raw, _TILES, [level, first, end])
     return [(TileId(level, number, width), hashes) for number, width, hashes in found]
 
 
@@ -61,16 +61,15 @@ class SignedState(NamedTuple):
     signed_at: int
 
 
-def read_checkpoints(low: int, high: int) -> list[SignedState]:
+def read_checkpoints(raw: Link, low: int, high: int) -> list[SignedState]:
     """Return the checkpoints that first cover an entry from low on, below high."""
-    return [SignedState(*row) for row in _fetch(_SIGNED, [low, high])]
+    return [SignedState(*row) for row in _fetch(raw, _SIGNED, [low, high])]
 
 
-def _fetch(sql: LiteralString, values: Sequence[object]) -> list[Row]:
-    connection.ensure_connection()
-    with psycopg.Cursor(connection.connection) as cursor:
+def _fetch(raw: Link, sql: LiteralString, values: Sequence[object]) -> list[Row]:
+    with psycopg.Cursor(raw) as cursor:
         # Building a UUID, a datetime and a list of each row would cost more than all the hashing.
-        for name in ("uuid", "text", "varchar", "json"):
+        for name in ("uuid", "json"):
             cursor.adapters.register_loader(name, ByteaBinaryLoader)
         cursor.adapters.register_loader("timestamptz", Int8BinaryLoader)
         return cursor.execute(sql, values, binary=True).fetchall()

@@ -74,11 +74,11 @@ def continue_audit(*, clock: Callable[[], datetime]) -> AuditRun | None:
         if run is None:
             return None
         try:
-            audit = _begin(run, clock())
-            while not audit.is_at_end:
-                audit.walk()
-                _note_progress(run, audit, clock())
-            _finish(run, audit, clock())
+            with _begin(run, clock()) as audit:
+                while not audit.is_at_end:
+                    audit.walk()
+                    _note_progress(run, audit, clock())
+                _finish(run, audit, clock())
         except LedgerError as error:
             _break_off(run, str(error), clock())
         except Exception as error:
@@ -116,10 +116,10 @@ def _begin(run: AuditRun, at: datetime) -> LogAudit:
     current = LogHead.objects.get(pk=1)
     if current.size == run.size:
         head = current
-    audit = LogAudit(head, TileTree.from_state(run.resume), report_of(run), KeptWalk(**run.resume.get("kept", {})))
-    run.position, run.updated_at = audit.position, at
+    tree, kept = TileTree.from_state(run.resume), KeptWalk(**run.resume.get("kept", {}))
+    run.position, run.updated_at = tree.position, at
     run.save()
-    return audit
+    return LogAudit(head, tree, report_of(run), kept)
 
 
 def _note_progress(run: AuditRun, audit: LogAudit, at: datetime) -> None:

@@ -5,13 +5,14 @@ Its state between two full tiles is small and can be written down, so that an au
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
 from ledger.merkle import Frontier, fold_peaks
 from ledger.tiles import FULL_WIDTH, HASH_SIZE
+
+_PAIR = 2 * HASH_SIZE
 
 
 @dataclass
@@ -23,26 +24,30 @@ class TileTree:
 
     tiles: Frontier = field(default_factory=Frontier)
     carry: list[bytes] = field(default_factory=list)
-    rest: list[list[bytes]] = field(default_factory=list)
+    rest: list[bytes] = field(default_factory=list)
 
     @property
     def position(self) -> int:
         """How many entries the full tiles hold."""
         return self.tiles.size * FULL_WIDTH
 
-    def add(self, leaves: Sequence[bytes]) -> bytes:
+    def add(self, leaves: bytes) -> bytes:
         """Add the next 256 leaf hashes, or the last ones if fewer, and return the tile's root."""
         self.rest = levels_of(leaves)
-        return self.rest[-1][0] if len(leaves) == FULL_WIDTH else b""
+        return self.rest[-1] if len(leaves) == FULL_WIDTH * HASH_SIZE else b""
 
     def root_at(self, width: int) -> bytes:
         """Return the root of the full tiles and the first width leaves of what was added last."""
-        peaks = [self.rest[height][(width >> height) - 1] for height in range(8, -1, -1) if width >> height & 1]
+        peaks = []
+        for height in range(8, -1, -1):
+            if width >> height & 1:
+                end = (width >> height) * HASH_SIZE
+                peaks.append(self.rest[height][end - HASH_SIZE : end])
         return fold_peaks([*self.tiles.peaks, *peaks])
 
     def close_tile(self) -> None:
         """What was added last was full: it joins the tree."""
-        self.tiles.add(self.rest[-1][0])
+        self.tiles.add(self.rest[-1])
 
     def carry_up(self, level: int, roots: bytes) -> bytes:
         """Add the roots of full tiles one level below, and return all hashes of this level that are not yet in one."""
@@ -77,12 +82,11 @@ class TileTree:
         return cls(Frontier(state["tiles"], peaks), [bytes.fromhex(hashes) for hashes in state["carry"]])
 
 
-def levels_of(leaves: Sequence[bytes]) -> list[list[bytes]]:
-    """Return the leaves, then the hashes of their perfect subtrees of 2, 4, 8 ... leaves."""
-    levels = [list(leaves)]
-    while len(levels[-1]) > 1:
-        below = levels[-1]
+def levels_of(leaves: bytes) -> list[bytes]:
+    """Return the leaves, then the hashes of their perfect subtrees of 2, 4, 8 ... leaves, all joined."""
+    levels = [leaves]
+    while len(below := levels[-1]) > HASH_SIZE:
         # An odd one at the end is part of no perfect subtree yet.
-        pairs = zip(below[: len(below) & ~1 : 2], below[1::2], strict=True)
-        levels.append([sha256(b"\x01" + left + right).digest() for left, right in pairs])
+        pairs = range(0, len(below) - HASH_SIZE, _PAIR)
+        levels.append(b"".join([sha256(b"\x01" + below[at : at + _PAIR]).digest() for at in pairs]))
     return levels

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +13,7 @@ from django.db import IntegrityError, transaction
 
 from ledger import statements
 from ledger.blocking import find_blocking_row, refusal_of
+from ledger.collection import collection_paused
 from ledger.continuity import check_continues
 from ledger.copying import EntryRow, copy_pieces
 from ledger.entries import check_record
@@ -70,7 +69,7 @@ def sequence_batch(*, at: datetime, limit: int = MOST_AT_ONCE) -> int:
 def commit_batch(at: datetime, limit: int) -> int:
     """What sequence_batch does once it is elected."""
     try:
-        with _collection_paused():
+        with collection_paused():
             taken, signed = _try_batch(at, limit)
     except (LogRolledBack, LogForked, FreezeUndone) as refusal:
         freeze_log(code=refusal.code, sentence=str(refusal), evidence=refusal.details, at=at)
@@ -86,20 +85,6 @@ def commit_batch(at: datetime, limit: int) -> int:
         signer_memory().remember(signed)
         fault_point("after_memory")
     return taken
-
-
-@contextmanager
-def _collection_paused() -> Iterator[None]:
-    """A batch makes tens of thousands of objects that all live to its end and know no circles: to go through them
-    again and again for garbage was a fifth of Python's time.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _try_batch(at: datetime, limit: int) -> tuple[int, TreeHead | None]:

@@ -11,7 +11,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from ledger import audit
+from ledger import audit, audit_reading
 from ledger.audit_runs import continue_audit, request_audit
 from ledger.errors import AuditAtWork, NothingToGoOnFrom
 from ledger.models import AuditRun, LogHead
@@ -26,8 +26,8 @@ django.setup()
 from django.db import connections
 connections["default"].settings_dict["NAME"] = sys.argv[1]
 from django.utils import timezone
-from ledger import audit, audit_runs
-audit.CHUNK = 512
+from ledger import audit_reading, audit_runs
+audit_reading.CHUNK = 512
 note = audit_runs._note_progress
 def die(run, walk, at):
     note(run, walk, at)
@@ -40,7 +40,7 @@ audit_runs.continue_audit(clock=timezone.now)
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
-    monkeypatch.setattr(audit, "CHUNK", 512)
+    monkeypatch.setattr(audit_reading, "CHUNK", 512)
 
 
 def grow(count, now):
