@@ -25,7 +25,8 @@ ENDPOINT = "/api/payments/webhooks/stripe"
 class FakeStripe:
     """made: what was made by each idempotency key. failures: status and code of the next answers to a path.
 
-    loses: paths of which the answer is lost on the way, after the thing was made.
+    loses: paths of which the answer is lost on the way, after the thing was made. holds: paths of which the same
+    happens, but not before the test sets the event.
     """
 
     address: str = ""
@@ -33,6 +34,7 @@ class FakeStripe:
     calls: list[tuple[str, str, dict[str, str], str]] = field(default_factory=list)
     failures: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
     loses: set[str] = field(default_factory=set)
+    holds: dict[str, threading.Event] = field(default_factory=dict)
     payouts_enabled: bool = True
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -131,7 +133,10 @@ class _Handler(BaseHTTPRequestHandler):
             page = f"<title>Pay</title><h1>Pay</h1><a href='{session['success_url']}'>Pay {session['amount_total']}</a>"
             return self._send(200, page.encode(), "text/html")
         status, found = fake.answer(method, parts.path, dict(parse_qsl(text or parts.query)), self.headers)
-        if parts.path in fake.loses:
+        is_held = method == "POST" and parts.path in fake.holds
+        if is_held:
+            fake.holds[parts.path].wait(30)
+        if is_held or parts.path in fake.loses:
             self.close_connection = True
             return None
         return self._send(status, json.dumps(found).encode(), "application/json")

@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import redis
+from celery import Celery
 from django.conf import settings
 from django.db import connection
 
@@ -46,8 +47,17 @@ def broker_url() -> str:
     return with_redis_database(settings.REDIS_URL, _BROKER_OFFSET + int(name.removeprefix("gw")))
 
 
+def broker() -> redis.Redis:
+    return redis.Redis.from_url(broker_url().replace("redis+socket:", "unix:").replace("virtual_host=", "db="))
+
+
 def empty_broker() -> None:
-    redis.Redis.from_url(broker_url().replace("redis+socket:", "unix:").replace("virtual_host=", "db=")).flushdb()
+    broker().flushdb()
+
+
+def is_broker_idle() -> bool:
+    """Whether no task waits and none was taken that is not finished."""
+    return broker().llen("celery") == 0 and broker().hlen("unacked") == 0
 
 
 def environment(folder: Path, stripe: FakeStripe) -> dict[str, str]:
@@ -127,8 +137,16 @@ class Worker(Process):
         arguments += ["-n", f"kill-{os.getpid()}@%h", "--without-gossip", "--without-mingle", "--loglevel", "INFO"]
         super().__init__(arguments, folder, stripe)
 
+    def start(self) -> None:
+        self.log.unlink(missing_ok=True)
+        super().start()
+
     def is_ready(self) -> bool:
-        return f"kill-{os.getpid()}@".encode() in self.log.read_bytes().split(b"ready.")[0] and bool(self.tasks())
+        return b" ready." in self.log.read_bytes() and len(self.tasks()) == 1
+
+    def send(self, task: str) -> None:
+        """As beat does."""
+        Celery(broker=broker_url(), set_as_current=False).send_task(task)
 
     def tasks(self) -> list[int]:
         """The processes that run tasks."""
