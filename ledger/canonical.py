@@ -4,7 +4,7 @@ Floats, integers beyond 2^53-1 and non-ASCII keys are refused; what is left orjs
 RFC 8785 demands, many times faster than a general implementation.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -43,6 +43,35 @@ def parse_canonical(encoded: bytes) -> dict[str, Any]:
     return value
 
 
+def parse_all_canonical(encoded: Sequence[bytes]) -> list[dict[str, Any]]:
+    """Do what parse_canonical does for each, several times sooner. It does not say which one it raises for.
+
+    Each is read by itself and is an object, so where it ends is certain, and all can be written out in one go: when
+    that gives the same bytes, it gives the same bytes of each.
+    """
+    if max(map(len, encoded), default=0) > LARGEST_ENTRY:
+        raise EntryTooLarge
+    loads = orjson.loads
+    try:
+        values: list[dict[str, Any]] = [loads(each) for each in encoded]
+        is_same = orjson.dumps(values, option=orjson.OPT_SORT_KEYS) == joined_as_list(encoded)
+    except (orjson.JSONDecodeError, TypeError) as error:
+        raise EntryNotCanonical(f"One of these is not JSON: {error}.") from error
+    if not is_same or not {*map(type, values)} <= {dict}:
+        raise EntryNotCanonical("The bytes of one of these are not the canonical encoding of an object.")
+    for value in values:
+        _check_fields(value)
+    # Canonical bytes hold a name that is no ASCII text as it is.
+    if not all(map(bytes.isascii, encoded)):
+        for value in values:
+            check_value(value, 1)
+    return values
+
+
+def joined_as_list(encoded: Iterable[bytes]) -> bytes:
+    return b"[%b]" % b",".join(encoded)
+
+
 def check_value(value: Any, depth: int) -> None:
     """Raises EntryNotCanonical for what an entry cannot hold at this depth; the entry itself is at depth 1."""
     if depth > DEEPEST:
@@ -58,6 +87,16 @@ def check_value(value: Any, depth: int) -> None:
             raise EntryNotCanonical("Whole numbers beyond 2^53-1 are written as text.")
     elif value is not None and not isinstance(value, str):
         raise EntryNotCanonical(f"A log entry cannot hold a {type(value).__name__}.")
+
+
+def _check_fields(value: dict[str, Any]) -> None:
+    """Check what the fields of an entry hold: nearly all is text or a small number, and needs no closer look."""
+    for item in [item for item in value.values() if type(item) is not str]:
+        if type(item) is int:
+            if not -LARGEST_INTEGER <= item <= LARGEST_INTEGER:
+                check_value(item, 2)
+        elif item is not None:
+            check_value(item, 2)
 
 
 def _check_items(items: Iterable[Any], depth: int) -> None:

@@ -24,23 +24,25 @@ ROWS_IN_FIRST, ROWS_IN_PIECE = 32, 256
 _EMPTY_ARRAY = pack(">iiI", 0, 0, _TEXT)
 
 
-def copy_pieces(rows: Iterable[EntryRow], *, first_index: int, committed_at: datetime) -> Iterator[bytes]:
-    """Give the content of one COPY after another, with the columns in the order of COLUMNS.
+def pieces_of(count: int) -> Iterator[slice]:
+    """Say which rows go into one COPY after another."""
+    start, size = 0, ROWS_IN_FIRST
+    while start < count:
+        yield slice(start, min(start + size, count))
+        start, size = start + size, min(2 * size, ROWS_IN_PIECE)
+
+
+def copy_piece(rows: Iterable[EntryRow], *, first_index: int, committed_at: datetime) -> bytes:
+    """Return the content of one COPY, with the columns in the order of COLUMNS.
 
     rows: in log order from first_index on.
     """
     committed = _instant(committed_at)
-    parts, rows_in_piece, end = [_HEAD], ROWS_IN_FIRST, ROWS_IN_FIRST
-    for count, (entry_id, kind, key, at, refs, body, leaf) in enumerate(rows):
-        if count == end:
-            yield b"".join(parts) + _TAIL
-            parts, rows_in_piece = [_HEAD], min(2 * rows_in_piece, ROWS_IN_PIECE)
-            end += rows_in_piece
+    parts = [_HEAD]
+    for index, (entry_id, kind, key, at, refs, body, leaf) in enumerate(rows, first_index):
         kind_bytes, array = kind.encode(), _text_array(refs)
         parts += (
-            _FIRST.pack(
-                len(COLUMNS), 8, first_index + count, 16, bytes.fromhex(entry_id.replace("-", "")), len(kind_bytes)
-            ),
+            _FIRST.pack(len(COLUMNS), 8, index, 16, bytes.fromhex(entry_id.replace("-", "")), len(kind_bytes)),
             kind_bytes,
             _MIDDLE.pack(16, key, 8, _instant(at), len(array)),
             array,
@@ -48,7 +50,8 @@ def copy_pieces(rows: Iterable[EntryRow], *, first_index: int, committed_at: dat
             body,
             _LAST.pack(32, leaf, 8, committed),
         )
-    yield b"".join(parts) + _TAIL
+    parts.append(_TAIL)
+    return b"".join(parts)
 
 
 def _instant(at: datetime) -> int:

@@ -15,8 +15,8 @@ from ledger import statements
 from ledger.blocking import find_blocking_row, refusal_of
 from ledger.collection import collection_paused
 from ledger.continuity import check_continues
-from ledger.copying import EntryRow, copy_pieces
-from ledger.entries import check_record
+from ledger.copying import EntryRow, copy_piece, pieces_of
+from ledger.entries import check_record, check_records
 from ledger.errors import EntryError, FreezeUndone, LogDamaged, LogForked, LogRolledBack, MemoryUnusable, TileMissing
 from ledger.faults import fault_point
 from ledger.first_answer import may_sign
@@ -178,14 +178,11 @@ def _append(head: LogHead, records: Sequence[WaitingRecord], taken: Sequence[int
     edge = _edge_of(head)
     first_index, leaves, growths = head.size, list[bytes](), list[Growth]()
 
-    def rows() -> Iterator[EntryRow]:
-        for record in records:
-            (own_at, refs), leaf = _content(record), leaf_hash(record.body)
-            leaves.append(leaf)
-            yield record.entry_id, record.kind, record.key, own_at, refs, record.body, leaf
-
     def pieces() -> Iterator[bytes]:
-        yield from copy_pieces(rows(), first_index=first_index, committed_at=at)
+        for part in pieces_of(len(records)):
+            rows = _rows(records[part])
+            leaves.extend(row[-1] for row in rows)
+            yield copy_piece(rows, first_index=first_index + part.start, committed_at=at)
         # Asked for one piece more, while the server still stores the last.
         growths.append(edge.grow(leaves))
         head.size, head.root_hash = growths[0].size, growths[0].root_hash
@@ -213,7 +210,19 @@ def _edge_of(head: LogHead) -> RightEdge:
     return known
 
 
-def _content(record: WaitingRecord) -> tuple[datetime, tuple[str, ...]]:
+def _rows(records: Sequence[WaitingRecord]) -> list[EntryRow]:
+    """Check these records, and return what is stored of them."""
+    _, entry_ids, kinds, keys, bodies, _ = zip(*records, strict=True)
+    try:
+        contents = check_records(bodies, entry_ids=entry_ids, kinds=kinds)
+    except EntryError:
+        # One by one, to name the one that is wrong.
+        contents = [_content(record) for record in records]
+    times, refs = zip(*contents, strict=True)
+    return list(zip(entry_ids, kinds, keys, times, refs, bodies, map(leaf_hash, bodies), strict=True))
+
+
+def _content(record: WaitingRecord) -> tuple[datetime, Sequence[str]]:
     try:
         return check_record(record.body, entry_id=record.entry_id, kind=record.kind)
     except EntryError:
