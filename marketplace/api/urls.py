@@ -35,6 +35,7 @@ urlpatterns = [
     path("listings/<uuid:public_id>/plans/<uuid:plan_id>/price", listings.PriceView.as_view()),
     path("listings/<uuid:public_id>/publication", listings.PublicationView.as_view()),
     path("listings/<uuid:public_id>/withdrawal", listings.ListingWithdrawalView.as_view()),
+    path("access", purchases.AccessListView.as_view()),
     path("purchases", purchases.PurchaseListView.as_view()),
     path("purchases/<uuid:public_id>", purchases.PurchaseView.as_view()),
     path("purchases/<uuid:public_id>/cap", purchases.CapView.as_view()),

@@ -67,6 +67,17 @@ class PurchaseQuerySet(models.QuerySet["Purchase"]):
         is_not_ended = Q(ended_at=None) | Q(ended_at__gt=at)
         return self.filter(is_not_ended, purchased_at__lte=at, access_until__gt=at)
 
+    def readable_at(self, at: datetime) -> Self:
+        """Those whose data can be read, renewals included; only the beginnings of series."""
+        renewals = Purchase.objects.filter(continues=OuterRef("pk"), ended_at=None, access_until__gt=at)
+        return self.begun().filter(
+            Q(access_until__gt=at) | Exists(renewals),
+            ended_at=None,
+            listing__withdrawn_at=None,
+            listing__consent__withdrawn_at=None,
+            listing__consent__valid_until__gt=at,
+        )
+
     def holding(self) -> Self:
         """Those of whose price something is neither earned nor refunded yet."""
         return self.filter(price_micros__gt=F("released_micros") + F("refunded_micros"))

@@ -42,6 +42,7 @@ from marketplace.purchases.settling import paid_term, refund_window, release_ear
 from marketplace.purchases.taxing import tax_of_buyer
 from marketplace.purchases.turns import wait_for
 from marketplace.purchases.usage import (
+    Usage,
     bill_usage,
     count_rows,
     is_counted,
@@ -50,6 +51,7 @@ from marketplace.purchases.usage import (
     set_cap,
     stop_metered,
     usage_now,
+    usages_now,
 )
 from marketplace.purchases.windows import (
     ACCESS_AFTER_PERIOD,
@@ -72,6 +74,7 @@ __all__ = [
     "LONGEST_CLOCK_WAIT",
     "TAKEN_ONCE",
     "TRIAL_ACCESS",
+    "Usage",
     "Window",
     "bill_usage",
     "buy_listing",
@@ -103,6 +106,7 @@ __all__ = [
     "stop_metered",
     "tax_of_buyer",
     "usage_now",
+    "usages_now",
     "whole_of",
     "window_of",
     "withdraw_consent_with_refunds",

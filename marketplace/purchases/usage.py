@@ -6,6 +6,7 @@ wallet holds it, and the bill is tried again.
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -64,13 +65,21 @@ def month_terms(month: UsageMonth, until: datetime | None = None) -> MeteredTerm
 
 def usage_now(purchase: Purchase, at: datetime) -> Usage | None:
     """None when the purchase is not metered, or no month of it is open."""
-    if purchase.plan.kind != Plan.Kind.METERED:
-        return None
-    month = purchase.usage_months.filter(starts_at__lte=at, ends_at__gt=at).select_related("plan").first()
-    if month is None:
-        return None
-    terms = month_terms(month)
-    return Usage(month, terms, metered_bill(terms, month.row_count, purchase.own_cap_micros))
+    return usages_now([purchase], at).get(purchase.pk)
+
+
+def usages_now(purchases: Sequence[Purchase], at: datetime) -> dict[int, Usage]:
+    """By primary key; only of those that are metered and have a month open."""
+    metered = {purchase.pk: purchase for purchase in purchases if purchase.plan.kind == Plan.Kind.METERED}
+    if not metered:
+        return {}
+    found = {}
+    months = UsageMonth.objects.filter(purchase__in=metered, starts_at__lte=at, ends_at__gt=at)
+    for month in months.select_related("plan"):
+        terms = month_terms(month)
+        bill = metered_bill(terms, month.row_count, metered[month.purchase_id].own_cap_micros)
+        found[month.purchase_id] = Usage(month, terms, bill)
+    return found
 
 
 def open_month(purchase: Purchase, plan: Plan, at: datetime) -> UsageMonth:

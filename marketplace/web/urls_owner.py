@@ -3,6 +3,7 @@
 from django.urls import path
 
 from marketplace.web.views import (
+    access,
     batches,
     consent_records,
     consents,
@@ -42,6 +43,8 @@ urlpatterns = [
     path("consents/<uuid:public_id>/disclosure/", disclosures.consent_disclosure, name="consent_disclosure"),
     path("consents/<uuid:public_id>/narrowing/", consents.consent_narrowing, name="consent_narrowing"),
     path("consents/<uuid:public_id>/withdrawal/", consents.consent_withdrawal, name="consent_withdrawal"),
+    path("my/access/", access.access_list, name="access_list"),
+    path("my/access/reads.csv", access.read_file, name="read_file"),
     path("my/listings/", listings.listing_list, name="listing_list"),
     path("my/listings/add/", listing_drafts.listing_add, name="listing_add"),
     path("my/listings/<uuid:public_id>/", listings.own_listing, name="own_listing"),

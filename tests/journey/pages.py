@@ -29,8 +29,8 @@ NOT_PAGES = {
     "webhook_create webhook_test webhook_activation delivery_replay",
     "a fragment of a page": "device_status listing_status listing_quotes purchase_status purchase_news "
     "admin:ledger_auditrun_progress",
-    "a file or JSON": "health(_live)? consent_(record|schema) statement_file reading_batch log_checkpoint log_policy "
-    "log_vkey log_receipt log_tile log_entry_bytes log_entry_bundle api_schema mfa_download_recovery_codes "
+    "a file or JSON": "health(_live)? consent_(record|schema) (statement|read)_file reading_batch log_checkpoint "
+    "log_policy log_vkey log_receipt log_tile log_entry_bytes log_entry_bundle api_schema mfa_download_recovery_codes "
     "mfa_login_webauthn invoice_file "
     "admin:jsi18n admin:autocomplete",
     "for machines": "sharing_.* payment_webhook device_nonce device_enrolment device_batches_upload oauth_.* None "
@@ -190,7 +190,9 @@ def selling_pages(market: Market) -> Iterator[Visit]:
     yield visit("sara", "offer_create", market.listings["live"].public_id)
     yield visit("sara", "offer_create", market.listings["live"].public_id, state="refused", act=send_empty("email"))
     yield visit("sara", "listing_withdrawal", market.listings["live"].public_id)
-    for url in ("sales", "money", "payout_list", "sale_list", "read_list"):
+    for state in ("now", "ended", "all"):
+        yield visit("sara", "access_list", query=f"?state={state}", state=state)
+    for url in ("sales", "money", "payout_list", "sale_list", "read_list", "access_list"):
         yield visit("sara", url)
         yield visit("ben", url, state="empty")
     yield visit("sara", "payout_add", query="?amount=6.00")
@@ -209,6 +211,7 @@ def buying_pages(market: Market) -> Iterator[Visit]:
     yield visit("ben", "purchase_create", live)
     yield visit("mallory", "purchase_create", live, state="too little money")
     yield visit("ben", "purchase_list")
+    yield visit("ben", "purchase_list", query="?state=ended", state="ended")
     yield visit("mallory", "purchase_list", state="empty")
     running = market.listings["running"]
     yield visit("mallory", "listing_page", running.public_id, state="every kind of plan")

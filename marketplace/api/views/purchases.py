@@ -5,7 +5,8 @@ from uuid import UUID
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -16,6 +17,7 @@ from marketplace.accounts.models import User
 from marketplace.api.idempotency import idempotent
 from marketplace.api.serializers.listings import CapIn, RenewalIn
 from marketplace.api.serializers.purchases import (
+    AccessOut,
     NewTokenOut,
     PurchaseIn,
     PurchaseOut,
@@ -26,6 +28,7 @@ from marketplace.api.serializers.purchases import (
 from marketplace.api.views.parts import CURSOR, IDEMPOTENCY_KEY, checked, entry_indices, paged, person_of
 from marketplace.delivery.profile import share_profile
 from marketplace.delivery.services import buy_and_prepare, ready_pks
+from marketplace.delivery.sight import access_facts
 from marketplace.listings.models import Plan
 from marketplace.purchases.models import Purchase
 from marketplace.purchases.services import (
@@ -36,6 +39,8 @@ from marketplace.purchases.services import (
     set_renewal,
 )
 from marketplace.purchases.sight import listings_seen_by
+
+STATE = OpenApiParameter("state", OpenApiTypes.STR, enum=["now"], description="now: only who may read now.")
 
 
 def bought_by(user: User) -> QuerySet[Purchase]:
@@ -56,6 +61,7 @@ def _context(purchases: list[Purchase]) -> dict[str, Any]:
     return {
         "entry_indices": entry_indices(purchase.entry_id for purchase in purchases),
         "ready_pks": ready_pks(purchases),
+        "facts": access_facts(purchases, timezone.now()),
     }
 
 
@@ -81,6 +87,26 @@ class PurchaseListView(APIView):
             listing=listing, plan=plan, buyer=buyer, quoted_micros=asked["quoted_micros"], at=now
         )
         return purchase_response(purchase, status=201)
+
+
+class AccessListView(APIView):
+    @extend_schema(
+        summary="Who may read my data, who did, and what it earned",
+        parameters=[CURSOR, STATE],
+        responses=AccessOut(many=True),
+    )
+    def get(self, request: Request) -> Response:
+        sold, now = Purchase.objects.of_seller(person_of(request)).begun(), timezone.now()
+        if request.query_params.get("state") == "now":
+            sold = sold.readable_at(now)
+        sold = sold.select_related("listing__consent", "buyer")
+        return paged(
+            request,
+            sold,
+            AccessOut,
+            ordering="-purchased_at",
+            context_of=lambda page: {"facts": access_facts(page, now)},
+        )
 
 
 class PurchaseView(APIView):

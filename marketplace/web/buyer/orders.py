@@ -18,15 +18,17 @@ from marketplace.access.models import ROTATION_GRACE, AccessToken
 from marketplace.access.services import obstacle_to
 from marketplace.delivery.models import Read
 from marketplace.delivery.services import is_ready
+from marketplace.delivery.sight import AccessFacts, access_facts
+from marketplace.listings.models import Plan
 from marketplace.purchases.models import Purchase
-from marketplace.purchases.services import may_return_until, obstacle_to_refund, refund_for_asking
+from marketplace.purchases.services import Usage, may_return_until, obstacle_to_refund, refund_for_asking, usages_now
 from marketplace.web.buyer.cards import terms_of
 from marketplace.web.buyer.running import running_context
 from marketplace.web.buyer.snippets import snippets_of
 from marketplace.web.formats import exact_text, money_text
 from marketplace.web.forms.buyer import CapForm, cap_values
 from marketplace.web.narrowings import narrowings_of
-from marketplace.web.plan_words import price_text
+from marketplace.web.plan_words import price_sentence, price_text
 from marketplace.web.records import seal_of, seals_of
 from marketplace.web.seals import Seal
 from marketplace.web.wording import plan_name
@@ -40,18 +42,49 @@ _ENDS = {
 }
 
 
+ENDED_WORDS = {
+    "consent_withdrawn": "the owner withdrew",
+    "listing_withdrawn": "the seller withdrew",
+    "given_back": "given back",
+    "over": "its time is over",
+}
+
+
 def purchase_rows(purchases: Sequence[Purchase], at: datetime) -> list[dict[str, Any]]:
+    """What a buyer holds: until when, what was used of it, what it cost and will cost."""
     seals = seals_of(purchase.entry_id for purchase in purchases)
+    facts, usages = access_facts(purchases, at), usages_now(purchases, at)
     return [
         {
             "purchase": purchase,
             "plan_name": plan_name(purchase.plan),
-            "price_text": paid_text(purchase),
+            "cost_text": cost_text(purchase, facts[purchase.pk].paid_micros),
+            "cost_note": cost_note(purchase, facts[purchase.pk], usages.get(purchase.pk)),
             "seal": seals[purchase.entry_id],
-            "ended": end_of_access(purchase, at),
+            "facts": facts[purchase.pk],
+            "ended_words": ENDED_WORDS.get(facts[purchase.pk].ended, ""),
         }
         for purchase in purchases
     ]
+
+
+def cost_text(purchase: Purchase, paid_micros: int) -> str:
+    """All that was paid for it and not given back, renewals and bills included."""
+    is_free = not purchase.price_micros and purchase.plan.kind != Plan.Kind.METERED and not paid_micros
+    return "Free" if is_free else money_text(paid_micros, purchase.currency)
+
+
+def cost_note(purchase: Purchase, facts: AccessFacts, usage: Usage | None) -> str:
+    """What it will cost next; empty where nothing more is charged by itself."""
+    if facts.ended:
+        return ""
+    if purchase.is_renewing:
+        return f"then {price_sentence(purchase.plan.latest_version())}"
+    if usage is None:
+        return ""
+    so_far = f"{money_text(usage.bill.charge_micros, purchase.currency)} this month so far"
+    caps = [cap for cap in (purchase.own_cap_micros, usage.terms.cap_micros) if cap is not None]
+    return f"{so_far}, at most {money_text(min(caps), purchase.currency)}" if caps else so_far
 
 
 def paid_text(purchase: Purchase) -> str:

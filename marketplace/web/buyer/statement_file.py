@@ -1,51 +1,33 @@
 """An account's statement as CSV (RFC 4180), which spreadsheets open without running anything in it."""
 
-import csv
 from collections.abc import Iterator
 from decimal import Decimal
 
-from django.db import connection
-
 from ledger.entries import at_text
-from marketplace.accounts.models import User
 from marketplace.purchases.models import Purchase
 from marketplace.wallet.models import Account, Posting
 from marketplace.wallet.units import MICROS_PER_UNIT
 from marketplace.web.buyer.statement import line_text, purchases_of
+from marketplace.web.csv_lines import as_text, csv_lines
 
 HEAD = ("at", "kind", "what", "reference", "amount", "balance_after", "currency")
 _AT_ONCE = 1_000
-# A cell that begins so is run as a formula by spreadsheets; an apostrophe makes it text again.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
-class _Line:
-    """A file of one line, for the csv module."""
-
-    text = ""
-
-    def write(self, text: str) -> int:
-        self.text = text
-        return len(text)
+def statement_rows(account: Account) -> Iterator[str]:
+    """Oldest first."""
+    return csv_lines(HEAD, _portions(account))
 
 
-def statement_rows(account: Account, user: User) -> Iterator[str]:
-    """Oldest first, a portion at a time. Between portions no connection is held, however slowly they are fetched."""
-    line = _Line()
-    writer = csv.writer(line)
-    writer.writerow(HEAD)
-    # The mark tells spreadsheets that it is UTF-8.
-    yield "\ufeff" + line.text
+def _portions(account: Account) -> Iterator[list[list[str]]]:
     balance, last, end = 0, 0, _newest(account)
     while found := _portion(account, last, end):
-        text = []
+        lines = []
         for posting, purchase in found:
             balance += posting.amount_micros
-            writer.writerow(_cells(posting, purchase, account, balance))
-            text.append(line.text)
+            lines.append(_cells(posting, purchase, account, balance))
         last = found[-1][0].pk
-        _let_go()
-        yield "".join(text)
+        yield lines
 
 
 def _newest(account: Account) -> int:
@@ -68,15 +50,6 @@ def _cells(posting: Posting, purchase: Purchase | None, account: Account, balanc
     return [at_text(transfer.at), transfer.kind, words, reference, *amounts, account.currency]
 
 
-def as_text(words: str) -> str:
-    return f"'{words}" if words.startswith(_FORMULA_STARTS) else words
-
-
 def decimal_text(micros: int) -> str:
     """All six decimals; a plain number, which no spreadsheet takes for a formula."""
     return f"{Decimal(micros) / MICROS_PER_UNIT:.6f}"
-
-
-def _let_go() -> None:
-    if not connection.in_atomic_block:
-        connection.close()

@@ -101,7 +101,7 @@ def draft_needs(user: User) -> list[Need]:
 
 
 def latest_purchases(user: User, at: datetime) -> list[dict[str, Any]]:
-    mine = Purchase.objects.for_buyer(user).select_related("listing__consent", "listing__seller")
+    mine = Purchase.objects.for_buyer(user).begun().select_related("listing__consent", "listing__seller", "plan")
     return [{"purchase": purchase, "ended": end_of_access(purchase, at)} for purchase in mine[:SHOWN]]
 
 

@@ -14,6 +14,7 @@ from marketplace.wallet.errors import InsufficientFunds
 from marketplace.wallet.models import OWNED_KINDS
 from marketplace.wallet.services import account_of, move_earnings
 from marketplace.web.buyer.statement_file import statement_rows
+from marketplace.web.csv_lines import csv_response
 from marketplace.web.forms.earnings import EarningsMoveForm
 from marketplace.web.owner.money import money_facts
 from marketplace.web.replies import reply_invalid
@@ -57,8 +58,4 @@ def statement_file(request: OwnerRequest, kind: str) -> StreamingHttpResponse:
     """Every line of an account, oldest first, as CSV."""
     if kind not in OWNED_KINDS:
         raise Http404
-    rows = statement_rows(account_of(request.user, kind), request.user)
-    response = StreamingHttpResponse(rows, content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="ownstream-{kind}-{timezone.now():%Y-%m-%d}.csv"'
-    response["Cache-Control"] = "private, no-store"
-    return response
+    return csv_response(kind, statement_rows(account_of(request.user, kind)))

@@ -51,9 +51,22 @@ def purchase_create(request: HttpRequest, public_id: UUID) -> HttpResponse:
 @require_safe
 @login_required
 def purchase_list(request: HttpRequest) -> HttpResponse:
-    mine = Purchase.objects.for_buyer(cast(User, request.user)).begun().select_related("listing__consent", "plan")
-    page = page_by_time(mine, column="purchased_at", mark=request.GET.get("after", ""), size=PAGE_SIZE)
-    context = {"rows": purchase_rows(page.rows, timezone.now()), "next_mark": page.next_mark}
+    """What can be loaded now; with state=ended, what could be before."""
+    now = timezone.now()
+    mine = Purchase.objects.for_buyer(cast(User, request.user)).begun()
+    readable = mine.readable_at(now)
+    is_ended = request.GET.get("state") == "ended"
+    shown = mine.exclude(pk__in=readable.values("pk")) if is_ended else readable
+    shown = shown.select_related("listing__consent", "plan")
+    page = page_by_time(shown, column="purchased_at", mark=request.GET.get("after", ""), size=PAGE_SIZE)
+    live_count, all_count = readable.count(), mine.count()
+    context = {
+        "rows": purchase_rows(page.rows, now),
+        "next_mark": page.next_mark,
+        "is_ended": is_ended,
+        "live_count": live_count,
+        "ended_count": all_count - live_count,
+    }
     return render(request, "buyer/purchases.html", context)
 
 

@@ -19,7 +19,7 @@ from marketplace.purchases.services import release_earnings, start_clock, withdr
 from marketplace.wallet.models import Transfer
 from marketplace.wallet.services import account_of, balance_micros
 from marketplace.web.buyer import statement_file
-from marketplace.web.buyer.statement_file import as_text
+from marketplace.web.csv_lines import as_text
 from tests.builders import EURO, make_listing
 from tests.builders_delivery import buy
 from tests.builders_money import fill_wallet
