@@ -27,6 +27,7 @@ PUBLIC = {
     "marketplace.consents.standing",
     "marketplace.delivery.preview",
     "marketplace.delivery.projection",
+    "marketplace.delivery.sight",
     "marketplace.listings.catalogue",
     "marketplace.purchases.sight",
     "marketplace.wallet.providers",

@@ -54,8 +54,8 @@ def test_what_devices_call_is_described_with_its_refusals():
 
 
 def test_a_batch_cannot_be_tried_without_a_key(db):
-    acts = {one.path: one for group in operation_groups() for one in group.operations}
-    assert acts["/api/devices/batches"].takes_bytes
+    acts = {(one.method, one.path): one for group in operation_groups() for one in group.operations}
+    assert acts["post", "/api/devices/batches"].takes_bytes
     page = APIClient().get("/api/docs/").content.decode()
     assert page.count("Send POST") == sum(one.method == "post" for one in acts.values()) - 1
 

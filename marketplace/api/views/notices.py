@@ -18,13 +18,14 @@ from marketplace.api.serializers.notices import (
     WebhookOut,
 )
 from marketplace.api.views.parts import CURSOR, IDEMPOTENCY_KEY, checked, paged, person_of
-from marketplace.notices.inbox import mark_all_read, mark_read
 from marketplace.notices.models import Notice, WebhookDelivery, WebhookEndpoint
-from marketplace.notices.webhooks import (
+from marketplace.notices.services import (
     add_webhook,
     change_webhook,
     delete_webhook,
     enable_webhook,
+    mark_all_read,
+    mark_read,
     replay_delivery,
     rotate_webhook_secret,
     send_test_webhook,
