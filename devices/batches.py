@@ -41,11 +41,16 @@ _FIND_SENDER = """
            (SELECT json_object_agg(name, unit)::text FROM devices_measure WHERE device_id = device.id)
     FROM devices_devicekey AS key
     JOIN devices_device AS device ON device.id = key.device_id
-    LEFT JOIN devices_batch AS batch ON batch.device_id = device.id AND batch.sequence = %s
-    WHERE key.key_id = %s
+    LEFT JOIN LATERAL (
+        SELECT content_hash, reading_count FROM devices_batch
+        WHERE device_id IN (device.id, device.predecessor_id) AND sequence = %s
+        ORDER BY device_id DESC LIMIT 1
+    ) AS batch ON true
+    WHERE key.key_id = %s AND key.handed_over_at IS NULL
 """
 
-# The key is asked again, so that nothing is taken after a retirement was committed. The device's row is brought up to
+# The key is asked again, so that nothing is taken after a retirement was committed, and that a device which changed
+# hands is found anew. The device's row is brought up to
 # date by whoever finds it free, at most once a second: parallel uploads of one device must not queue for it.
 _INSERT_BATCH = """
     WITH seen AS (
@@ -63,7 +68,7 @@ _INSERT_BATCH = """
     )
     SELECT device_id, %(sequence)s, %(content_hash)s, %(content_type)s, %(envelope)s, %(envelope_size)s,
            %(reading_count)s, %(issued_at)s, %(at)s, %(first_reading_at)s, %(last_reading_at)s
-    FROM devices_devicekey WHERE key_id = %(key_id)s AND retired_at IS NULL
+    FROM devices_devicekey WHERE key_id = %(key_id)s AND device_id = %(device_id)s AND retired_at IS NULL
     ON CONFLICT (device_id, sequence) DO NOTHING
     RETURNING id
 """
@@ -93,7 +98,7 @@ class _Sender:
 
 
 # Key ids and who sends under them, as of a batch that was taken. All of it holds for good, except that a key may be
-# retired, which the insert asks about, and that measures may be added.
+# retired or go on to another owner's row, which the insert asks about, and that measures may be added.
 _remembered: dict[bytes, _Sender] = {}
 
 
@@ -150,8 +155,8 @@ def _accept(envelope: bytes, opened: Envelope, sender: _Sender, at: datetime) ->
     else:
         is_inserted = _insert(row)
     if not is_inserted:
-        # Another request was faster, with the same sequence number or with the retirement.
-        return _lost_race(opened, content_hash)
+        # Another request was faster: with the same sequence number, the retirement, or a change of hands.
+        return _lost_race(envelope, opened, sender, content_hash, at)
     if not new_measures:
         _remember(opened.key_id, sender)
     nudge_resolver(sender.device_id, at)
@@ -189,8 +194,11 @@ def _repeat(opened: Envelope, sender: _Sender, content_hash: bytes) -> BatchRece
     return _receipt(opened, sender, content_hash, sender.stored_count, is_repeat=True)
 
 
-def _lost_race(opened: Envelope, content_hash: bytes) -> BatchReceipt:
+def _lost_race(envelope: bytes, opened: Envelope, lost: _Sender, content_hash: bytes, at: datetime) -> BatchReceipt:
     sender = _find_sender(opened)
+    if sender.device_id != lost.device_id:
+        _remembered.pop(opened.key_id, None)
+        return _accept(envelope, opened, sender, at)
     if sender.stored_hash is None:
         raise DeviceRetired
     return _repeat(opened, sender, content_hash)

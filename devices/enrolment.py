@@ -16,6 +16,7 @@ from devices.errors import (
     ClaimUnknown,
     ClaimUsed,
     DeviceEnrolled,
+    DeviceHandedOver,
     DeviceNotEnrolled,
     DeviceRetired,
     KeyTaken,
@@ -107,6 +108,8 @@ def retire_device(*, device: Device, at: datetime) -> Device:
     device = Device.objects.select_for_update().get(pk=device.pk)
     if device.retired_at:
         raise DeviceRetired("This device was retired already.")
+    if device.handed_over_at:
+        raise DeviceHandedOver
     if not device.enrolled_at:
         raise DeviceNotEnrolled
     device.retired_at = at

@@ -158,3 +158,8 @@ class DeviceEnrolled(EnrolmentError):
 class DeviceNotEnrolled(DeviceError):
     code = "device_not_enrolled"
     sentence = "This device is not enrolled."
+
+
+class DeviceHandedOver(DeviceError):
+    code = "device_handed_over"
+    sentence = "This device was handed over to somebody else already."

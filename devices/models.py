@@ -17,7 +17,11 @@ class DeviceQuerySet(models.QuerySet["Device"]):
         return self.filter(owner=user)
 
     def enrolled(self) -> Self:
-        return self.filter(enrolled_at__isnull=False, retired_at=None)
+        return self.filter(enrolled_at__isnull=False, retired_at=None, handed_over_at=None)
+
+    def ever_enrolled(self) -> Self:
+        """With those that send nothing more: what they sent is still there."""
+        return self.filter(enrolled_at__isnull=False)
 
     def with_waiting_batches(self) -> Self:
         waiting = Batch.objects.filter(device=models.OuterRef("pk"), resolved_at=None)
@@ -25,6 +29,12 @@ class DeviceQuerySet(models.QuerySet["Device"]):
 
 
 class Device(models.Model):
+    """A device in one person's hands.
+
+    Who takes a device over gets a row of his own, which follows on this one under the same key. So readings never
+    change hands: those measured before taken_over_at, or from handed_over_at on, are on the neighbouring row.
+    """
+
     class Kind(models.TextChoices):
         WEATHER_STATION = "weather_station", "Weather station"
         SMART_METER = "smart_meter", "Smart meter"
@@ -36,6 +46,7 @@ class Device(models.Model):
         WAITING = "waiting", "Waiting for the device"
         ENROLLED = "enrolled", "Enrolled"
         RETIRED = "retired", "Retired"
+        HANDED_OVER = "handed_over", "Handed over"
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="devices")
@@ -46,6 +57,10 @@ class Device(models.Model):
     created_at = models.DateTimeField()
     enrolled_at = models.DateTimeField(null=True)
     retired_at = models.DateTimeField(null=True)
+    taken_over_at = models.DateTimeField(null=True)
+    handed_over_at = models.DateTimeField(null=True)
+    # The row of whoever had the device before; gone when that person's account was erased.
+    predecessor = models.OneToOneField("self", models.SET_NULL, null=True, related_name="successor")
     # Brought up to date at most once a second by uploads, and exactly by the resolver.
     last_seen_at = models.DateTimeField(null=True)
     last_sequence = models.BigIntegerField(default=0)
@@ -61,6 +76,10 @@ class Device(models.Model):
             models.CheckConstraint(
                 condition=Q(retired_at=None) | Q(enrolled_at__isnull=False), name="device_enrolled_before_retired"
             ),
+            models.CheckConstraint(
+                condition=Q(handed_over_at=None) | Q(enrolled_at__isnull=False, retired_at=None),
+                name="device_handed_over_in_use",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -70,20 +89,34 @@ class Device(models.Model):
     def state(self) -> State:
         if self.retired_at:
             return self.State.RETIRED
+        if self.handed_over_at:
+            return self.State.HANDED_OVER
         return self.State.ENROLLED if self.enrolled_at else self.State.WAITING
 
 
 class DeviceKey(models.Model):
+    """A key of a device. It goes with the device to its next owner, and the former one keeps a copy to check with."""
+
     device = models.ForeignKey(Device, on_delete=models.PROTECT, related_name="keys")
-    public_key = models.BinaryField(max_length=32, unique=True)
+    public_key = models.BinaryField(max_length=32)
     # What an envelope's kid names: the first 16 bytes of the public key's SHA-256.
-    key_id = models.BinaryField(max_length=16, unique=True)
+    key_id = models.BinaryField(max_length=16)
     created_at = models.DateTimeField()
     retired_at = models.DateTimeField(null=True)
+    handed_over_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["device"], condition=Q(retired_at=None), name="device_has_one_live_key"),
+            models.UniqueConstraint(
+                fields=["public_key"], condition=Q(handed_over_at=None), name="device_key_is_in_one_place"
+            ),
+            models.UniqueConstraint(
+                fields=["key_id"], condition=Q(handed_over_at=None), name="device_key_id_is_in_one_place"
+            ),
+            models.CheckConstraint(
+                condition=Q(handed_over_at=None) | Q(retired_at__isnull=False), name="device_key_copy_is_retired"
+            ),
         ]
 
 
@@ -117,7 +150,8 @@ class Batch(models.Model):
     sequence = models.BigIntegerField()
     content_hash = models.BinaryField(max_length=32)
     content_type = models.CharField(max_length=40)
-    # The device's own bytes, zstd; original_envelope gives them back unchanged.
+    # The device's own bytes, zstd; original_envelope gives them back unchanged. Empty once the readings in it are those
+    # of two owners: each keeps his readings, and nobody an envelope that shows the other's.
     envelope = models.BinaryField()
     envelope_size = models.IntegerField()
     reading_count = models.IntegerField()
@@ -135,6 +169,11 @@ class Batch(models.Model):
             models.CheckConstraint(condition=Q(sequence__gte=1), name="batch_sequence_starts_at_one"),
         ]
         indexes = [models.Index(fields=["device"], condition=Q(resolved_at=None), name="batch_waiting")]
+
+    def is_shared(self, device: Device) -> bool:
+        """Whether readings in it are those of another owner of the device, so that nobody is shown the envelope."""
+        is_early = device.taken_over_at is not None and self.first_reading_at < device.taken_over_at
+        return is_early or (device.handed_over_at is not None and self.last_reading_at >= device.handed_over_at)
 
     @property
     def original_envelope(self) -> bytes:

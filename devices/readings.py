@@ -19,8 +19,11 @@ def read_readings(
 ) -> pl.DataFrame:
     """Return readings with start <= time < until, sorted by name and time. names: all measures when None.
 
+    Only those of the time in which the device was in its owner's hands. A batch that waits may hold others.
     Columns: name, time (microseconds, UTC), value, unit (UCUM), sequence (of the batch that brought it).
     """
+    start = max((at for at in (start, device.taken_over_at) if at is not None), default=None)
+    until = min((at for at in (until, device.handed_over_at) if at is not None), default=None)
     # Waiting batches come first: what a resolver moves in between is then seen twice, never missed.
     waiting = Batch.objects.filter(device=device).waiting()
     if start is not None:

@@ -12,14 +12,23 @@ import polars as pl
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import connection, transaction
-from django.db.models import F, Max
+from django.db.models import DateTimeField, F, Max, Value
 from django.db.models.functions import Greatest, Least
 
 from devices.frames import batch_frame, merge_frames
+from devices.handing import blank_shared, lock_with_neighbours, of_span, share_batches
 from devices.models import Batch, Device, ReadingFile
 
 # So many in one transaction: about 200,000 readings, a second of work.
 _BATCHES_AT_ONCE = 200
+_ADDED = pl.Schema(
+    {
+        "name": pl.String(),
+        "first_at": pl.Datetime("us", "UTC"),
+        "last_at": pl.Datetime("us", "UTC"),
+        "added": pl.Int64(),
+    }
+)
 
 _COUNT_MEASURES = """
     UPDATE devices_measure AS measure
@@ -53,20 +62,22 @@ def resolve_batches(*, device: Device, at: datetime) -> int:
 
 @transaction.atomic
 def _resolve_some(device: Device, at: datetime) -> int:
-    # An account may be erased at any time, and its devices with it.
-    locked = Device.objects.select_for_update(no_key=True).filter(pk=device.pk).first()
-    if locked is None:
+    locked = lock_with_neighbours(device)
+    if device.pk not in locked:
+        # An account may be erased at any time, and its devices with it.
         return 0
-    device = locked
+    device = locked[device.pk]
     batches = list(Batch.objects.filter(device=device).waiting().order_by("sequence")[:_BATCHES_AT_ONCE])
     if not batches:
         return 0
-    incoming = merge_frames([batch_frame(batch) for batch in batches])
+    share_batches(device, batches, at)
+    incoming = of_span(merge_frames([batch_frame(batch) for batch in batches]), device)
     new_paths: list[str] = []
     try:
         changes = _write_days(device, incoming, new_paths, at)
         _count(device, [change.added for change in changes])
         Batch.objects.filter(pk__in=[batch.pk for batch in batches]).update(resolved_at=at)
+        blank_shared(device, batches)
     except BaseException:
         _delete_files(new_paths)
         raise
@@ -123,7 +134,7 @@ def _added(merged: pl.DataFrame, before: pl.DataFrame | None, incoming: pl.DataF
 
 def _count(device: Device, added: Sequence[pl.DataFrame]) -> None:
     found = (
-        pl.concat(added)
+        pl.concat([pl.DataFrame(schema=_ADDED), *added])
         .group_by("name")
         .agg(pl.col("added").sum(), pl.col("first_at").min(), pl.col("last_at").max())
         .sort("name")
@@ -135,11 +146,15 @@ def _count(device: Device, added: Sequence[pl.DataFrame]) -> None:
     Device.objects.filter(pk=device.pk).update(
         reading_count=F("reading_count") + sum(columns[1]),
         # In PostgreSQL both leave NULL aside.
-        first_reading_at=Least("first_reading_at", min(columns[2])),
-        last_reading_at=Greatest("last_reading_at", max(columns[3])),
+        first_reading_at=Least("first_reading_at", _instant(min(columns[2], default=None))),
+        last_reading_at=Greatest("last_reading_at", _instant(max(columns[3], default=None))),
         last_sequence=newest["sequence"],
         last_seen_at=Greatest("last_seen_at", newest["received_at"]),
     )
+
+
+def _instant(at: datetime | None) -> Value:
+    return Value(at, output_field=DateTimeField())
 
 
 def _delete_files(paths: Sequence[str]) -> None:

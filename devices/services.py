@@ -3,6 +3,7 @@
 from devices.batches import BatchReceipt, accept_batch
 from devices.enrolment import add_device, enrol_device, issue_claim, issue_nonce, retire_device
 from devices.erasing import ErasedDevices, erase_devices, lock_devices
+from devices.handing import hand_over_device
 from devices.resolving import resolve_batches
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "add_device",
     "enrol_device",
     "erase_devices",
+    "hand_over_device",
     "issue_claim",
     "issue_nonce",
     "lock_devices",

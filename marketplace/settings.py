@@ -84,6 +84,7 @@ INSTALLED_APPS = [
     "marketplace.invoices",
     "marketplace.access",
     "marketplace.delivery",
+    "marketplace.handovers",
     "marketplace.erasure",
     "marketplace.api",
     "marketplace.web",

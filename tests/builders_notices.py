@@ -10,7 +10,7 @@ from marketplace.notices.services import notify
 
 SOME_ID = UUID("6f1c8a52-9d0e-4c7b-8a41-2b6d3e5f7081")
 VALUES: dict[str, str | int] = {
-    **dict.fromkeys(("purchase", "listing", "plan", "payout", "consent", "endpoint"), str(SOME_ID)),
+    **dict.fromkeys(("purchase", "listing", "plan", "payout", "consent", "device", "endpoint"), str(SOME_ID)),
     **dict.fromkeys(("price_micros", "new_micros"), 12_500_000),
     "old_micros": 10_000_000,
     "refund_micros": 3_250_000,

@@ -10,7 +10,11 @@ class AccountsConfig(AppConfig):
         from ledger.reconciliation import register_subjects
         from marketplace.accounts.groups import grant_permissions
 
-        for kind, since in (("device.enrolled", "enrolled_at"), ("device.retired", "retired_at")):
+        for kind, since in (
+            ("device.enrolled", "enrolled_at"),
+            ("device.handed_over", "handed_over_at"),
+            ("device.retired", "retired_at"),
+        ):
             register_subjects(
                 kind=kind, table="devices_device", column="public_id", since=since, subject="device", person="owner"
             )

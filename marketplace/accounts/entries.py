@@ -8,5 +8,10 @@ def device_enrolled(*, owner: str, device: str, key: str, kind: str) -> dict[str
     return {"owner": owner, "device": device, "key": key, "device_kind": kind}
 
 
+def device_handed_over(*, owner: str, new_owner: str, device: str, new_device: str) -> dict[str, Any]:
+    """All are handles. A device has one for each owner, so that each can show that his part is his, and no more."""
+    return {"owner": owner, "new_owner": new_owner, "device": device, "new_device": new_device}
+
+
 def device_retired(*, owner: str, device: str, key: str) -> dict[str, Any]:
     return {"owner": owner, "device": device, "key": key}

@@ -1,4 +1,4 @@
-"""What a person does with a device and the log records: enrolling its key, and retiring it."""
+"""What a person does with a device and the log records: enrolling its key, handing it over, and retiring it."""
 
 import logging
 from datetime import datetime
@@ -34,6 +34,19 @@ def retire_owned_device(*, device: Device, at: datetime) -> Device:
     submit_entry(kind="device.retired", body=body, key=_record_key(handle), at=at, refs=[handle])
     logger.info("device.retired", extra={"device_id": device.public_id})
     return device
+
+
+def record_handover(*, device: Device, taken: Device, at: datetime) -> None:
+    """Record in the running transaction that a device went to another owner, and that its key is enrolled there.
+
+    device: the former owner's row; taken: the new owner's.
+    """
+    owner, handle, _ = _handles(device)
+    new_owner, new_handle, key = _handles(taken)
+    body = entries.device_handed_over(owner=owner, new_owner=new_owner, device=handle, new_device=new_handle)
+    submit_entry(kind="device.handed_over", body=body, key=_record_key(handle), at=at, refs=[handle])
+    body = entries.device_enrolled(owner=new_owner, device=new_handle, key=key, kind=taken.kind)
+    submit_entry(kind="device.enrolled", body=body, key=_record_key(new_handle), at=at, refs=[new_handle])
 
 
 def _record_key(handle: str) -> UUID:

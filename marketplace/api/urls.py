@@ -17,6 +17,8 @@ urlpatterns = [
     path("devices", owned_devices.DeviceListView.as_view()),
     path("devices/<uuid:public_id>", owned_devices.DeviceView.as_view()),
     path("devices/<uuid:public_id>/claims", owned_devices.ClaimListView.as_view()),
+    path("devices/takeover", owned_devices.TakeoverView.as_view()),
+    path("devices/<uuid:public_id>/handover", owned_devices.HandoverView.as_view()),
     path("devices/<uuid:public_id>/retirement", owned_devices.RetirementView.as_view()),
     path("devices/<uuid:public_id>/batches", owned_devices.BatchListView.as_view()),
     path("devices/<uuid:public_id>/readings", owned_devices.ReadingListView.as_view()),

@@ -175,9 +175,9 @@ def _usable_devices(owner: User, devices: Sequence[Device]) -> list[Device]:
     wanted = {device.pk for device in devices}
     if not wanted:
         raise errors.NoDevices
-    usable = Device.objects.select_for_update(of=("self",), no_key=True).filter(
-        pk__in=wanted, owner=owner, enrolled_at__isnull=False, retired_at=None
-    )
+    # One that is retired or handed over has its readings still.
+    usable = Device.objects.ever_enrolled().select_for_update(of=("self",), no_key=True)
+    usable = usable.filter(pk__in=wanted, owner=owner)
     found = {device.pk: device for device in usable.order_by("pk")}
     if len(found) != len(wanted):
         raise errors.DeviceNotUsable

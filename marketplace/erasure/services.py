@@ -27,6 +27,7 @@ from marketplace.erasure.letters import remove_letters, send_farewell
 from marketplace.erasure.marks import account_mark
 from marketplace.erasure.models import Erasure, LeftFile
 from marketplace.erasure.outlook import Outlook, obstacles_to, outlook_for
+from marketplace.handovers.services import forget_handover_offers
 from marketplace.invoices.services import issue_due
 from marketplace.listings.models import Listing
 from marketplace.listings.services import erase_listings, forget_offers
@@ -108,6 +109,7 @@ def _erase(account: User, devices: list[Device], at: datetime, *, is_replay: boo
     person = blank_account(user=account, at=at)
     forget_named_buyer(person.addresses)
     forget_offers(emails=person.addresses, at=at)
+    forget_handover_offers(addresses=person.addresses, at=at)
     forget_subjects(
         [
             ("person", person.public_id),

@@ -24,6 +24,7 @@ class NoticeKind(StrEnum):
     CONSENT_REMINDER = "consent_reminder"
     CONSENT_CHANGE = "consent_change"
     OFFER = "offer"
+    HANDOVER = "handover"
     WEBHOOK_DISABLED = "webhook_disabled"
 
 
@@ -41,11 +42,13 @@ LABELS = {
     NoticeKind.CONSENT_REMINDER: "A consent of yours ends soon",
     NoticeKind.CONSENT_CHANGE: "A consent changes",
     NoticeKind.OFFER: "An owner makes you an offer",
+    NoticeKind.HANDOVER: "A device changes hands",
     NoticeKind.WEBHOOK_DISABLED: "A webhook of yours is switched off",
 }
 
-# The law or the contract asks for these: what must be deleted, and what access depends on. Their mail always goes out.
-ALWAYS_MAILED = frozenset({NoticeKind.WITHDRAWAL, NoticeKind.PAYMENT_FAILURE})
+# The law or the contract asks for these: what must be deleted, what access depends on, and whose a device is.
+# Their mail always goes out.
+ALWAYS_MAILED = frozenset({NoticeKind.WITHDRAWAL, NoticeKind.PAYMENT_FAILURE, NoticeKind.HANDOVER})
 
 # What each kind must say, in this order; nothing more and nothing less.
 FACTS_OF_KIND = {
@@ -63,6 +66,7 @@ FACTS_OF_KIND = {
     NoticeKind.CONSENT_REMINDER: ("consent", "until", "days"),
     NoticeKind.CONSENT_CHANGE: ("consent", "change"),
     NoticeKind.OFFER: ("listing", "title", "price_micros", "currency", "until"),
+    NoticeKind.HANDOVER: ("device", "title", "step"),
     NoticeKind.WEBHOOK_DISABLED: ("endpoint", "host", "reason"),
 }
 MAY_BE_EMPTY = {(NoticeKind.PAYMENT_FAILURE, "purchase"), (NoticeKind.PAYMENT_FAILURE, "title")}
@@ -122,7 +126,7 @@ def _is_instant(value: str) -> bool:
 # What each name stands for: public ids; instants in ISO 8601 with their offset from UTC; codes that the templates have
 # words for. Any other text is a title.
 _TEXTS = {
-    **dict.fromkeys(("purchase", "listing", "plan", "payout", "consent", "endpoint"), _is_id),
+    **dict.fromkeys(("purchase", "listing", "plan", "payout", "consent", "device", "endpoint"), _is_id),
     **dict.fromkeys(INSTANTS, _is_instant),
     **dict.fromkeys(("reason", "step", "state", "change"), _is_code),
     "currency": _is_currency,

@@ -16,14 +16,21 @@ _PAGES = {
     NoticeKind.FIRST_READ: "read_list",
     NoticeKind.PAYOUT: "sales",
 }
+# What leads to the page of one of its facts.
+_PAGE_OF_FACT = {
+    NoticeKind.PRICE_CHANGE: ("listing_page", "listing"),
+    NoticeKind.OFFER: ("listing_page", "listing"),
+    NoticeKind.HANDOVER: ("device_page", "device"),
+}
 
 
 def target_of(notice: Notice, user: User) -> str:
     kind, facts = NoticeKind(notice.kind), notice.facts
     if kind in _PAGES:
         return reverse(_PAGES[kind])
-    if kind in {NoticeKind.PRICE_CHANGE, NoticeKind.OFFER}:
-        return reverse("listing_page", args=[facts["listing"]])
+    if kind in _PAGE_OF_FACT:
+        page, fact = _PAGE_OF_FACT[kind]
+        return reverse(page, args=[facts[fact]])
     if kind in {NoticeKind.CONSENT_REMINDER, NoticeKind.CONSENT_CHANGE}:
         return _consent_page(UUID(facts["consent"]), user)
     if kind == NoticeKind.WEBHOOK_DISABLED:

@@ -80,11 +80,17 @@ def test_refuses_a_stranger_s_device(sara, mallory, now):
     assert not Consent.objects.exists()
 
 
-@pytest.mark.parametrize("change", [{"enrolled_at": None}, {"retired_at": "now"}])
-def test_refuses_a_device_that_is_not_in_use(sara, now, change):
+@pytest.mark.parametrize("ended", ["retired_at", "handed_over_at"])
+def test_takes_a_device_that_sends_nothing_more_for_what_it_sent(sara, now, ended):
     device = make_device(sara, now)
-    for name, value in change.items():
-        setattr(device, name, now if value == "now" else value)
+    setattr(device, ended, now)
+    device.save()
+    assert make_consent(sara, now, devices=[device]).is_active(now)
+
+
+def test_refuses_a_device_that_was_never_enrolled(sara, now):
+    device = make_device(sara, now)
+    device.enrolled_at = None
     device.save()
     with pytest.raises(errors.DeviceNotUsable):
         make_consent(sara, now, devices=[device])

@@ -14,7 +14,7 @@ from django.contrib.auth.models import Group
 from django.core.mail import EmailMessage, get_connection
 
 from devices.models import Device
-from devices.services import add_device
+from devices.services import add_device, hand_over_device
 from ledger.audit_runs import continue_audit, request_audit
 from ledger.freezing import freeze_log, lift_freeze
 from ledger.models import Alarm, AuditRun, AuditVisit, Checkpoint, Entry, LogFreeze, OutboxRow, WitnessMemory
@@ -31,6 +31,7 @@ from marketplace.delivery.models import Read
 from marketplace.delivery.services import record_read, refresh_table
 from marketplace.disputes.models import Dispute
 from marketplace.disputes.services import answer_dispute, open_dispute
+from marketplace.handovers.services import offer_device
 from marketplace.invoices.models import Invoice
 from marketplace.invoices.services import issue_due
 from marketplace.listings.entries import PlanTerms
@@ -77,6 +78,7 @@ class Market:
     api_keys: dict[str, ApiKey] = field(default_factory=dict)
     notices: dict[str, Notice] = field(default_factory=dict)
     webhooks: dict[str, WebhookEndpoint] = field(default_factory=dict)
+    handover_code: str = ""
 
     @property
     def invoices(self) -> list[Invoice]:
@@ -147,11 +149,16 @@ def _add_devices(market: Market, at: datetime) -> SigningDevice:
     sender.send(minutes(start + timedelta(hours=9), 60), at)
     silent, retired = make_signing_device(sara, at, "Cellar"), make_signing_device(sara, at, "Old shed")
     retire_owned_device(device=retired.device, at=at)
+    given = make_signing_device(sara, at, "Attic")
+    given.send(minutes(day_start(at, 1), 60), at)
+    hand_over_device(device=given.device, owner=market.people["mallory"], name="Attic", country="DE", region="", at=at)
+    _, market.handover_code = offer_device(device=silent.device, email=market.people["ben"].email, at=at)
     waiting = add_device(owner=sara, name="Garden", kind="air_quality", country="DE", region="Berlin", at=at)
     market.devices = {
         "enrolled": sender.device,
         "silent": silent.device,
         "retired": retired.device,
+        "handed over": given.device,
         "waiting": waiting,
     }
     return sender

@@ -16,6 +16,7 @@ from ledger.models import Checkpoint
 from tests.builders_receipts import SmallLog
 from tests.conftest import PASSWORD
 from tests.journey.market import Market
+from tests.journey.pages_devices import device_pages
 from tests.journey.pages_notices import notice_pages
 from tests.journey.people import add_passkey, fill_in, plug_in_authenticator, send_form
 from tests.journey.visits import Act, Visit, send_empty, visit
@@ -25,7 +26,8 @@ NOT_PAGES = {
     "what programs ask every site for": "favicon robots",
     "takes only POST": "device_claim listing_publication token_create token_rotation profile_download top_up_create "
     "top_up_outcome api_key_create payee_create payout_schedule payout_answer notice_reading notices_reading "
-    "dispute_answer earnings_move purchase_renewal purchase_cap purchase_stop "
+    "dispute_answer earnings_move device_handover_withdrawal device_takeover_acceptance "
+    "purchase_renewal purchase_cap purchase_stop "
     "webhook_create webhook_test webhook_activation delivery_replay",
     "a fragment of a page": "device_status listing_status listing_quotes purchase_status purchase_news "
     "admin:ledger_auditrun_progress",
@@ -123,32 +125,6 @@ def send_receipt(page: Page, text: str) -> None:
 def open_letter(page: Page) -> None:
     page.locator("main").get_by_role("link", name="Hello").first.click()
     page.get_by_text("A letter.").first.wait_for()
-
-
-def add_garden_sensor(page: Page) -> None:
-    form = fill_in(page, {"name": "Balcony", "country": "DE", "region": "Berlin"})
-    form.locator('[name="kind"]').first.check()
-    send_form(form)
-    page.locator(".claim-code").wait_for()
-
-
-def device_pages(market: Market) -> Iterator[Visit]:
-    enrolled = market.devices["enrolled"].public_id
-    yield visit("sara", "device_list")
-    yield visit("ben", "device_list", state="empty")
-    yield visit("sara", "device_add")
-    yield visit("sara", "device_add", state="refused", act=send_empty("region"))
-    yield visit("sara", "device_add", state="with its claim code", act=add_garden_sensor)
-    for state in ("enrolled", "silent", "retired", "waiting"):
-        yield visit("sara", "device_page", market.devices[state].public_id, state=state)
-    yield visit("sara", "device_page", enrolled, query="?range=all", state="everything")
-    yield visit("sara", "device_readings", enrolled)
-    yield visit("sara", "device_batches", enrolled)
-    yield visit("sara", "batch_page", enrolled, 1)
-    yield visit("sara", "device_retirement", enrolled)
-    yield visit("sara", "device_disclosure", enrolled)
-    yield visit("sara", "device_disclosure", market.devices["waiting"].public_id, state="waiting")
-    yield visit("sara", "device_retirement", market.devices["retired"].public_id, state="retired")
 
 
 def consent_pages(market: Market) -> Iterator[Visit]:

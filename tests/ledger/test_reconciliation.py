@@ -46,6 +46,8 @@ NAMED = {
     "purchase.changed": ("purchases_purchasechange", "entry_id"),
 }
 DEVICES = ("device.enrolled", "device.retired")
+# Tested in tests/handovers: it takes a second owner.
+HANDED_OVER = "device.handed_over"
 
 
 def measuring(owner, at) -> Device:
@@ -94,7 +96,7 @@ def numbers(kind: str) -> tuple[int, int, int]:
 
 
 def test_every_kind_is_compared_and_tested_here():
-    assert kinds_with_source() == sorted([*NAMED, *DEVICES])
+    assert kinds_with_source() == sorted([*NAMED, *DEVICES, HANDED_OVER])
 
 
 def test_rows_and_entries_agree(market, now):

@@ -19,7 +19,7 @@ SALE = NoticeKind.SALE
 
 def test_every_kind_has_its_facts_and_its_label() -> None:
     assert set(FACTS_OF_KIND) == set(LABELS) == set(NoticeKind)
-    assert {NoticeKind.WITHDRAWAL, NoticeKind.PAYMENT_FAILURE} == ALWAYS_MAILED
+    assert {NoticeKind.WITHDRAWAL, NoticeKind.PAYMENT_FAILURE, NoticeKind.HANDOVER} == ALWAYS_MAILED
 
 
 @pytest.mark.parametrize("kind", list(NoticeKind))

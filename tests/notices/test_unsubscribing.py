@@ -8,7 +8,7 @@ from django.test import Client
 
 from marketplace.accounts.models import User
 from marketplace.accounts.services import blank_account
-from marketplace.notices.kinds import NoticeKind
+from marketplace.notices.kinds import ALWAYS_MAILED, NoticeKind
 from marketplace.notices.mailing import letter_of
 from marketplace.notices.models import MutedMail
 from marketplace.notices.services import choose_mailed_kinds, muted_kinds
@@ -71,6 +71,6 @@ def test_the_link_of_an_erased_account_is_dead(client: Client, sara: User, now: 
 
 def test_choosing_says_which_are_mailed(sara: User, now: datetime) -> None:
     choose_mailed_kinds(user=sara, kinds=[SALE], at=now)
-    assert muted_kinds(sara) == set(NoticeKind) - {SALE, NoticeKind.WITHDRAWAL, NoticeKind.PAYMENT_FAILURE}
+    assert muted_kinds(sara) == set(NoticeKind) - {SALE} - ALWAYS_MAILED
     choose_mailed_kinds(user=sara, kinds=list(NoticeKind), at=now)
     assert muted_kinds(sara) == set()

@@ -29,9 +29,11 @@ class DeviceOut(serializers.Serializer[Device]):
     kind = serializers.CharField()
     country = serializers.CharField()
     region = serializers.CharField()
-    state = serializers.CharField(help_text="waiting, enrolled or retired.")
+    state = serializers.CharField(help_text="waiting, enrolled, retired or handed_over.")
     enrolled_at = serializers.DateTimeField()
     retired_at = serializers.DateTimeField()
+    taken_over_at = serializers.DateTimeField()
+    handed_over_at = serializers.DateTimeField()
     last_seen_at = serializers.DateTimeField()
     last_sequence = serializers.IntegerField()
     reading_count = serializers.IntegerField()
@@ -41,6 +43,22 @@ class DeviceOut(serializers.Serializer[Device]):
 class ClaimOut(serializers.Serializer[Any]):
     code = serializers.CharField(help_text="Shown once; good for one enrolment.")
     expires_at = serializers.DateTimeField()
+
+
+class HandoverIn(serializers.Serializer[Any]):
+    email = serializers.EmailField(help_text="With which the new owner logs in here. Nothing is sent to it.")
+
+
+class HandoverOut(serializers.Serializer[Any]):
+    code = serializers.CharField(help_text="Shown once; good for three days and that one address.")
+    expires_at = serializers.DateTimeField()
+
+
+class TakeoverIn(serializers.Serializer[Any]):
+    code = serializers.CharField(max_length=40)
+    name = serializers.CharField(max_length=60)
+    country = serializers.RegexField(r"^[A-Z]{2}$", required=False, default="", help_text="ISO 3166-1 alpha-2.")
+    region = serializers.CharField(max_length=60, required=False, default="", allow_blank=True)
 
 
 class BatchOut(serializers.Serializer[Batch]):

@@ -15,17 +15,20 @@ from devices.models import Batch, Device
 from devices.readings import read_readings
 from devices.services import add_device, issue_claim
 from marketplace.accounts.models import User
-from marketplace.accounts.services import retire_owned_device
 from marketplace.api.idempotency import idempotent
 from marketplace.api.serializers.owned_devices import (
     BatchOut,
     ClaimOut,
     DeviceIn,
     DeviceOut,
+    HandoverIn,
+    HandoverOut,
     ReadingOut,
     ReadingsQuery,
+    TakeoverIn,
 )
 from marketplace.api.views.parts import CURSOR, IDEMPOTENCY_KEY, checked, paged, person_of
+from marketplace.handovers.services import accept_device, offer_device, retire_device_with_refunds, withdraw_offer
 
 LONGEST_RANGE = timedelta(days=31)
 MOST_READINGS = 50_000
@@ -66,10 +69,49 @@ class ClaimListView(APIView):
 
 
 class RetirementView(APIView):
-    @extend_schema(summary="Retire a device for good", request=None, responses=DeviceOut)
+    @extend_schema(
+        summary="Retire a device for good",
+        description="Consents under which no other device goes on sending end with it, and buyers are refunded.",
+        request=None,
+        responses=DeviceOut,
+    )
     def post(self, request: Request, public_id: UUID) -> Response:
         device = get_object_or_404(owned(person_of(request)), public_id=public_id)
-        return Response(DeviceOut(retire_owned_device(device=device, at=timezone.now())).data)
+        return Response(DeviceOut(retire_device_with_refunds(device=device, at=timezone.now())).data)
+
+
+class HandoverView(APIView):
+    @extend_schema(
+        summary="Offer a device to another owner",
+        description="Gives a code, shown once. Whoever owns the address needs it, too. An earlier offer is withdrawn.",
+        parameters=[IDEMPOTENCY_KEY],
+        request=HandoverIn,
+        responses={201: HandoverOut},
+    )
+    @idempotent(secrets=["code"])
+    def post(self, request: Request, public_id: UUID) -> Response:
+        device = get_object_or_404(owned(person_of(request)), public_id=public_id)
+        offer, code = offer_device(device=device, at=timezone.now(), **checked(HandoverIn, request.data))
+        return Response(HandoverOut({"code": code, "expires_at": offer.expires_at}).data, status=201)
+
+    @extend_schema(summary="Withdraw the offer of a device", request=None, responses={204: None})
+    def delete(self, request: Request, public_id: UUID) -> Response:
+        device = get_object_or_404(owned(person_of(request)), public_id=public_id)
+        withdraw_offer(device=device, at=timezone.now())
+        return Response(status=204)
+
+
+class TakeoverView(APIView):
+    @extend_schema(
+        summary="Take over a device with its owner's code",
+        description="At once and for good: the former owner's consents over it end, and buyers are refunded. What it "
+        "measured before stays with the former owner.",
+        request=TakeoverIn,
+        responses={201: DeviceOut},
+    )
+    def post(self, request: Request) -> Response:
+        fields = checked(TakeoverIn, request.data)
+        return Response(DeviceOut(accept_device(user=person_of(request), at=timezone.now(), **fields)).data, status=201)
 
 
 class BatchListView(APIView):

@@ -139,7 +139,7 @@ class ConsentForm(forms.Form):
 
     def __init__(self, *args: Any, owner: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        usable = Device.objects.owned_by(owner).enrolled().order_by("name", "pk")
+        usable = Device.objects.owned_by(owner).ever_enrolled().order_by("name", "pk")
         devices, allowed = self.fields["devices"], self.fields["fields_allowed"]
         assert isinstance(devices, DeviceChoice)
         assert isinstance(allowed, forms.MultipleChoiceField)

@@ -29,6 +29,7 @@ STATE_TAGS = {
     Device.State.WAITING: "tag-pending",
     Device.State.ENROLLED: "tag-proven",
     Device.State.RETIRED: "",
+    Device.State.HANDED_OVER: "",
 }
 
 
@@ -74,7 +75,8 @@ def device_timeline(device: Device) -> list[dict[str, Any]]:
     seals = seals_of(entry_id for consent in consents for entry_id in (consent.entry_id, consent.withdrawal_entry_id))
     events = [event("Added", device.created_at)]
     if device.enrolled_at:
-        note = "It proved that it holds its private key."
+        is_new = device.taken_over_at is None
+        note = "It proved that it holds its private key." if is_new else "Taken over under the key that it has."
         events.append(event("Enrolled", device.enrolled_at, note=note, seal=life_seal(device, "device.enrolled")))
     for consent in consents:
         title = f"Consent granted: {first_fields_text(consent.fields)}"
@@ -82,6 +84,9 @@ def device_timeline(device: Device) -> list[dict[str, Any]]:
         if consent.withdrawn_at:
             title = f"Consent withdrawn: {first_fields_text(consent.fields)}"
             events.append(event(title, consent.withdrawn_at, seal=seals[consent.withdrawal_entry_id]))
+    if device.handed_over_at:
+        seal = life_seal(device, "device.handed_over")
+        events.append(event("Handed over", device.handed_over_at, note="It has another owner from then on.", seal=seal))
     if device.retired_at:
         note = "Its key is refused from then on."
         events.append(event("Retired", device.retired_at, note=note, seal=life_seal(device, "device.retired")))

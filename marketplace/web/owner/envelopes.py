@@ -30,7 +30,9 @@ class DecodedBatch:
 
 
 def decode_batch(batch: Batch, device: Device) -> DecodedBatch | None:
-    """Return None for bytes that are no envelope, which only a damaged database could hold."""
+    """Return None for bytes that are no envelope, which only a damaged database could hold, and for a shared one."""
+    if batch.is_shared(device):
+        return None
     try:
         opened = open_envelope(batch.original_envelope)
         is_cbor = opened.content_type == SENML_CBOR

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
@@ -30,6 +30,7 @@ def batch_page(request: OwnerRequest, public_id: UUID, sequence: int) -> HttpRes
         "device": device,
         "batch": batch,
         "decoded": decode_batch(batch, device),
+        "is_shared": batch.is_shared(device),
         "content_hash_hex": bytes(batch.content_hash).hex(),
     }
     return render(request, "owner/devices/batch.html", context)
@@ -41,6 +42,8 @@ def reading_batch(request: OwnerRequest, public_id: UUID, sequence: int) -> Http
     """The exact bytes that the device signed and sent."""
     device = get_object_or_404(Device.objects.owned_by(request.user), public_id=public_id)
     batch = get_object_or_404(Batch, device=device, sequence=sequence)
+    if batch.is_shared(device):
+        raise Http404
     file_name = f"batch-{device.public_id.hex[:8]}-{sequence}.cose"
     headers = {"Content-Disposition": f'attachment; filename="{file_name}"', "X-Content-Type-Options": "nosniff"}
     return HttpResponse(batch.original_envelope, content_type="application/cose", headers=headers)

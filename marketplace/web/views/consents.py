@@ -51,7 +51,7 @@ def consent_list(request: OwnerRequest) -> HttpResponse:
     context = {
         "page": page,
         "permissions": rows_of_consents(page.rows, at=now),
-        "can_grant": Measure.objects.filter(device__in=Device.objects.owned_by(request.user).enrolled()).exists(),
+        "can_grant": Measure.objects.filter(device__in=Device.objects.owned_by(request.user).ever_enrolled()).exists(),
     }
     return render(request, "owner/consents/list.html", context)
 

@@ -9,11 +9,17 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from devices.errors import DeviceError
 from devices.models import Device
-from marketplace.accounts.services import retire_owned_device
 from marketplace.consents.models import Consent
+from marketplace.handovers.models import HandoverOffer
+from marketplace.handovers.services import (
+    consents_ended_by_handover,
+    consents_ended_by_retirement,
+    retire_device_with_refunds,
+)
 from marketplace.web.owner.batches import batch_rows
 from marketplace.web.owner.claims import status_context
 from marketplace.web.owner.device_facts import device_row, device_timeline
+from marketplace.web.owner.endings import endings
 from marketplace.web.owner.permissions import permission_rows
 from marketplace.web.owner.series import (
     CHARTS_AT_FIRST,
@@ -55,6 +61,7 @@ def device_page(request: OwnerRequest, public_id: UUID) -> HttpResponse:
         "permissions": [row for row in permissions if row["is_active"]],
         "earlier_permissions": [row for row in permissions if not row["is_active"]],
         "batches": batch_rows(device, size=BATCHES_AT_FIRST),
+        "offer": HandoverOffer.objects.standing_at(now).filter(device=device).first(),
         "totals": device_totals(device),
         **chart_context(request, device),
     }
@@ -89,12 +96,13 @@ def device_retirement(request: OwnerRequest, public_id: UUID) -> HttpResponse:
     context: dict[str, object] = {"device": device, "row": device_row(device, now)}
     if request.method == "POST":
         try:
-            retire_owned_device(device=device, at=now)
+            retire_device_with_refunds(device=device, at=now)
         except DeviceError as error:
             context["refusal"] = error
             return render(request, "owner/devices/retirement.html", context, status=422)
         messages.success(request, f"{device.name} is retired. Its key is refused from now on.")
         return redirect("device_page", public_id=public_id)
-    consents = Consent.objects.filter(devices=device).active_at(now)
-    context["consent_count"] = consents.count()
+    touched = consents_ended_by_handover(device, now).count()
+    ended = list(consents_ended_by_retirement(device, now).prefetch_related("named_buyers", "devices"))
+    context |= {**endings(ended, device=device, at=now), "kept_count": touched - len(ended)}
     return render(request, "owner/devices/retirement.html", context)

@@ -8,7 +8,7 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from marketplace.accounts.models import User
-from marketplace.notices.kinds import LABELS, NoticeKind
+from marketplace.notices.kinds import ALWAYS_MAILED, LABELS, NoticeKind
 from marketplace.notices.models import MutedMail, Notice
 from marketplace.notices.services import muted_kinds, unread_count
 from tests.builders import make_listing
@@ -146,14 +146,14 @@ def test_leads_to_what_each_is_about(client: Client, sara: User, ben: User, now:
 
 def test_choosing_letters(as_sara: Client, sara: User) -> None:
     page = as_sara.get("/notices/letters/")
-    assert page.text.count(" checked") == len(NoticeKind) - 2
+    assert page.text.count(" checked") == len(NoticeKind) - len(ALWAYS_MAILED)
     assert LABELS[NoticeKind.WITHDRAWAL] not in page.text
     for _ in range(2):
         assert as_sara.post("/notices/letters/", {"kinds": ["sale", "offer"]}).status_code == 302
     assert muted_kinds(sara).isdisjoint({SALE, NoticeKind.OFFER, NoticeKind.WITHDRAWAL})
     assert as_sara.get("/notices/letters/").text.count(" checked") == 2
     assert as_sara.post("/notices/letters/", {}).status_code == 302
-    assert MutedMail.objects.count() == len(NoticeKind) - 2
+    assert MutedMail.objects.count() == len(NoticeKind) - len(ALWAYS_MAILED)
 
 
 @pytest.mark.parametrize("kind", ["withdrawal", "gossip"])
