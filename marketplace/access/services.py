@@ -14,6 +14,7 @@ from django.db.models import Q
 from ledger.services import commit_subject, find_entry, submit_entry
 from marketplace.access import entries, errors
 from marketplace.access.models import AccessToken
+from marketplace.accounts.errors import AccountErased
 from marketplace.accounts.models import User
 from marketplace.consents.models import Consent
 from marketplace.listings.models import Listing
@@ -114,7 +115,7 @@ def authorise_token_id(public_id: uuid.UUID, at: datetime) -> Grant:
 def meter_read(*, grant: Grant, row_count: int, at: datetime) -> None:
     """Count a read before it is delivered: every door asks this.
 
-    Raises: UsageCapReached, UsageNotCovered, TrialUsedUp.
+    Raises: UsageCapReached, UsageNotCovered, TrialUsedUp, AccountClosed.
     """
     try:
         count_rows(purchase=grant.purchase, row_count=row_count, at=at)
@@ -124,6 +125,8 @@ def meter_read(*, grant: Grant, row_count: int, at: datetime) -> None:
         raise errors.UsageNotCovered from error
     except TrialUsedUp as error:
         raise errors.TrialUsedUp from error
+    except AccountErased as error:
+        raise errors.AccountClosed from error
 
 
 def obstacle_to(purchase: Purchase, at: datetime) -> errors.AccessError | None:

@@ -62,3 +62,20 @@ class RecordMalformed(ErasureError):
 class PayoutUnderWay(ErasureError):
     code = "erasure_payout_under_way"
     sentence = "A payout is on its way to your bank and may still come back. Wait until it is paid."
+
+
+class DebtLeft(ErasureError):
+    """details: amount_micros, currency."""
+
+    code = "erasure_debt_left"
+    sentence = "Your bank took a payment back that you had spent. Top up what is missing first."
+
+
+class UsageNotBilled(ErasureError):
+    """details: amount_micros, currency."""
+
+    code = "erasure_usage_not_billed"
+    sentence = (
+        "You read data that is paid by use, and it is not billed yet. Stop those purchases; the bill comes within "
+        "minutes, from your wallet."
+    )

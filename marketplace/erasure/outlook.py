@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.conf import settings
 from django.db.models import Exists, OuterRef, Q, Sum
 
 from devices.models import Batch, Device
@@ -12,6 +13,7 @@ from marketplace.accounts.models import ApiKey, User
 from marketplace.consents.models import Consent
 from marketplace.disputes.models import Dispute
 from marketplace.erasure.errors import (
+    DebtLeft,
     DisputeUnderWay,
     EarningsLeft,
     ErasureError,
@@ -21,10 +23,13 @@ from marketplace.erasure.errors import (
     PurchaseUnderWay,
     StaffAccount,
     TopUpUnderWay,
+    UsageNotBilled,
 )
 from marketplace.listings.models import Listing
 from marketplace.purchases.models import Purchase, PurchaseQuerySet
+from marketplace.purchases.services import used_micros
 from marketplace.wallet.gateway.models import Payout
+from marketplace.wallet.gateway.services import owed_micros
 from marketplace.wallet.models import Account, TopUp
 
 _MONEY: dict[str, type[ErasureError]] = {
@@ -89,6 +94,10 @@ def obstacles_to(user: User) -> list[ErasureError]:
         found.append(PurchaseUnderWay())
     if Dispute.objects.open().involving(user).exists():
         found.append(DisputeUnderWay())
+    if used := used_micros(user):
+        found.append(UsageNotBilled(amount_micros=used, currency=settings.MARKET_CURRENCY))
+    if owed := owed_micros(user):
+        found.append(DebtLeft(amount_micros=owed, currency=settings.MARKET_CURRENCY))
     return found + [
         _MONEY[wallet.kind](amount_micros=wallet.balance_micros, currency=wallet.currency)
         for wallet in wallets_with_money(user)

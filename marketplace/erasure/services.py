@@ -35,6 +35,7 @@ from marketplace.purchases.models import Purchase
 from marketplace.purchases.services import (
     erase_request_keys,
     lock_purchases,
+    take_turn,
     withdraw_consent_with_refunds,
     withdraw_listing_with_refunds,
 )
@@ -52,12 +53,12 @@ def erase_account(*, user: User, at: datetime) -> User:
     """Erase a person: end what stands on the account, delete what is the person's, keep the books without a person.
 
     An account that is erased already is returned as it is. Files go after the commit, and so does a letter.
-    Raises: StaffAccount, TopUpUnderWay, PayoutUnderWay, PurchaseUnderWay, DisputeUnderWay, MoneyOnHold, EarningsLeft,
-    MoneyInWallet.
+    Raises: StaffAccount, TopUpUnderWay, PayoutUnderWay, PurchaseUnderWay, DisputeUnderWay, UsageNotBilled, DebtLeft,
+    MoneyOnHold, EarningsLeft, MoneyInWallet.
     Nothing is written when it raises.
 
     Locks, in this order: the account; the standing of all consents that are the person's own or that the purchases rely
-    on, in the order of their ids; what was bought, and top-ups; the devices.
+    on, in the order of their ids; the turn of what is paid by use; what was bought, and top-ups; the devices.
     """
     account, devices = _lock_all(user)
     if account.erased_at is not None:
@@ -87,6 +88,7 @@ def _lock_all(user: User) -> tuple[User, list[Device]]:
     relied = set(Purchase.objects.for_buyer(account).values_list("listing__consent", flat=True))
     for pk in sorted(own | relied):
         (change_standing if pk in own else rely_on_standing)(pk)
+    take_turn(account)
     lock_purchases(buyer=account)
     list(TopUp.objects.select_for_update(no_key=True).filter(user=account).order_by("pk"))
     return account, lock_devices(owner=account)

@@ -15,6 +15,7 @@ from marketplace.notices.services import notify
 from marketplace.purchases import entries
 from marketplace.purchases.models import Purchase, PurchaseChange
 from marketplace.purchases.pricing import Quote, quote
+from marketplace.purchases.reserving import refuse_what_is_used
 from marketplace.purchases.settling import first_release_at
 from marketplace.purchases.taxing import tax_of_buyer
 from marketplace.purchases.windows import Window
@@ -40,6 +41,8 @@ class Charge:
 
 def record_charge(charge: Charge, *, at: datetime, idempotency_key: UUID | None = None) -> Purchase:
     """Call with the listing's terms shared. Raises: wallet.errors.InsufficientFunds."""
+    if charge.price_micros and charge.kind != Transfer.Kind.USAGE:
+        refuse_what_is_used(charge.buyer, charge.price_micros)
     public_id = uuid4()
     tax = tax_of_buyer(charge.buyer, at)
     price = quote(charge.price_micros, settings.MARKET_FEE_BASIS_POINTS, tax.basis_points)

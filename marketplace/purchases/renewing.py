@@ -18,6 +18,8 @@ from marketplace.purchases.models import Purchase, PurchaseChange
 from marketplace.purchases.recording import Charge, record_change, record_charge, tell_payment_failure
 from marketplace.purchases.windows import period_window
 from marketplace.wallet.errors import InsufficientFunds
+from marketplace.wallet.gateway.errors import AccountHeld
+from marketplace.wallet.gateway.services import refuse_while_owing
 from marketplace.wallet.models import Transfer
 
 logger = logging.getLogger(__name__)
@@ -82,9 +84,11 @@ def _renew_or_lapse(purchase: Purchase, term: Purchase, at: datetime) -> bool:
         _lapse(purchase, at)
         return False
     try:
+        # Whatever comes into the wallet covers first what the bank took back.
+        refuse_while_owing(purchase.buyer)
         with transaction.atomic():
             record_charge(charge, at=at)
-    except InsufficientFunds:
+    except (InsufficientFunds, AccountHeld):
         _lapse(purchase, at)
         tell_payment_failure(purchase, at)
         return False

@@ -38,6 +38,7 @@ from marketplace.purchases.refunding import (
 )
 from marketplace.purchases.renewing import renew_due, set_renewal
 from marketplace.purchases.repricing import reprice_and_tell
+from marketplace.purchases.reserving import take_turn, used_micros
 from marketplace.purchases.settling import paid_term, refund_window, release_earnings, whole_of
 from marketplace.purchases.taxing import tax_of_buyer
 from marketplace.purchases.turns import wait_for
@@ -104,9 +105,11 @@ __all__ = [
     "start_clock",
     "start_due_clocks",
     "stop_metered",
+    "take_turn",
     "tax_of_buyer",
     "usage_now",
     "usages_now",
+    "used_micros",
     "whole_of",
     "window_of",
     "withdraw_consent_with_refunds",

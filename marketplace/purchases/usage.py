@@ -1,8 +1,8 @@
 """What is paid by use: count rows before they are delivered, stop at caps, and bill each calendar month (UTC).
 
 Nothing is delivered that the wallet does not hold the price of at that moment, all open months of the buyer together;
-a buyer's reads take turns for it. What is spent elsewhere before the bill is owed then: reading is refused until the
-wallet holds it, and the bill is tried again.
+a buyer's reads take turns for it. Nothing else is bought with it, see purchases/reserving.py. What the payment provider
+takes back meanwhile is owed: reading is refused until the wallet holds all of it, and the bill is tried again.
 """
 
 import logging
@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from django.db import transaction
 from django.db.models import F, Q
 
+from marketplace.accounts.errors import AccountErased
 from marketplace.accounts.services import hold_account
 from marketplace.listings.models import Plan
 from marketplace.listings.services import share_terms
@@ -23,14 +24,14 @@ from marketplace.purchases.pricing import (
     MeteredTerms,
     TrialTerms,
     cover_micros,
-    earned_micros,
     has_room_for,
     metered_bill,
 )
 from marketplace.purchases.recording import Charge, record_change, record_charge, tell_payment_failure
-from marketplace.purchases.turns import wait_for
+from marketplace.purchases.reserving import end_of_use, month_start, month_terms, take_turn, used_micros
 from marketplace.purchases.windows import Window
 from marketplace.wallet.errors import InsufficientFunds
+from marketplace.wallet.gateway.services import owed_micros
 from marketplace.wallet.models import Transfer
 from marketplace.wallet.services import account_of, balance_micros
 from marketplace.wallet.units import MICROS_PER_CENT, MICROS_PER_UNIT
@@ -48,19 +49,6 @@ class Usage:
     month: UsageMonth
     terms: MeteredTerms
     bill: Bill
-
-
-def month_terms(month: UsageMonth, until: datetime | None = None) -> MeteredTerms:
-    """The plan's terms for a month. The base fee counts by the second in a month that is not whole."""
-    plan, whole = month.plan, _month_start(month.starts_at)
-    all_seconds = int((month.ends_at - whole).total_seconds())
-    used_seconds = int((min(until or month.ends_at, month.ends_at) - month.starts_at).total_seconds())
-    return MeteredTerms(
-        micros_per_1000_rows=plan.micros_per_1000_rows or 0,
-        free_rows=plan.free_rows,
-        base_micros=earned_micros(plan.base_micros, all_seconds, all_seconds - max(used_seconds, 0)),
-        cap_micros=plan.cap_micros,
-    )
 
 
 def usage_now(purchase: Purchase, at: datetime) -> Usage | None:
@@ -84,7 +72,7 @@ def usages_now(purchases: Sequence[Purchase], at: datetime) -> dict[int, Usage]:
 
 def open_month(purchase: Purchase, plan: Plan, at: datetime) -> UsageMonth:
     """The month that a moment lies in; whoever comes first opens it, under the plan as it is sold then."""
-    starts_at = max(_month_start(at), purchase.purchased_at)
+    starts_at = max(month_start(at), purchase.purchased_at)
     month, _ = UsageMonth.objects.get_or_create(
         purchase=purchase, ends_at=_month_end(at), defaults={"starts_at": starts_at, "plan": plan}
     )
@@ -100,13 +88,13 @@ def is_counted(purchase: Purchase) -> bool:
 def count_rows(*, purchase: Purchase, row_count: int, at: datetime) -> None:
     """Count a read before it is delivered. What is not paid by rows is not counted.
 
-    Raises: TrialUsedUp, UsageCapReached, UsageNotCovered. Nothing is counted when it raises.
+    Raises: TrialUsedUp, UsageCapReached, UsageNotCovered, AccountErased. Nothing is counted when it raises.
     """
     if purchase.plan.trial_rows is not None:
         _count_trial(purchase, row_count)
     if purchase.plan.kind == Plan.Kind.METERED:
         share_terms(purchase.listing)
-        wait_for(f"usage {purchase.buyer_id}")
+        take_turn(purchase.buyer)
         _count_metered(purchase, row_count, at)
 
 
@@ -129,24 +117,18 @@ def _count_metered(purchase: Purchase, row_count: int, at: datetime) -> None:
     latest = purchase.usage_months.select_related("plan").first()
     month = open_month(purchase, latest.plan.latest_version() if latest else purchase.plan, at)
     month = UsageMonth.objects.select_for_update(no_key=True, of=("self",)).select_related("plan").get(pk=month.pk)
-    own_cap = Purchase.objects.values_list("own_cap_micros", flat=True).get(pk=purchase.pk)
+    own_cap, erased_at = Purchase.objects.values_list("own_cap_micros", "buyer__erased_at").get(pk=purchase.pk)
+    if erased_at is not None:
+        raise AccountErased
     terms = month_terms(month)
     if not has_room_for(terms, month.row_count, row_count, own_cap):
         raise UsageCapReached(row_count=row_count)
-    needed = cover_micros(terms, month.row_count, row_count, own_cap) + _owed_elsewhere(purchase, month)
-    missing = needed - balance_micros(account_of(purchase.buyer))
+    needed = cover_micros(terms, month.row_count, row_count, own_cap) + used_micros(purchase.buyer, besides=month)
+    # What the bank took back comes first of all.
+    missing = needed + owed_micros(purchase.buyer) - balance_micros(account_of(purchase.buyer))
     if missing > 0:
         raise UsageNotCovered(missing_micros=missing, currency=purchase.currency)
     UsageMonth.objects.filter(pk=month.pk).update(row_count=F("row_count") + row_count)
-
-
-def _owed_elsewhere(purchase: Purchase, month: UsageMonth) -> int:
-    """What the buyer's other open months come to so far."""
-    others = UsageMonth.objects.filter(purchase__buyer=purchase.buyer, billed_at=None).exclude(pk=month.pk)
-    return sum(
-        metered_bill(month_terms(one), one.row_count, one.purchase.own_cap_micros).charge_micros
-        for one in others.select_related("plan", "purchase")
-    )
 
 
 @transaction.atomic
@@ -206,12 +188,12 @@ def bill_usage(*, at: datetime, most: int = MOST_AT_ONCE) -> int:
 def _bill(month: UsageMonth, at: datetime) -> None:
     hold_account(month.purchase.buyer)
     share_terms(month.purchase.listing)
-    wait_for(f"usage {month.purchase.buyer_id}")
+    take_turn(month.purchase.buyer)
     purchase = _locked(month.purchase)
     month = UsageMonth.objects.select_for_update(no_key=True, of=("self",)).select_related("plan").get(pk=month.pk)
     if month.billed_at is not None:
         return
-    ended_at = _end_of_use(purchase)
+    ended_at = end_of_use(purchase)
     bill = metered_bill(month_terms(month, ended_at), month.row_count, purchase.own_cap_micros)
     if bill.charge_micros:
         try:
@@ -263,20 +245,8 @@ def _note_failure(purchase: Purchase, month: UsageMonth, at: datetime) -> None:
     tell_payment_failure(purchase, at)
 
 
-def _end_of_use(purchase: Purchase) -> datetime:
-    listing = purchase.listing
-    ends = [
-        purchase.access_until,
-        purchase.ended_at,
-        listing.withdrawn_at,
-        listing.consent.withdrawn_at,
-        listing.consent.valid_until,
-    ]
-    return min(end for end in ends if end is not None)
-
-
 def _check_running(purchase: Purchase, at: datetime) -> None:
-    if purchase.plan.kind != Plan.Kind.METERED or purchase.continues_id is not None or _end_of_use(purchase) <= at:
+    if purchase.plan.kind != Plan.Kind.METERED or purchase.continues_id is not None or end_of_use(purchase) <= at:
         raise NotMetered
 
 
@@ -285,10 +255,6 @@ def _locked(purchase: Purchase) -> Purchase:
     return rows.select_for_update(of=("self",), no_key=True).get(pk=purchase.pk)
 
 
-def _month_start(at: datetime) -> datetime:
-    return datetime(at.astimezone(UTC).year, at.astimezone(UTC).month, 1, tzinfo=UTC)
-
-
 def _month_end(at: datetime) -> datetime:
-    start = _month_start(at)
+    start = month_start(at)
     return datetime(start.year + start.month // 12, start.month % 12 + 1, 1, tzinfo=UTC)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from allauth.account.models import EmailAddress
@@ -28,11 +29,27 @@ from marketplace.erasure.services import erase_account, outlook_for
 from marketplace.listings.entries import PlanTerms
 from marketplace.listings.models import Listing
 from marketplace.purchases.models import Purchase
-from marketplace.purchases.services import buy_listing, start_clock, withdraw_consent_with_refunds
-from marketplace.wallet.models import Posting, TopUp
-from marketplace.wallet.services import settle_top_up, start_top_up, unsound_accounts
+from marketplace.purchases.services import (
+    bill_usage,
+    buy_listing,
+    count_rows,
+    start_clock,
+    stop_metered,
+    withdraw_consent_with_refunds,
+)
+from marketplace.wallet.gateway.services import pay_at_test_provider
+from marketplace.wallet.models import Posting, TopUp, Transfer
+from marketplace.wallet.services import (
+    account_of,
+    balance_micros,
+    post_transfer,
+    settle_top_up,
+    start_top_up,
+    unsound_accounts,
+)
 from tests.builders import EURO, make_consent, make_device, make_draft, make_listing
 from tests.builders_delivery import FREE, buy, buy_token, make_stocked_listing, minutes
+from tests.builders_gateway import say
 from tests.builders_money import fill_wallet
 from tests.erasure.people import live_here
 
@@ -270,3 +287,47 @@ def test_the_same_person_may_come_back_and_is_somebody_new(sara: User, now: date
     anew = User.objects.create_user("sara@example.test")
     assert anew.public_id != sara.public_id
     assert outlook_for(anew, at=now).consent_count == 0
+
+
+def test_who_owes_what_the_bank_took_back_stays(ben: User, sara: User, now: datetime) -> None:
+    top_up = start_top_up(user=ben, amount_micros=20 * EURO, at=now)
+    pay_at_test_provider(top_up=top_up, answer="pay", at=now)
+    move_all(ben, sara, now)
+    say(top_up, "dispute.opened", now)
+    with pytest.raises(errors.DebtLeft) as caught:
+        erase_account(user=ben, at=now)
+    assert caught.value.details == {"amount_micros": 20 * EURO, "currency": "EUR"}
+    assert [type(one) for one in outlook_for(ben, at=now).obstacles] == [errors.DebtLeft]
+    ben.refresh_from_db()
+    assert ben.erased_at is None
+
+
+def test_who_read_by_use_stays_until_it_is_billed(ben: User, sara: User, now: datetime) -> None:
+    fill_wallet(ben, 2, now)
+    purchase = buy(make_listing(sara, now, plans=[PlanTerms("metered", micros_per_1000_rows=EURO)]), ben, now)
+    count_rows(purchase=purchase, row_count=1_000, at=now)
+    with pytest.raises(errors.UsageNotBilled) as caught:
+        erase_account(user=ben, at=now)
+    assert caught.value.details == {"amount_micros": EURO, "currency": "EUR"}
+    stop_metered(purchase=purchase, at=now)
+    bill_usage(at=now)
+    sequence_batch(at=now)
+    fresh = Purchase.objects.select_related("buyer", "plan", "listing").get(pk=purchase.pk)
+    move_all(ben, sara, now)
+    erase_account(user=ben, at=now)
+    assert balance_micros(account_of(sara, "escrow")) == EURO
+    with pytest.raises(AccountErased):
+        count_rows(purchase=fresh, row_count=1, at=now)
+
+
+def test_what_cost_nothing_by_use_holds_up_nobody(ben: User, sara: User, now: datetime) -> None:
+    plan = PlanTerms("metered", micros_per_1000_rows=EURO, free_rows=5_000)
+    purchase = buy(make_listing(sara, now, plans=[plan]), ben, now)
+    count_rows(purchase=purchase, row_count=1_000, at=now)
+    assert erase_account(user=ben, at=now).erased_at is not None
+
+
+def move_all(ben: User, sara: User, now: datetime) -> None:
+    left = balance_micros(account_of(ben))
+    postings = [(account_of(ben), -left), (account_of(sara), left)]
+    post_transfer(idempotency_key=uuid4(), kind=Transfer.Kind.RELEASE, postings=postings, reference=None, at=now)

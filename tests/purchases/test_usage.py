@@ -1,10 +1,12 @@
 """What is paid by use: counted before it is delivered, stopped at caps, billed by the calendar month."""
 
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 
 from ledger.models import OutboxRow
+from marketplace.accounts.models import User
 from marketplace.listings.entries import PlanTerms
 from marketplace.notices.models import Notice
 from marketplace.purchases import errors
@@ -13,14 +15,20 @@ from marketplace.purchases.services import (
     bill_usage,
     count_rows,
     release_earnings,
+    renew_due,
     reprice_and_tell,
     set_cap,
+    start_clock,
     stop_metered,
     usage_now,
     withdraw_consent_with_refunds,
 )
-from marketplace.wallet.services import account_of, balance_micros, unsound_accounts
+from marketplace.wallet.errors import InsufficientFunds
+from marketplace.wallet.gateway.services import owed_micros
+from marketplace.wallet.models import Transfer
+from marketplace.wallet.services import account_of, balance_micros, move_earnings, post_transfer, unsound_accounts
 from tests.builders import EURO, make_listing
+from tests.builders_gateway import earn, say
 from tests.builders_money import fill_wallet
 
 pytestmark = pytest.mark.django_db
@@ -33,6 +41,12 @@ NEXT_MONTH = datetime(2026, 4, 1, tzinfo=UTC)
 @pytest.fixture
 def metered(sara, rich_ben, buy, now):
     return buy(listing=make_listing(sara, now, title="Cellar", plans=[BY_USE]))
+
+
+def spend(buyer: User, other: User, euros: int, at: datetime) -> None:
+    """Past all checks, as what a provider takes back goes past them."""
+    postings = [(account_of(buyer), -euros * EURO), (account_of(other), euros * EURO)]
+    post_transfer(idempotency_key=uuid4(), kind=Transfer.Kind.CHARGEBACK, postings=postings, reference=None, at=at)
 
 
 def rows(purchase: Purchase) -> list[int]:
@@ -132,10 +146,52 @@ def test_nothing_is_delivered_that_the_wallet_does_not_hold(sara, ben, buy, now)
     assert rows(other) == [0]
 
 
-def test_a_bill_that_the_wallet_lacks_is_told_once_and_tried_again(metered, rich_ben, buy, listing, now):
-    count_rows(purchase=metered, row_count=10_500, at=now)
-    for _ in range(9):
+def test_what_was_read_buys_nothing_else(metered, rich_ben, buy, listing, now):
+    count_rows(purchase=metered, row_count=8_500, at=now)
+    for _ in range(8):
         buy(listing=listing)
+    before = Purchase.objects.count(), OutboxRow.objects.count()
+    with pytest.raises(InsufficientFunds) as caught:
+        buy(listing=listing)
+    assert caught.value.details["missing_micros"] == 3 * EURO
+    assert (Purchase.objects.count(), OutboxRow.objects.count()) == before
+    bill_usage(at=NEXT_MONTH)
+    assert balance_micros(account_of(rich_ben)) == 2 * EURO
+
+
+def test_what_was_read_renews_nothing_else(metered, sara, rich_ben, buy, now):
+    monthly = PlanTerms("period", 40 * EURO, 10 * 86_400, is_renewing=True)
+    subscription = buy(listing=make_listing(sara, now, title="Attic", plans=[monthly]))
+    start_clock(purchase=subscription, at=now)
+    fill_wallet(rich_ben, 31, now)
+    count_rows(purchase=metered, row_count=2_500, at=now)
+    renew_due(at=now + 10 * DAY)
+    assert Notice.objects.filter(kind="payment_failure", user=rich_ben).count() == 1
+    assert balance_micros(account_of(rich_ben)) == 41 * EURO
+
+
+def test_who_owes_what_the_bank_took_back_reads_and_renews_nothing(metered, sara, rich_ben, mallory, buy, now):
+    monthly = PlanTerms("period", 10 * EURO, 10 * 86_400, is_renewing=True)
+    subscription = buy(listing=make_listing(sara, now, title="Attic", plans=[monthly]))
+    start_clock(purchase=subscription, at=now)
+    count_rows(purchase=metered, row_count=2_500, at=now)
+    spend(rich_ben, mallory, 38, now)
+    say(rich_ben.top_ups.get(), "dispute.opened", now)
+    assert owed_micros(rich_ben) == 48 * EURO
+    earn(rich_ben, mallory, 20, now)
+    move_earnings(user=rich_ben, amount_micros=None, idempotency_key=uuid4(), at=now)
+    with pytest.raises(errors.UsageNotCovered) as caught:
+        count_rows(purchase=metered, row_count=1, at=now)
+    assert caught.value.details["missing_micros"] == 31 * EURO
+    renew_due(at=now + 10 * DAY)
+    assert not Purchase.objects.filter(continues=subscription).exists()
+    assert PurchaseChange.objects.filter(purchase=subscription, kind="lapsed").count() == 1
+
+
+def test_a_bill_that_the_wallet_lacks_is_told_once_and_tried_again(metered, rich_ben, mallory, now):
+    """The wallet keeps what is owed, but not from the payment provider."""
+    count_rows(purchase=metered, row_count=10_500, at=now)
+    spend(rich_ben, mallory, 45, now)
     bill_usage(at=NEXT_MONTH)
     bill_usage(at=NEXT_MONTH + DAY)
     assert Notice.objects.filter(kind="payment_failure", user=rich_ben).count() == 1
