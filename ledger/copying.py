@@ -19,8 +19,9 @@ _MIDDLE = Struct(">i16siqi")
 _LAST = Struct(">i32siq")
 _LENGTH = Struct(">i")
 _ARRAY = Struct(">iiIii")
-# The server stores a piece while the next is made, and waits for the first alone: pieces begin small and double.
-ROWS_IN_FIRST, ROWS_IN_PIECE = 32, 256
+# The server stores a piece while the next is made, and waits for the first alone: pieces begin small and double. From a
+# thousand rows on the server would not take all of one before it has stored a part, and whoever gives them would wait.
+ROWS_IN_FIRST, ROWS_IN_PIECE = 40, 640
 _EMPTY_ARRAY = pack(">iiI", 0, 0, _TEXT)
 
 

@@ -24,6 +24,7 @@ _TIME_SIZE = 8
 _ROOT_SIZE = 32
 _KEY_NAME = re.compile(r"[^\s+]+")
 _SIGNATURE_LINE = re.compile(r"\u2014 ([^\s+]+) ([A-Za-z0-9+/]+={0,2})")
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 _SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
 
 
@@ -212,7 +213,7 @@ def check_key_name(name: str) -> None:
 
 
 def check_text(text: str, *, allow_empty_lines: bool = False) -> None:
-    if not text.endswith("\n") or text == "\n" or any(ord(char) < 0x20 and char != "\n" for char in text):
+    if not text.endswith("\n") or text == "\n" or _CONTROL.search(text):
         raise NoteMalformed("The text of a note ends in LF and holds no other control character.")
     if not allow_empty_lines and ("\n\n" in text or text.startswith("\n")):
         raise NoteMalformed("The text of our notes holds no empty line.")
