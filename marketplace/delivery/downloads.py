@@ -1,6 +1,9 @@
-"""Hand out a file's bytes: whole or a range (RFC 9110, 14), a mebibyte at a time."""
+"""Hand out a file's bytes: whole or a range (RFC 9110, 14), a mebibyte at a time, for as long as they may be read."""
 
+import logging
 import re
+from collections.abc import Callable, Iterator
+from time import monotonic
 from uuid import UUID
 
 from django.db import connection
@@ -8,12 +11,17 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 
+from marketplace.access.errors import AccessError
 from marketplace.access.services import authorise_token_id
 from marketplace.delivery.doors import door
+from marketplace.delivery.errors import DeliveryError
 from marketplace.delivery.files import read_chunks
 from marketplace.delivery.links import SIGNATURE_PARAMETER, read_link
 from marketplace.delivery.windows import TableFile, find_file
 
+logger = logging.getLogger(__name__)
+
+ASK_AGAIN_SECONDS = 1.0
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
@@ -21,11 +29,15 @@ _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 def sharing_file(request: HttpRequest, file_id: UUID) -> HttpResponseBase:
     """Readers come here without the token: the signed link names it, and it is asked again each time."""
     token_id = read_link(request.GET.get(SIGNATURE_PARAMETER, ""), file_id=file_id)
-    grant = authorise_token_id(token_id, timezone.now())
-    return file_response(request, find_file(grant, file_id))
+
+    def find() -> TableFile:
+        return find_file(authorise_token_id(token_id, timezone.now()), file_id)
+
+    return file_response(request, find(), ask_again=find)
 
 
-def file_response(request: HttpRequest, file: TableFile) -> HttpResponseBase:
+def file_response(request: HttpRequest, file: TableFile, *, ask_again: Callable[[], object]) -> HttpResponseBase:
+    """ask_again: raises once the file may not be read any more."""
     etag = f'"{file.sha256.hex()}"'
     wanted = request.headers.get("Range", "")
     if request.headers.get("If-Range", etag) != etag:
@@ -35,7 +47,8 @@ def file_response(request: HttpRequest, file: TableFile) -> HttpResponseBase:
         response: HttpResponseBase = HttpResponse(status=416)
         response["Content-Range"] = f"bytes */{file.size}"
     else:
-        response = _bytes_response(request, file, *span, is_part=span != (0, file.size))
+        chunks = while_allowed(read_chunks(file.path, *span), ask_again)
+        response = _bytes_response(request, chunks, span, file.size)
     response["Accept-Ranges"] = "bytes"
     response["ETag"] = etag
     response["Cache-Control"] = "private, no-store"
@@ -61,20 +74,40 @@ def asked_range(header: str, size: int) -> tuple[int, int] | None:
     return (start, end - start + 1) if start < size else None
 
 
+def while_allowed(chunks: Iterator[bytes], ask_again: Callable[[], object]) -> Iterator[bytes]:
+    """Pass the chunks on, asking again before each one that comes a second after the last answer.
+
+    After a withdrawal the body ends too short, by which readers know that it is not whole.
+    """
+    answered_at = monotonic()
+    for chunk in chunks:
+        if monotonic() - answered_at >= ASK_AGAIN_SECONDS:
+            try:
+                ask_again()
+            except (AccessError, DeliveryError) as error:
+                logger.info("download.cut", extra={"code": error.code})
+                return
+            finally:
+                _release_connection()
+            answered_at = monotonic()
+        yield chunk
+
+
 def _bytes_response(
-    request: HttpRequest, file: TableFile, start: int, length: int, *, is_part: bool
+    request: HttpRequest, chunks: Iterator[bytes], span: tuple[int, int], size: int
 ) -> HttpResponseBase:
+    start, length = span
     _release_connection()
     content_type = "application/vnd.apache.parquet"
     response: HttpResponseBase
     if request.method == "HEAD":
         response = HttpResponse(content_type=content_type)
     else:
-        response = StreamingHttpResponse(read_chunks(file.path, start, length), content_type=content_type)
+        response = StreamingHttpResponse(chunks, content_type=content_type)
     response["Content-Length"] = str(length)
-    if is_part:
+    if length != size:
         response.status_code = 206
-        response["Content-Range"] = f"bytes {start}-{start + length - 1}/{file.size}"
+        response["Content-Range"] = f"bytes {start}-{start + length - 1}/{size}"
     return response
 
 

@@ -13,10 +13,12 @@ from datetime import date, datetime, time, timedelta
 
 import polars
 from django.db import transaction
+from django.db.models import Q
 
 from devices.models import Batch, ReadingFile
 from devices.services import resolve_batches
 from marketplace.consents.models import Consent, ConsentDevice
+from marketplace.consents.standing import rely_on_standing
 from marketplace.delivery import projection
 from marketplace.delivery.files import WrittenFile, delete_file, parquet_bytes, time_range, write_rows
 from marketplace.delivery.models import DeliveryTable, Segment
@@ -85,12 +87,21 @@ def refresh_table(*, listing: Listing, at: datetime) -> DeliveryTable:
         members = _members(listing)
         sources = _sources(listing.consent, members, at)
         built = _build_spans(table, members, sources)
-        refreshed = _apply(table, built, sources, at, _held_back_until(listing.consent, members, sources.due))
+        refreshed = _apply(listing, table, built, sources, at)
         if refreshed is not None:
             _measure(listing, refreshed, at)
             return refreshed
         table.refresh_from_db()
+        if _is_cut_off(listing):
+            break
     return table
+
+
+def _is_cut_off(listing: Listing) -> bool:
+    """Whether a withdrawal was committed meanwhile, whatever this machine's clock thinks of its time."""
+    return Listing.objects.filter(
+        Q(withdrawn_at__isnull=False) | Q(consent__withdrawn_at__isnull=False), pk=listing.pk
+    ).exists()
 
 
 def _members(listing: Listing) -> list[ConsentDevice]:
@@ -164,12 +175,17 @@ def _build_span(
 
 
 def _apply(
-    seen: DeliveryTable, built: list[BuiltSpan], sources: Sources, at: datetime, next_due_at: datetime | None
+    listing: Listing, seen: DeliveryTable, built: list[BuiltSpan], sources: Sources, at: datetime
 ) -> DeliveryTable | None:
-    """Put the new files in the table in one transaction. None when another refresh changed the table meanwhile."""
+    """Put the new files in the table in one transaction.
+
+    None when another refresh changed the table meanwhile, or a withdrawal ended what it is for.
+    """
+    next_due_at = _held_back_until(listing.consent, _members(listing), sources.due)
     with transaction.atomic():
+        rely_on_standing(listing.consent_id)
         table = DeliveryTable.objects.select_for_update().get(pk=seen.pk)
-        has_moved = table.source_stamp != seen.source_stamp
+        has_moved = table.source_stamp != seen.source_stamp or _is_cut_off(listing)
         if not has_moved:
             is_narrower = table.terms_number != sources.terms_number
             table.terms_number = sources.terms_number
