@@ -1,0 +1,186 @@
+"""A device changes hands while others buy, read, send, withdraw and leave, on real connections at once."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from functools import partial
+
+import pytest
+
+from devices.errors import DeviceRetired
+from devices.models import Batch, Device, DeviceKey
+from devices.readings import read_readings
+from devices.services import resolve_batches
+from ledger.models import OutboxRow
+from ledger.services import sequence_batch
+from marketplace.access.errors import ConsentWithdrawn
+from marketplace.access.services import authorise, issue_token
+from marketplace.accounts.models import User
+from marketplace.consents.models import Consent
+from marketplace.erasure.services import erase_account
+from marketplace.handovers.errors import DeviceNotInUse, OfferOver, OfferUnknown
+from marketplace.handovers.services import retire_device_with_refunds, withdraw_offer
+from marketplace.listings.models import Listing
+from marketplace.purchases.books import find_differences
+from marketplace.purchases.errors import ListingNotForSale
+from marketplace.purchases.models import Purchase, Refund
+from marketplace.purchases.services import buy_listing, withdraw_consent_with_refunds
+from marketplace.wallet.services import account_of, balance_micros, unsound_accounts
+from tests.builders import EURO, make_consent
+from tests.builders_delivery import SigningDevice
+from tests.builders_money import at_once, fill_wallet
+from tests.conftest import make_person
+from tests.handovers.conftest import offered, take_over
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+SECOND = timedelta(seconds=1)
+
+
+def buy(listing: Listing, buyer: User, at: datetime) -> Purchase:
+    plan = listing.plans.get(kind="one_off")
+    return buy_listing(listing=listing, plan=plan, buyer=buyer, quoted_micros=plan.price_micros, at=at)
+
+
+def handed_over_count() -> int:
+    return OutboxRow.objects.filter(kind="device.handed_over").count()
+
+
+def test_taken_over_eight_times_at_once_it_changes_hands_once(station, ben, now):
+    code = offered(station.device, ben, now)
+    answers = at_once([partial(take_over, ben, code, now)] * 8)
+    assert {answer.pk for answer in answers} == {Device.objects.get(owner=ben).pk}
+    assert (handed_over_count(), DeviceKey.objects.filter(retired_at=None).count()) == (1, 1)
+
+
+def test_buyers_are_before_it_with_a_refund_or_refused(station, listing, sara, ben, now):
+    buyers = [make_person(f"buyer-{number}") for number in range(8)]
+    for buyer in buyers:
+        fill_wallet(buyer, 5, now)
+    code = offered(station.device, ben, now)
+    acts = [partial(buy, listing, buyer, now) for buyer in buyers]
+    answers = at_once([*acts[:4], partial(take_over, ben, code, now), *acts[4:]])
+    assert isinstance(answers.pop(4), Device)
+    assert {type(answer) for answer in answers} <= {Purchase, ListingNotForSale}
+    assert Refund.objects.count() == Purchase.objects.count()
+    assert {balance_micros(account_of(buyer)) for buyer in buyers} == {5 * EURO}
+    assert balance_micros(account_of(sara, "escrow")) == 0
+    assert (unsound_accounts(), find_differences()) == ([], [])
+
+
+def test_readers_are_refused_from_its_commit_on(station, listing, ben, rich_mallory, now):
+    purchase = buy(listing, rich_mallory, now)
+    sequence_batch(at=now)
+    secrets = [issue_token(purchase=purchase, at=now)[1] for _ in range(6)]
+    code = offered(station.device, ben, now)
+
+    def read(secret: str) -> bool:
+        """Read until refused; never again after a refusal."""
+        for _ in range(10_000):
+            try:
+                authorise(token=secret, at=now)
+            except ConsentWithdrawn:
+                assert Device.objects.filter(owner=ben).exists()
+                return True
+        return False
+
+    answers = at_once([*(partial(read, secret) for secret in secrets), partial(take_over, ben, code, now)])
+    assert answers[:-1] == [True] * 6
+    assert isinstance(answers[-1], Device)
+
+
+def test_withdrawing_at_the_same_time_refunds_once(station, listing, ben, rich_mallory, now):
+    buy(listing, rich_mallory, now)
+    code = offered(station.device, ben, now)
+    withdraw = partial(withdraw_consent_with_refunds, consent=listing.consent, at=now)
+    answers = at_once([withdraw, partial(take_over, ben, code, now), withdraw])
+    assert [type(answer) for answer in answers] == [Consent, Device, Consent]
+    assert (Refund.objects.get().amount_micros, balance_micros(account_of(rich_mallory))) == (5 * EURO, 50 * EURO)
+    assert OutboxRow.objects.filter(kind="consent.withdrawn").count() == 1
+
+
+@pytest.mark.parametrize("other", ["withdraw", "retire"])
+def test_the_offer_is_accepted_or_over(station, ben, now, other):
+    code = offered(station.device, ben, now)
+    acts = {
+        "withdraw": partial(withdraw_offer, device=station.device, at=now),
+        "retire": partial(retire_device_with_refunds, device=station.device, at=now),
+    }
+    taken, _ = at_once([partial(take_over, ben, code, now), acts[other]])
+    assert isinstance(taken, (Device, OfferOver, DeviceNotInUse))
+    is_taken = isinstance(taken, Device)
+    assert (Device.objects.count(), handed_over_count()) == ((2, 1) if is_taken else (1, 0))
+
+
+def test_a_consent_granted_at_the_same_time_opens_nothing_of_after(station, sara, ben, now):
+    code = offered(station.device, ben, now)
+    grant = partial(make_consent, sara, now, devices=[station.device])
+    granted, taken, _ = at_once([grant, partial(take_over, ben, code, now), grant])
+    assert isinstance(granted, Consent)
+    assert isinstance(taken, Device)
+    # Before it: ended with it. After it: over the readings of before alone, which are sara's.
+    for consent in Consent.objects.filter(withdrawn_at=None):
+        assert [device.pk for device in consent.devices.all()] == [station.device.pk]
+    assert not taken.consents.exists()
+
+
+@pytest.mark.parametrize("leaver", ["sara", "ben"])
+def test_who_leaves_at_the_same_time_takes_the_own_part_only(request, station, ben, now, leaver):
+    code = offered(station.device, ben, now)
+    person = request.getfixturevalue(leaver)
+    taken, erased = at_once([partial(take_over, ben, code, now), partial(erase_account, user=person, at=now)])
+    assert isinstance(erased, User)
+    owners = set(Device.objects.values_list("owner__email", flat=True))
+    assert person.email not in owners
+    if isinstance(taken, Device):
+        assert Device.objects.count() == 1
+
+
+def test_what_is_sent_meanwhile_is_lost_to_nobody(station: SigningDevice, ben: User, now: datetime):
+    """Four senders of one device; each batch has readings of before and of after."""
+    code = offered(station.device, ben, now)
+    first = station.sequence
+
+    def send(number: int) -> list[object]:
+        return [send_one(number * 10 + step) for step in range(10)]
+
+    def send_one(place: int) -> object:
+        sender = SigningDevice(station.device, station.key, first + place)
+        readings = [(now + (place - 20) * SECOND + half * 60 * SECOND, "air_temperature", 1.0) for half in (0, 1)]
+        return sender.send(readings, now)
+
+    answers = at_once(
+        [*(partial(send, number) for number in range(2)), partial(take_over, ben, code, now)]
+        + [partial(send, number) for number in range(2, 4)]
+    )
+    assert not [answer for answer in answers if isinstance(answer, Exception)]
+    taken = Device.objects.get(owner=ben)
+    before = Device.objects.get(pk=station.device.pk)
+    at_once([partial(resolve_batches, device=device, at=now) for device in (before, taken, taken, before)])
+    resolve_batches(device=before, at=now)
+    resolve_batches(device=taken, at=now)
+    sent = {now + (place - 20) * SECOND + half * 60 * SECOND for place in range(40) for half in (0, 1)}
+    early = set(read_readings(before)["time"]) - set(read_readings(before, until=now - timedelta(hours=1))["time"])
+    late = set(read_readings(taken)["time"])
+    assert early == {at for at in sent if at < now}
+    assert late == {at for at in sent if at >= now}
+    assert not Batch.objects.waiting().exists()
+
+
+def test_a_send_is_never_refused_because_the_device_changes_hands(station, ben, now):
+    codes = offered(station.device, ben, now)
+    sender = SigningDevice(station.device, station.key, station.sequence)
+
+    def send_many() -> int:
+        for number in range(60):
+            sender.send([(now + number * SECOND, "air_temperature", 1.0)], now)
+        return 60
+
+    sent, taken = at_once([send_many, partial(take_over, ben, codes, now)])
+    assert sent == 60
+    assert isinstance(taken, Device)
+    with pytest.raises((OfferOver, OfferUnknown)):
+        take_over(station.device.owner, codes, now)
+    retire_device_with_refunds(device=taken, at=now)
+    with pytest.raises(DeviceRetired):
+        sender.send([(now, "air_temperature", 1.0)], now)
