@@ -12,6 +12,7 @@ from itertools import islice
 from time import monotonic
 from urllib.parse import urlsplit
 
+import polars
 import pytest
 from django.core.files.storage import default_storage
 from django.utils import timezone
@@ -21,6 +22,7 @@ from marketplace.accounts.models import User
 from marketplace.consents.models import Consent
 from marketplace.consents.services import Terms
 from marketplace.delivery import refresh
+from marketplace.delivery.files import WrittenFile, write_rows
 from marketplace.delivery.models import DeliveryTable, Segment
 from marketplace.delivery.services import narrow_and_rebuild, refresh_table
 from marketplace.delivery.tasks import refresh_table_task
@@ -134,9 +136,8 @@ def test_a_table_that_is_being_made_is_left_as_it_was(
     bought.sender.send([(at - timedelta(days=2), "air_temperature", 1.0)], at)
     is_written, is_withdrawn = threading.Event(), threading.Event()
     written: list[str] = []
-    write_rows = refresh.write_rows
 
-    def write_and_wait(rows):
+    def write_and_wait(rows: polars.DataFrame) -> WrittenFile:
         file = write_rows(rows)
         written.append(file.path)
         is_written.set()
