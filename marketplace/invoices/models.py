@@ -121,3 +121,24 @@ class InvoiceLine(models.Model):
 
     def __str__(self) -> str:
         return self.text
+
+
+class DueDocument(models.Model):
+    """A paid purchase that has no invoice yet, or a refund without credit note. Triggers note them as they are made.
+
+    Looking for what has none among all that was ever sold would take longer each day.
+    """
+
+    purchase = models.OneToOneField(Purchase, models.CASCADE, null=True, related_name="+", db_constraint=False)
+    refund = models.OneToOneField(Refund, models.CASCADE, null=True, related_name="+", db_constraint=False)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(purchase__isnull=False, refund=None) | Q(purchase=None, refund__isnull=False),
+                name="due_document_is_for_one",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"Due for purchase {self.purchase_id}" if self.purchase_id else f"Due for refund {self.refund_id}"

@@ -12,7 +12,7 @@ from django.db import DatabaseError, transaction
 from marketplace.accounts.models import User
 from marketplace.accounts.services import declare_billing
 from marketplace.consents.models import Consent
-from marketplace.invoices.models import Invoice, InvoiceLine
+from marketplace.invoices.models import DueDocument, Invoice, InvoiceLine
 from marketplace.invoices.services import issue_due, issue_settlements
 from marketplace.listings.entries import PlanTerms
 from marketplace.purchases.models import Purchase
@@ -112,6 +112,47 @@ def test_settlements_hold_what_was_released_in_the_month(buy: Buy, sara: User, n
     assert found.net_micros + found.tax_micros == 2 * PRICE
     assert found.lines.count() == 2
     assert found.full_number == f"SET-{after.year}-000001"
+
+
+def test_settlements_of_a_year_without_a_worker_are_all_made(buy: Buy, sara: User, now: datetime) -> None:
+    """Also of months before the newest one that was settled."""
+    buy()
+    release_earnings(at=now + refund_window())
+    month = datetime(now.year, now.month, 28, tzinfo=UTC) + timedelta(days=5)
+    assert issue_settlements(at=month) == 1
+    buy(at=now + timedelta(days=60))
+    release_earnings(at=now + timedelta(days=60) + refund_window())
+    assert issue_settlements(at=now + timedelta(days=400)) == 1
+    assert issue_settlements(at=now + timedelta(days=400)) == 0
+    released = {(one.period_from.year, one.period_from.month) for one in Invoice.objects.filter(series="settlement")}
+    assert len(released) == 2
+
+
+def test_the_first_settlements_reach_back_to_the_first_release(buy: Buy, now: datetime) -> None:
+    buy()
+    release_earnings(at=now + refund_window())
+    assert issue_settlements(at=now + timedelta(days=400)) == 1
+
+
+def test_what_is_due_is_noted_with_the_sale_and_forgotten_with_the_invoice(buy: Buy, now: datetime) -> None:
+    purchase = buy()
+    assert DueDocument.objects.get().purchase == purchase
+    issue_due(at=now)
+    assert not DueDocument.objects.exists()
+    withdraw(purchase, now)
+    assert DueDocument.objects.get().refund == purchase.refunds.get()
+    issue_due(at=now)
+    issue_due(at=now)
+    assert not DueDocument.objects.exists()
+    assert numbers("credit_note") == [1]
+
+
+def test_what_was_issued_before_it_was_noted_is_not_issued_again(buy: Buy, now: datetime) -> None:
+    purchase = buy()
+    issue_due(at=now)
+    DueDocument.objects.create(purchase=purchase)
+    assert issue_due(at=now) == 0
+    assert (numbers(), DueDocument.objects.count()) == ([1], 0)
 
 
 def test_an_invoice_is_never_changed(buy: Buy, now: datetime) -> None:

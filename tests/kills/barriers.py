@@ -49,12 +49,13 @@ _STANDING = """
         AND (classid::bigint << 32 | objid::bigint) = %s
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
-# All of a transfer is written by one statement of the process, which ends with the postings.
+# A transfer is written by one statement of the process, which ends with the postings; triggers write with theirs.
 _SAME_STATEMENT = {
     "insert wallet_transfer",
     "insert wallet_balancechange",
     "delete wallet_balancechange",
     "update wallet_account",
+    "insert invoices_duedocument",
 }
 # Far from the numbers of the product's own locks, which are hashes or 32 bits.
 _FIRST_LOCK = 0x6B69_6C6C_0000_0000
