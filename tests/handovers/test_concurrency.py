@@ -109,7 +109,7 @@ def test_withdrawing_at_the_same_time_refunds_once(station, listing, ben, rich_m
 @pytest.mark.parametrize("other", ["withdraw", "retire"])
 def test_the_offer_is_accepted_or_over(station, ben, now, other):
     code = offered(station.device, ben, now)
-    acts = {
+    acts: dict[str, Callable[[], object]] = {
         "withdraw": partial(withdraw_offer, device=station.device, at=now),
         "retire": partial(retire_device_with_refunds, device=station.device, at=now),
     }
@@ -156,10 +156,8 @@ def test_what_is_sent_meanwhile_is_lost_to_nobody(station: SigningDevice, ben: U
     def moments(place: int) -> list[datetime]:
         return [now + (place - 20 + later) * SECOND for later in (0, 60)]
 
-    answers = together(
-        [*(partial(send, number) for number in range(2)), partial(take_over, ben, code, now)]
-        + [partial(send, number) for number in range(2, 4)]
-    )
+    acts: list[Callable[[], object]] = [partial(send, number) for number in range(4)]
+    answers = together([*acts[:2], partial(take_over, ben, code, now), *acts[2:]])
     assert not [answer for answer in answers if isinstance(answer, Exception)]
     taken = Device.objects.get(owner=ben)
     before = Device.objects.get(pk=station.device.pk)
