@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+import hypothesis
 import pytest
 from django.conf import settings as django_settings
 from django.contrib.auth import get_user_model
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from marketplace.accounts.models import User
 
 PASSWORD = "correct-horse-battery"
+
+# How long one example takes says more of what else the machine does than of the code.
+hypothesis.settings.register_profile("ownstream", deadline=None)
+hypothesis.settings.load_profile("ownstream")
 
 
 @pytest.fixture(scope="session")
