@@ -55,7 +55,9 @@ ANY = st.integers(0, 10**6)
 
 
 class Market(RuleBasedStateMachine):
-    """Two sell, three buy. An example is rolled back when it ends."""
+    """Two sell, three buy. An example is rolled back when it ends. steps: how many were taken in all examples."""
+
+    steps = 0
 
     def __init__(self) -> None:
         super().__init__()
@@ -194,6 +196,7 @@ class Market(RuleBasedStateMachine):
 
     @invariant()
     def books_are_right(self) -> None:
+        Market.steps += 1
         connection.check_constraints()
         assert find_differences() == []
         paid = TopUp.objects.filter(state=TopUp.State.PAID).values_list("amount_micros", flat=True)
