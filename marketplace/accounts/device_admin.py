@@ -8,7 +8,16 @@ from marketplace.readonly import ReadOnlyAdmin
 
 @admin.register(Device)
 class DeviceAdmin(ReadOnlyAdmin):
-    list_display = ["public_id", "kind", "country", "enrolled_at", "retired_at", "last_seen_at", "reading_count"]
+    list_display = [
+        "public_id",
+        "kind",
+        "country",
+        "enrolled_at",
+        "handed_over_at",
+        "retired_at",
+        "last_seen_at",
+        "reading_count",
+    ]
     list_filter = ["kind", "country"]
     search_fields = ["public_id", "name"]
 
