@@ -164,6 +164,7 @@ class Batch(models.Model):
     objects = BatchQuerySet.as_manager()
 
     class Meta:
+        verbose_name_plural = "batches"
         constraints = [
             models.UniqueConstraint(fields=["device", "sequence"], name="batch_sequence_is_unique"),
             models.CheckConstraint(condition=Q(sequence__gte=1), name="batch_sequence_starts_at_one"),

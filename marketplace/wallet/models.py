@@ -197,6 +197,7 @@ class TopUp(models.Model):
     idempotency_key = models.UUIDField(null=True)
 
     class Meta:
+        verbose_name = "top-up"
         ordering = ["-created_at", "-id"]
         constraints = [
             models.CheckConstraint(condition=Q(amount_micros__gt=0), name="top_up_is_positive"),

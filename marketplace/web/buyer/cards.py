@@ -180,6 +180,8 @@ def card_note(plan: Plan) -> str:
     """Beside the figure, whose name says already what it is for unless it is metered."""
     if plan.kind == Plan.Kind.METERED:
         return f"{price_note(plan)}, all-in"
+    if plan.offer_until is not None:
+        return f"all-in, offered to you until {end_text(plan.offer_until, get_current_timezone())}"
     return "all-in" if plan.price_micros else ""
 
 

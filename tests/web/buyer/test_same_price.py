@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -19,6 +21,11 @@ from marketplace.invoices.services import issue_due
 from marketplace.listings.entries import PlanTerms
 from marketplace.listings.models import Plan
 from marketplace.listings.services import make_offer
+from marketplace.notices.delivering import body_of
+from marketplace.notices.dispatching import dispatch_notices
+from marketplace.notices.kinds import NoticeKind
+from marketplace.notices.models import WebhookDelivery
+from marketplace.notices.services import add_webhook
 from marketplace.purchases.models import Purchase
 from marketplace.purchases.services import bill_usage, buy_listing, count_rows, stop_metered
 from tests.builders import EURO, make_listing
@@ -41,6 +48,14 @@ def page(client: Client, address: str) -> str:
     return html.unescape(text).replace("\N{NO-BREAK SPACE}", " ")
 
 
+def webhook_of(charge: Purchase) -> str:
+    """What the seller's program is told of the sale, or of the bill, as EUR."""
+    dispatch_notices(at=charge.purchased_at)
+    delivery = WebhookDelivery.objects.get(notice__kind="sale", notice__reference=charge.public_id)
+    said = json.loads(body_of(delivery))["data"]
+    return f"{said['currency']} {Decimal(said['price_micros']) / 1_000_000:.2f}"
+
+
 # Whoever adds a place where the price stands adds it here.
 BEFORE: dict[str, Callable[[Client, Plan], str]] = {
     "card": lambda client, plan: page(client, reverse("catalogue")),
@@ -51,6 +66,7 @@ BEFORE: dict[str, Callable[[Client, Plan], str]] = {
 }
 AFTER: dict[str, Reader] = {
     "receipt": lambda client, plan, charge: page(client, reverse("purchase_receipt", args=[charge.public_id])),
+    "webhook": lambda client, plan, charge: webhook_of(charge),
     "statement": lambda client, plan, charge: page(client, reverse("wallet")),
     "invoices": lambda client, plan, charge: page(client, reverse("invoice_list")),
     "invoice": lambda client, plan, charge: page(
@@ -87,6 +103,7 @@ def test_the_price_is_the_same_figure_everywhere(
     plan = make_listing(sara, at, plans=[KINDS[kind]]).plans.get()
     shown = {name: "EUR 12.34" in read(as_ben, plan) for name, read in BEFORE.items()}
     assert shown == dict.fromkeys(BEFORE, True)
+    add_webhook(user=sara, url="https://hooks.example.test/", kinds=[NoticeKind.SALE], at=at)
     charge = bought(plan, ben, at)
     assert charge.price_micros == 12_340_000
     issue_due(at=at)
