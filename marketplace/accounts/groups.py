@@ -16,7 +16,7 @@ AUDITOR = "Auditor"
 OPERATOR = "Operator"
 
 _LEDGER = {"ledger"}
-_MARKET = {"devices", "accounts", "notices", "wallet", "consents", "listings", "purchases", "disputes"}
+_MARKET = {"devices", "accounts", "notices", "wallet", "consents", "listings", "purchases", "disputes", "invoices"}
 APPS_SEEN = {AUDITOR: _LEDGER, OPERATOR: _LEDGER | _MARKET}
 # The secrets behind the log's commitments are for nobody's eyes; neither are the hashes of codes and API keys.
 _NEVER = ["view_commitmentsecret", "view_apikey", "view_claimcode"]

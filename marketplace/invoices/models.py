@@ -13,6 +13,8 @@ from marketplace.purchases.tax import Tax, Treatment
 if TYPE_CHECKING:
     from marketplace.accounts.models import User
 
+PREFIX_BY_SERIES = {"invoice": "INV", "credit_note": "CN", "settlement": "SET"}
+
 
 class InvoiceQuerySet(models.QuerySet["Invoice"]):
     def for_buyer(self, user: User) -> Self:
@@ -20,6 +22,12 @@ class InvoiceQuerySet(models.QuerySet["Invoice"]):
 
     def for_seller(self, user: User) -> Self:
         return self.filter(recipient=user, series=Invoice.Series.SETTLEMENT)
+
+    def seen_by(self, user: User) -> Self:
+        """A person's own; all of them for staff who may look at invoices."""
+        if user.is_staff and user.has_perm("invoices.view_invoice"):
+            return self
+        return self.filter(recipient=user)
 
 
 class Invoice(models.Model):
@@ -96,8 +104,7 @@ class Invoice(models.Model):
 
     @property
     def full_number(self) -> str:
-        prefix = {"invoice": "INV", "credit_note": "CN", "settlement": "SET"}[self.series]
-        return f"{prefix}-{self.year}-{self.number:06d}"
+        return f"{PREFIX_BY_SERIES[self.series]}-{self.year}-{self.number:06d}"
 
     @property
     def tax(self) -> Tax:

@@ -20,11 +20,11 @@ MEMBER_LINKS = (
     ("Consents", "consent_list"),
     ("Listings", "listing_list"),
     ("Purchases", "purchase_list"),
-    ("Wallet", "wallet"),
 )
 # Label, URL name, icon.
 ACCOUNT_LINKS = (
-    ("Earnings", "sales", "wallet"),
+    ("Wallet", "wallet", "wallet"),
+    ("Earnings", "sales", "trending-up"),
     ("Invoices", "invoice_list", "scroll-text"),
     ("Profile", "account_settings", "user-round"),
     ("Letters", "notice_settings", "mail"),

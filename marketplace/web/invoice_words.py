@@ -15,6 +15,7 @@ _NOTES = {
     Treatment.OUTSIDE_EU: "No VAT: the recipient is outside the European Union (Directive 2006/112, Articles 44, 58).",
     Treatment.NOT_CHARGED: "No VAT is charged: the market is not registered for VAT.",
 }
+_SOURCES = {"account": "the country of your account", "time zone": "your time zone"}
 _SETTLEMENT_NOTE = (
     "This settlement is no invoice. The market sold the data in its own name and owes the VAT in the prices. "
     "If you must charge VAT yourself, send the market an invoice."
@@ -23,7 +24,11 @@ _SETTLEMENT_NOTE = (
 
 @dataclass(frozen=True)
 class InvoicePage:
-    """facts: (label, text). heads and rows: the table of lines, text first. sums: what stands below, total last."""
+    """facts: (label, text). heads and rows: the table of lines, text first. sums: what stands below, total last.
+
+    evidence: what was known of the recipient's place when it was issued, which decides whose VAT it holds. It is not
+    printed.
+    """
 
     title: str
     invoice: Invoice
@@ -34,6 +39,7 @@ class InvoicePage:
     rows: list[list[str]]
     sums: list[tuple[str, str]]
     note: str
+    evidence: list[str]
 
     @property
     def cells(self) -> list[list[tuple[str, str]]]:
@@ -55,6 +61,7 @@ def invoice_page(invoice: Invoice) -> InvoicePage:
         rows=_rows(invoice),
         sums=_settlement_sums(invoice) if is_settlement else _sums(invoice),
         note=_SETTLEMENT_NOTE if is_settlement else _NOTES.get(invoice.tax.treatment, ""),
+        evidence=[] if is_settlement else [_evidence_text(fact, source) for fact, source in invoice.evidence],
     )
 
 
@@ -62,6 +69,11 @@ def _party(name: str, address: str, country: str, vat_id: str) -> list[str]:
     """Name, address lines, country, VAT id: what there is of them."""
     lines = [name, *(line.strip() for line in address.splitlines()), country_name(country) if country else ""]
     return [line for line in [*lines, f"VAT id {vat_id}" if vat_id else ""] if line]
+
+
+def _evidence_text(fact: str, source: str) -> str:
+    place = fact if source == "time zone" else country_name(fact)
+    return f"{place} ({_SOURCES.get(source, f'your {source}')})"
 
 
 def _facts(invoice: Invoice) -> list[tuple[str, str]]:

@@ -150,7 +150,7 @@ class PlansForm(MeterFields):
         self.longest_days = longest_days
         for slot in PERIOD_SLOTS:
             self.fields[f"days_{slot}"] = forms.IntegerField(
-                label=f"Period {slot}: days",
+                label=f"Period {slot}: length",
                 required=False,
                 min_value=1,
                 max_value=LONGEST_PERIOD_DAYS,
