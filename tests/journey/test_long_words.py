@@ -37,6 +37,7 @@ def test_owner_pages_break_long_words(live_server: LiveServer, market: Market, n
     rows: dict[str, dict[str, Any]] = {
         "device_page": market.devices,
         "device_retirement": {"enrolled": market.devices["enrolled"]},
+        "device_handover": {name: market.devices[name] for name in ("enrolled", "silent")},
         "device_batches": {"enrolled": market.devices["enrolled"]},
         "device_disclosure": {"enrolled": market.devices["enrolled"]},
         "consent_page": market.consents,
