@@ -117,6 +117,12 @@ def end_text(instant: datetime, zone: tzinfo) -> str:
     return f"{local.day} {local:%b %Y, %H:%M} ({zone})"
 
 
+def day_text(instant: datetime, zone: tzinfo) -> str:
+    """The day of a moment that something ends with; of midnight the day before it."""
+    last = (instant - timedelta(microseconds=1)).astimezone(zone)
+    return f"{last.day} {last:%b %Y}"
+
+
 def iso_text(instant: datetime) -> str:
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 

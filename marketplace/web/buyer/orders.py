@@ -25,7 +25,7 @@ from marketplace.purchases.services import Usage, may_return_until, obstacle_to_
 from marketplace.web.buyer.cards import terms_of
 from marketplace.web.buyer.running import running_context
 from marketplace.web.buyer.snippets import snippets_of
-from marketplace.web.formats import exact_text, money_text
+from marketplace.web.formats import day_text, exact_text, money_text
 from marketplace.web.forms.buyer import CapForm, cap_values
 from marketplace.web.narrowings import narrowings_of
 from marketplace.web.plan_words import price_sentence, price_text
@@ -62,6 +62,7 @@ def purchase_rows(purchases: Sequence[Purchase], at: datetime) -> list[dict[str,
             "cost_note": cost_note(purchase, facts[purchase.pk], usages.get(purchase.pk)),
             "seal": seals[purchase.entry_id],
             "facts": facts[purchase.pk],
+            "until_text": day_text(facts[purchase.pk].until, timezone.get_current_timezone()),
             "ended_words": ENDED_WORDS.get(facts[purchase.pk].ended, ""),
         }
         for purchase in purchases

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import Count, Sum
+from django.utils.timezone import get_current_timezone
 
 from ledger.entries import at_text
 from marketplace.accounts.models import User
@@ -15,7 +16,7 @@ from marketplace.delivery.models import Read
 from marketplace.delivery.sight import AccessFacts, access_facts
 from marketplace.purchases.models import Purchase, PurchaseQuerySet
 from marketplace.web.csv_lines import as_text
-from marketplace.web.formats import money_text, plural
+from marketplace.web.formats import day_text, money_text, plural
 from marketplace.web.forms.access import AccessFilter
 from marketplace.web.wording import plan_name
 
@@ -32,12 +33,17 @@ _AT_ONCE = 1_000
 
 @dataclass(frozen=True)
 class AccessRow:
-    """ended_words: why nothing can be read any more; empty while it can."""
+    """until_text, consent_until_text: days where the owner lives.
+
+    ended_words: why nothing can be read any more; empty while it can.
+    """
 
     purchase: Purchase
     buyer: str
     plan_name: str
     facts: AccessFacts
+    until_text: str
+    consent_until_text: str
     ended_words: str
     earned_text: str
     may_withdraw: bool
@@ -60,13 +66,15 @@ def chosen_purchases(user: User, chosen: AccessFilter, at: datetime) -> Purchase
 
 def access_rows(purchases: Sequence[Purchase], at: datetime) -> list[AccessRow]:
     """purchases: with buyer, plan, listing and consent at hand."""
-    facts = access_facts(purchases, at)
+    facts, zone = access_facts(purchases, at), get_current_timezone()
     return [
         AccessRow(
             purchase,
             purchase.buyer.pseudonym,
             plan_name(purchase.plan),
             facts[purchase.pk],
+            day_text(facts[purchase.pk].until, zone),
+            day_text(purchase.listing.consent.valid_until, zone),
             ENDED_WORDS.get(facts[purchase.pk].ended, ""),
             money_text(facts[purchase.pk].earned_micros, purchase.currency),
             purchase.listing.consent.is_active(at),
