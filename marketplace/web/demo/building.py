@@ -21,8 +21,8 @@ from devices.models import Batch, Device
 from devices.proof import proof_message
 from devices.services import accept_batch, add_device, issue_claim, issue_nonce, resolve_batches
 from marketplace.accounts.groups import AUDITOR, OPERATOR
-from marketplace.accounts.models import User
-from marketplace.accounts.services import enrol_owned_device
+from marketplace.accounts.models import BillingProfile, User
+from marketplace.accounts.services import declare_billing, enrol_owned_device
 from marketplace.wallet.gateway.services import pay_at_test_provider
 from marketplace.wallet.models import TopUp
 from marketplace.wallet.services import start_top_up
@@ -49,6 +49,15 @@ def ensure_person(person: DemoPerson, password: str, at: datetime) -> User:
     EmailAddress.objects.get_or_create(user=user, email=user.email, defaults={"verified": True, "primary": True})
     if person.role in GROUP_OF:
         user.groups.add(Group.objects.get(name=GROUP_OF[person.role]))
+    if person.billing_address and not BillingProfile.objects.filter(user=user).exists():
+        declare_billing(
+            user=user,
+            name=person.display_name,
+            address=person.billing_address,
+            country=person.country,
+            vat_id="",
+            at=at,
+        )
     if person.top_up_euros and not TopUp.objects.filter(user=user).exists():
         top_up = start_top_up(user=user, amount_micros=person.top_up_euros * MICROS_PER_UNIT, at=at)
         pay_at_test_provider(top_up=top_up, answer="pay", at=at + timedelta(minutes=1))

@@ -45,6 +45,7 @@ class DemoPerson:
     country: str
     time_zone: str
     top_up_euros: int = 0
+    billing_address: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,16 +72,39 @@ class DemoListing:
     plans: tuple[PlanTerms, ...]
     purposes: tuple[str, ...] = ("AcademicResearch", "CommercialResearch", "PublicBenefit")
     delay_seconds: int = 0
+    later_delay_seconds: int = 0  # To what the owner narrows the consent after the sales; 0: not at all.
     state: str = "live"  # live, draft, withdrawn, consent_withdrawn, ended
     buyers: tuple[str, ...] = field(default=())
 
 
+# Of what this owner earned, in euros and by what the bank says: the money machine's own words.
+PAID_OUT_OWNER = "charge"
+PAYOUTS = {"paid": 5, "sent": 5}
+
 PEOPLE = (
-    DemoPerson("harbour", "harbour@demo.example", "Harbour Roofs", "owner", "DE", "Europe/Berlin"),
+    DemoPerson(
+        "harbour",
+        "harbour@demo.example",
+        "Harbour Roofs",
+        "owner",
+        "DE",
+        "Europe/Berlin",
+        0,
+        "Example Quay 7\n20457 Hamburg",
+    ),
     DemoPerson("mill", "mill@demo.example", "Mill Lane Energy", "owner", "AT", "Europe/Vienna"),
     DemoPerson("air", "air@demo.example", "Open Window Air", "owner", "NL", "Europe/Amsterdam"),
     DemoPerson("charge", "charge@demo.example", "Corner Charging", "owner", "FR", "Europe/Paris"),
-    DemoPerson("buyer", "buyer@demo.example", "Grid Forecast Lab", "buyer", "DE", "Europe/Berlin", 250),
+    DemoPerson(
+        "buyer",
+        "buyer@demo.example",
+        "Grid Forecast Lab",
+        "buyer",
+        "DE",
+        "Europe/Berlin",
+        250,
+        "Example Street 12\n10115 Berlin",
+    ),
     DemoPerson("planner", "planner@demo.example", "Town Planning Desk", "buyer", "NL", "Europe/Amsterdam", 120),
     DemoPerson("auditor", "auditor@demo.example", "Ledger Auditor", "auditor", "DE", "UTC"),
     DemoPerson("operator", "operator@demo.example", "Market Operator", "operator", "DE", "UTC"),
@@ -177,6 +201,7 @@ LISTINGS = (
         "Nitrogen dioxide and fine dust beside a ring road and 600 m away from it, measured at the same minutes.",
         "air",
         (once(800), period(300, days=7)),
+        later_delay_seconds=3600,
         buyers=("planner",),
     ),
     DemoListing(
@@ -189,7 +214,7 @@ LISTINGS = (
         "Power and occupancy of two charging points. Shows market days, evenings and the empty hours between.",
         "mobility",
         (period(2500, days=30), once(4800)),
-        buyers=("buyer",),
+        buyers=("buyer", "planner"),
     ),
     DemoListing(
         "harbour",

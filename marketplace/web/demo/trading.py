@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
+from uuid import uuid5
 
 from devices.models import Device
 from ledger.models import OutboxRow
 from ledger.services import current_freeze, sequence_batch
 from marketplace.access.services import authorise_token_id, issue_token
 from marketplace.accounts.models import User
-from marketplace.consents.services import grant_consent
+from marketplace.consents.services import Terms, grant_consent
 from marketplace.delivery.models import Read
-from marketplace.delivery.services import current_version, files_for, record_read
+from marketplace.delivery.services import current_version, files_for, narrow_and_rebuild, record_read, refresh_table
 from marketplace.listings.models import Listing
 from marketplace.listings.services import draft_listing, publish_listing, set_plans
 from marketplace.purchases.models import Purchase
 from marketplace.purchases.services import buy_listing, withdraw_consent_with_refunds, withdraw_listing_with_refunds
-from marketplace.web.demo.script import LICENCE, DemoListing
+from marketplace.wallet.errors import InsufficientFunds
+from marketplace.wallet.gateway.models import Payout
+from marketplace.wallet.gateway.services import answer_payout_at_test_provider, open_payee, request_payout, send_payouts
+from marketplace.wallet.units import MICROS_PER_UNIT
+from marketplace.web.demo.script import LICENCE, PAYOUTS, DemoListing
 
 DRAIN_SECONDS = 30.0
 
@@ -95,3 +101,29 @@ def ensure_token(purchase: Purchase, at: datetime, read_at: datetime) -> str:
     files = files_for(grant, version=current_version(grant.listing))
     record_read(grant=grant, door=Read.Door.DELTA_SHARING, files=files, at=read_at)
     return text
+
+
+def ensure_narrowing(demo: DemoListing, listing: Listing, at: datetime, now: datetime) -> None:
+    """at: when the owner took something away; the table under the narrower terms is made now."""
+    consent = listing.consent
+    if demo.later_delay_seconds and not consent.changes.exists():
+        terms = replace(Terms.of(consent), delay_seconds=demo.later_delay_seconds)
+        narrow_and_rebuild(consent=consent, terms=terms, at=at)
+        drain_outbox(at)
+        refresh_table(listing=Listing.objects.get(pk=listing.pk), at=now)
+
+
+def ensure_payouts(seller: User, at: datetime) -> None:
+    """One payout in each state that PAYOUTS names. In a month of other sales there may be too little for them."""
+    if Payout.objects.filter(user=seller).exists():
+        return
+    open_payee(user=seller, return_address="", at=at)
+    for state, euros in PAYOUTS.items():
+        key = uuid5(seller.public_id, f"demo payout {state}")
+        try:
+            request_payout(user=seller, amount_micros=euros * MICROS_PER_UNIT, idempotency_key=key, at=at)
+        except InsufficientFunds:
+            return
+    send_payouts(at=at)
+    paid = Payout.objects.get(user=seller, idempotency_key=uuid5(seller.public_id, "demo payout paid"))
+    answer_payout_at_test_provider(payout=paid, is_paid=True, at=at)

@@ -18,14 +18,15 @@ from devices.models import Batch, Device
 from ledger.freezing import freeze_log
 from ledger.models import Entry, OutboxRow
 from ledger.services import verify_log
-from marketplace.accounts.models import User
+from marketplace.accounts.models import BillingProfile, User
 from marketplace.accounts.ownership import retire_owned_device
-from marketplace.consents.models import Consent
+from marketplace.consents.models import Consent, ConsentChange
 from marketplace.delivery.models import Read
 from marketplace.errors import MarketError
 from marketplace.listings.models import Listing, Plan
-from marketplace.purchases.models import Purchase
+from marketplace.purchases.models import BooksCheck, Purchase
 from marketplace.purchases.services import buy_listing, withdraw_consent_with_refunds
+from marketplace.wallet.gateway.models import Payout
 from marketplace.web.demo import building
 from marketplace.web.demo.script import DEVICES
 from marketplace.web.demo.trading import drain_outbox
@@ -46,7 +47,7 @@ def var_dir(settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def counts() -> dict[str, int]:
-    models = (User, Device, Batch, Consent, Listing, Purchase, Entry, Read)
+    models = (User, Device, Batch, Consent, Listing, Purchase, Entry, Read, ConsentChange, Payout, BillingProfile)
     return {model.__name__: model.objects.count() for model in models}
 
 
@@ -63,6 +64,12 @@ def assert_every_state_is_there() -> None:
     assert Listing.objects.filter(withdrawn_at__isnull=False).count() == 1
     assert Consent.objects.filter(withdrawn_at__isnull=False).count() == 1
     assert Consent.objects.filter(valid_until__lt=now).count() == 1
+    assert list(ConsentChange.objects.values_list("consent__listings__title", flat=True)) == [
+        "Ring road against school yard"
+    ]
+    assert sorted(Payout.objects.values_list("state", flat=True)) == ["paid", "sent"]
+    assert BillingProfile.objects.count() == 2
+    assert BooksCheck.objects.latest("pk").finding_count == 0
 
 
 def assert_nobody_read_after_a_withdrawal() -> None:
@@ -102,7 +109,7 @@ def test_a_run_that_was_cut_short_is_completed(var_dir: Path, monkeypatch: pytes
 
     call_command("seed_demo")
 
-    assert counts() == {**begun, "Entry": Entry.objects.count()}
+    assert counts() == {**begun, "Entry": Entry.objects.count(), "Payout": 2}
     assert (var_dir / "demo.filled").exists()
     assert not OutboxRow.objects.exists()
 

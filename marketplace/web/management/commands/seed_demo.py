@@ -19,10 +19,11 @@ from marketplace.listings.models import Listing
 from marketplace.purchases.models import Purchase
 from marketplace.purchases.services import check_books, release_earnings
 from marketplace.web.demo import building, trading
-from marketplace.web.demo.script import DEVICES, LISTINGS, PEOPLE
+from marketplace.web.demo.script import DEVICES, LISTINGS, PAID_OUT_OWNER, PEOPLE
 
 SHARED_PURCHASE = ("buyer", "roof")
 WITHDRAWN_AFTER = timedelta(days=26, hours=3)
+NARROWED_AFTER = timedelta(days=28, hours=7)
 
 
 class Command(BaseCommand):
@@ -53,8 +54,10 @@ class Command(BaseCommand):
                 refresh_table(listing=listing, at=now)
         self._seed_tokens(purchases, start, now)
         for demo in LISTINGS:
+            trading.ensure_narrowing(demo, listings[demo.key], start + NARROWED_AFTER, now)
             trading.ensure_end(demo, listings[demo.key], start + WITHDRAWN_AFTER)
         release_earnings(at=now)
+        trading.ensure_payouts(people[PAID_OUT_OWNER], now)
         check_books(at=now)
         trading.drain_outbox(now)
         self.stdout.write(f"Demo market: {len(people)} people, {len(devices)} devices, {len(listings)} listings.")
