@@ -19,6 +19,8 @@ Point = tuple[datetime, float | None]
 PLOT_WIDTH = 1000
 PLOT_HEIGHT = 190
 PLOT_TOP = 22
+# The most characters that the usual margin for the axis's numbers takes.
+NARROW_LABEL = 5
 CHART_HEIGHT = PLOT_TOP + PLOT_HEIGHT + 26
 HOUR = 3600
 DAY = 86_400
@@ -172,9 +174,10 @@ def grid_marks(scale: Scale, zone: tzinfo) -> str:
 
 
 def grid_texts(scale: Scale, zone: tzinfo) -> str:
-    """The axes' numbers and times, to be drawn above the line, which runs under them at the left edge."""
+    """The axes' numbers, in the margin to the left of the plot, and times below it."""
     texts = [
-        f'<text class="series-text" x="0" y="{PLOT_TOP + scale.down(tick) - 4:.1f}">{number_text(tick)}</text>'
+        f'<text class="series-text" x="-8" y="{PLOT_TOP + scale.down(tick) + 4:.1f}" text-anchor="end">'
+        f"{number_text(tick)}</text>"
         for tick in scale.ticks
     ]
     for at, label in time_ticks(scale.start, scale.until, zone):
@@ -231,8 +234,10 @@ def series_svg(chart: TimeChart, zone: tzinfo) -> str:
         "values": [value for _, value in chart.known],
         "places": places,
     }
+    is_wide = max(len(number_text(tick)) for tick in scale.ticks) > NARROW_LABEL
+    kind = "series-chart series-wide-labels" if is_wide else "series-chart"
     return (
-        f'<svg class="series-chart" width="100%" height="{CHART_HEIGHT}" role="img" tabindex="0" '
+        f'<svg class="{kind}" width="100%" height="{CHART_HEIGHT}" role="img" tabindex="0" '
         f'aria-label="{escape(chart.title)}, {escape(chart.unit)}. {escape(describe(chart, zone, len(gaps)))}" '
         f'data-series="{escape(json.dumps(hover, separators=(",", ":")))}" data-unit="{escape(chart.unit)}" '
         f'data-zone="{escape(str(zone))}" data-top="{PLOT_TOP}" data-bottom="{PLOT_TOP + PLOT_HEIGHT}">'

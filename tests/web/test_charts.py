@@ -49,6 +49,14 @@ def test_nothing_to_draw_gives_nothing() -> None:
     assert charts.sparkline_svg([None, float("nan")]) == ""
 
 
+@pytest.mark.parametrize(("top", "is_wide"), [(9_000.0, False), (1_000_000.0, True)])
+def test_the_axis_has_its_numbers_in_a_margin_that_is_wide_enough(top: float, is_wide: bool) -> None:
+    svg = draw(chart_of([0.0, top]))
+    labels = re.findall(r'<text class="series-text" x="(-?\d+)" y="[\d.]+" text-anchor="end">([\d,]+)</text>', svg)
+    assert labels[0] == ("-8", "0")
+    assert ("series-wide-labels" in svg) is is_wide
+
+
 @pytest.mark.parametrize("values", [[5.0], [5.0, 5.0], [0.0, 0.0], [-3.0, 3.0], [1e-9, 2e-9], [1e9, 1e9 + 1]])
 def test_any_range_of_values_is_drawn_inside_the_plot(values: list[float | None]) -> None:
     svg = draw(chart_of(values))
