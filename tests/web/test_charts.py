@@ -49,7 +49,7 @@ def test_nothing_to_draw_gives_nothing() -> None:
     assert charts.sparkline_svg([None, float("nan")]) == ""
 
 
-@pytest.mark.parametrize(("top", "is_wide"), [(9_000.0, False), (1_000_000.0, True)])
+@pytest.mark.parametrize(("top", "is_wide"), [(8_000.0, False), (1_000_000.0, True)])
 def test_the_axis_has_its_numbers_in_a_margin_that_is_wide_enough(top: float, is_wide: bool) -> None:
     svg = draw(chart_of([0.0, top]))
     labels = re.findall(r'<text class="series-text" x="(-?\d+)" y="[\d.]+" text-anchor="end">([\d,]+)</text>', svg)
