@@ -39,6 +39,7 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": crontab(hour="5,11", minute=7, day_of_week="mon"),
     },
     "purchases-release": {"task": "marketplace.purchases.tasks.release_earnings_task", "schedule": 300.0},
+    "purchases-fill": {"task": "marketplace.purchases.tasks.fill_orders_task", "schedule": 5.0},
     "purchases-books": {"task": "marketplace.purchases.tasks.check_books_task", "schedule": crontab(hour=2, minute=47)},
     "purchases-remind": {
         "task": "marketplace.purchases.tasks.remind_of_ends_task",

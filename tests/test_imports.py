@@ -29,6 +29,7 @@ PUBLIC = {
     "marketplace.delivery.projection",
     "marketplace.delivery.sight",
     "marketplace.listings.catalogue",
+    "marketplace.purchases.ordering",
     "marketplace.purchases.sight",
     "marketplace.wallet.providers",
 }

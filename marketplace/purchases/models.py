@@ -13,7 +13,7 @@ from django.db.models.functions import TruncMonth
 from ledger.models import Entry
 from marketplace.listings.models import Listing, Plan
 from marketplace.purchases.tax import TAXED, UNTAXED, Treatment
-from marketplace.wallet.models import Transfer
+from marketplace.wallet.models import TopUp, Transfer
 
 if TYPE_CHECKING:
     from marketplace.accounts.models import User
@@ -230,6 +230,40 @@ class Purchase(models.Model):
         if not self.plan.is_renewing:
             return self
         return self.followers.filter(ended_at=None).order_by("-window_until").first() or self
+
+
+class Order(models.Model):
+    """A purchase whose money is on its way from the payment provider: bought as soon as the top-up is paid.
+
+    refused_code: why it was not bought when the money came, or that none came; the money is in the wallet then.
+    """
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    buyer = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="orders")
+    listing = models.ForeignKey(Listing, models.PROTECT, related_name="+")
+    plan = models.ForeignKey(Plan, models.PROTECT, related_name="+")
+    quoted_micros = models.BigIntegerField()
+    top_up = models.OneToOneField(TopUp, models.PROTECT, related_name="order")
+    ordered_at = models.DateTimeField()
+    purchase = models.OneToOneField(Purchase, models.PROTECT, null=True, related_name="order")
+    refused_code = models.CharField(max_length=64, blank=True)
+    settled_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-ordered_at", "-id"]
+        indexes = [models.Index(fields=["top_up"], condition=Q(settled_at=None), name="order_open")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(settled_at=None, purchase=None, refused_code="")
+                | Q(settled_at__isnull=False, purchase__isnull=False, refused_code="")
+                | (Q(settled_at__isnull=False, purchase=None) & ~Q(refused_code="")),
+                name="order_is_settled_whole",
+            ),
+            models.CheckConstraint(condition=Q(quoted_micros__gt=0), name="order_has_a_price"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Order {self.public_id}"
 
 
 class PurchaseChange(models.Model):

@@ -77,3 +77,8 @@ def refuse_what_is_used(buyer: User, price_micros: int) -> None:
             "Your wallet does not hold both this and what you have read by use so far. Top it up and try again.",
             missing_micros=missing,
         )
+
+
+def spendable_micros(buyer: User) -> int:
+    """What the wallet holds beyond what is used already; never below zero."""
+    return max(0, balance_micros(account_of(buyer)) - used_micros(buyer))

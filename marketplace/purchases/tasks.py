@@ -2,6 +2,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from marketplace.purchases.books import check_books
+from marketplace.purchases.ordering import fill_orders
 from marketplace.purchases.reminding import remind_of_ends
 from marketplace.purchases.services import bill_usage, release_earnings, renew_due, start_due_clocks
 
@@ -32,3 +33,8 @@ def renew_due_task() -> int:
 @shared_task(ignore_result=True)
 def bill_usage_task() -> int:
     return bill_usage(at=timezone.now())
+
+
+@shared_task(ignore_result=True)
+def fill_orders_task() -> int:
+    return fill_orders(at=timezone.now())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
@@ -41,7 +42,8 @@ from marketplace.notices.kinds import NoticeKind
 from marketplace.notices.models import Notice, WebhookEndpoint
 from marketplace.notices.services import add_webhook, choose_mailed_kinds, send_test_webhook
 from marketplace.purchases.books import check_books
-from marketplace.purchases.models import Purchase
+from marketplace.purchases.models import Order, Purchase
+from marketplace.purchases.ordering import order_listing
 from marketplace.purchases.services import buy_listing, count_rows, refund_on_request, set_cap
 from marketplace.wallet.gateway.models import Payout
 from marketplace.wallet.gateway.services import reconcile
@@ -73,6 +75,7 @@ class Market:
     purchases: dict[str, Purchase] = field(default_factory=dict)
     disputes: dict[str, Dispute] = field(default_factory=dict)
     payouts: dict[str, Payout] = field(default_factory=dict)
+    orders: dict[str, Order] = field(default_factory=dict)
     top_ups: dict[str, TopUp] = field(default_factory=dict)
     tokens: dict[str, AccessToken] = field(default_factory=dict)
     api_keys: dict[str, ApiKey] = field(default_factory=dict)
@@ -115,6 +118,7 @@ def make_market(at: datetime) -> Market:
     sender = _add_devices(market, at)
     _offer(market, sender, at)
     _trade(market, at)
+    _order(market, at)
     _audit(market, at)
     _leave_waiting(market, at)
     _make_accounts_interesting(market)
@@ -186,6 +190,30 @@ def _offer(market: Market, sender: SigningDevice, at: datetime) -> None:
     }
     for name in ("live", "free", "withdrawn", "running"):
         refresh_table(listing=market.listings[name], at=at)
+
+
+def _order(market: Market, at: datetime) -> None:
+    """More than ben has, so that he pays at the provider."""
+    dear = make_listing(
+        market.people["sara"],
+        at,
+        consent=market.consents["active"],
+        title="Dear weather",
+        plans=[PlanTerms("one_off", 900 * EURO)],
+    )
+    for state, code in (("waiting", ""), ("declined", "payment_declined"), ("refused", "price_changed")):
+        order = order_listing(
+            listing=dear,
+            plan=dear.plans.get(),
+            buyer=market.people["ben"],
+            quoted_micros=900 * EURO,
+            at=at,
+            idempotency_key=uuid4(),
+        )
+        assert isinstance(order, Order)
+        if code:
+            Order.objects.filter(pk=order.pk).update(refused_code=code, settled_at=at)
+        market.orders[state] = order
 
 
 def _buy(market: Market, listing: str, kind: str, at: datetime) -> Purchase:

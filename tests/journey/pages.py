@@ -186,6 +186,8 @@ def buying_pages(market: Market) -> Iterator[Visit]:
     yield visit("ben", "listing_page", market.listings["withdrawn"].public_id, state="withdrawn")
     yield visit("ben", "purchase_create", live)
     yield visit("mallory", "purchase_create", live, state="too little money")
+    for state, order in market.orders.items():
+        yield visit("ben", "order_page", order.public_id, state=state)
     yield visit("ben", "purchase_list")
     yield visit("ben", "purchase_list", query="?state=ended", state="ended")
     yield visit("mallory", "purchase_list", state="empty")

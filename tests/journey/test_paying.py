@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from playwright.sync_api import Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from marketplace.accounts.models import User
+from marketplace.purchases.models import Purchase
+from tests.builders import make_listing
 from tests.fake_stripe import WEBHOOK_SECRET, FakeStripe, event_of, post_event, running_fake
 from tests.journey.people import NewContext, figure, fill_in, log_in, open_browser, send_form
 
@@ -81,3 +84,29 @@ def test_the_built_in_provider(
     page.get_by_role("button", name=button).click()
     page.goto("/wallet/")
     expect(figure(page, "Balance")).to_have_text(balance)
+
+
+def test_a_purchase_is_paid_by_stripe_and_made_when_the_money_is_there(
+    live_server: LiveServer, sara: User, ben: User, stripe_here: FakeStripe, new_context: NewContext
+) -> None:
+    listing = make_listing(sara, timezone.now() - timedelta(minutes=1))
+    page = open_browser(new_context, live_server)
+    log_in(page, ben.email)
+    page.wait_for_url("**/home/")
+    page.goto(f"/listings/{listing.public_id}/")
+    page.locator("#plans .plan").get_by_role("link").click()
+    page.get_by_role("button", name="Pay EUR 5.00 and buy").click()
+    page.get_by_role("link", name="Go to the payment").click()
+    page.get_by_role("link", name="Pay 500").click()
+    page.wait_for_url(re.compile("returned=1"))
+    assert not Purchase.objects.exists()
+    (session,) = stripe_here.of("checkout.session")
+    now = timezone.now()
+    paid = event_of("checkout.session.completed", session | {"payment_status": "paid"}, now)
+    for event in (paid, paid):
+        assert post_event(event, now).status_code == 200
+    page.get_by_role("link", name="Back to the purchase").click()
+    page.wait_for_url(re.compile(r"/purchases/[0-9a-f-]{36}/$"))
+    assert Purchase.objects.get().price_micros == 5_000_000
+    page.goto("/wallet/")
+    expect(figure(page, "Balance")).to_have_text("EUR 0.00")

@@ -9,6 +9,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from marketplace.api.problems import problem_http_response
+from marketplace.purchases.ordering import fill_orders
 from marketplace.wallet.errors import ProviderUnknown
 from marketplace.wallet.gateway.errors import EventUnreadable, SignatureRefused
 from marketplace.wallet.gateway.services import SIGNATURE_HEADERS, receive_webhook
@@ -29,6 +30,8 @@ def payment_webhook(request: HttpRequest, provider: str) -> HttpResponse:
             return _refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, EventUnreadable("The body has too many bytes."))
         signature = request.headers.get(header, "")
         receive_webhook(provider=provider, body=body, signature=signature, at=timezone.now())
+        # What waits for this money is bought before the person is back; the sweep would do it, too.
+        fill_orders(at=timezone.now())
     except ProviderUnknown as error:
         return _refuse(HTTPStatus.NOT_FOUND, error)
     except (SignatureRefused, EventUnreadable) as error:

@@ -13,7 +13,8 @@ from marketplace.errors import MarketError
 from marketplace.listings.models import Listing, Plan
 from marketplace.purchases.errors import PriceChanged
 from marketplace.purchases.models import Purchase
-from marketplace.purchases.services import TAKEN_ONCE, tax_of_buyer, window_of
+from marketplace.purchases.ordering import amount_to_pay_in
+from marketplace.purchases.services import TAKEN_ONCE, spendable_micros, tax_of_buyer, window_of
 from marketplace.purchases.sight import plans_shown_to
 from marketplace.wallet.errors import InsufficientFunds
 from marketplace.wallet.services import account_of, balance_micros
@@ -37,8 +38,8 @@ def checkout_context(listing: Listing, buyer: User, at: datetime, plan_id: uuid.
     """plan_id: what the buyer chose; a plan that is not offered here falls back to the first."""
     plans, consent = plans_shown_to(buyer, listing, at), listing.consent
     plan = _chosen(plans, listing, plan_id)
-    balance = balance_micros(account_of(buyer))
-    missing = max(0, plan.price_micros - balance)
+    balance, spendable = balance_micros(account_of(buyer)), spendable_micros(buyer)
+    missing = max(0, plan.price_micros - spendable)
     return {
         "listing": listing,
         "plan": plan,
@@ -54,8 +55,10 @@ def checkout_context(listing: Listing, buyer: User, at: datetime, plan_id: uuid.
         "buy_label": buy_label(plan),
         "idempotency_key": uuid.uuid4(),
         "balance_micros": balance,
+        "kept_micros": balance - spendable,
         "after_micros": balance - plan.price_micros,
         "missing_micros": missing,
+        "paid_in_micros": amount_to_pay_in(missing),
         "top_up_address": top_up_address(listing, plan, missing) if missing else "",
         "obstacle": refusal_to_sell(listing, plans, buyer, at) or plan_obstacle(plan, consent, at),
         "taken": _taken(listing, plan, buyer, at),

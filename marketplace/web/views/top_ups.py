@@ -13,6 +13,7 @@ from django.views.decorators.http import require_safe
 
 from marketplace.accounts.models import User
 from marketplace.errors import MarketError
+from marketplace.purchases.ordering import fill_orders
 from marketplace.wallet.gateway.services import open_checkout, pay_at_test_provider
 from marketplace.wallet.models import TopUp
 from marketplace.wallet.services import start_top_up
@@ -86,6 +87,7 @@ def top_up_outcome(request: HttpRequest, public_id: UUID) -> HttpResponse:
                 order=form.cleaned_data["order"],
                 at=timezone.now(),
             )
+            fill_orders(at=timezone.now(), buyer=top_up.user)
         except MarketError as error:
             refusal |= {"why": str(error), "code": error.code}
         else:
