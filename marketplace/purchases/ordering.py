@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from marketplace.accounts.errors import AccountErased
 from marketplace.accounts.models import User
 from marketplace.accounts.services import hold_account
 from marketplace.errors import MarketError
@@ -72,14 +73,17 @@ def fill_orders(*, at: datetime, buyer: User | None = None) -> int:
     due = Order.objects.filter(settled_at=None, top_up__state__in=settled, buyer__erased_at=None)
     if buyer is not None:
         due = due.filter(buyer=buyer)
-    return sum(_fill(pk, at) for pk in list(due.order_by("pk").values_list("pk", flat=True)[:MOST_AT_ONCE]))
+    found = due.select_related("buyer").order_by("pk")[:MOST_AT_ONCE]
+    return sum(_fill(order.pk, order.buyer, at) for order in found)
 
 
 @transaction.atomic
-def _fill(pk: int, at: datetime) -> bool:
+def _fill(pk: int, buyer: User, at: datetime) -> bool:
     """The buyer's account is held first, as everywhere."""
-    buyer = Order.objects.select_related("buyer").get(pk=pk).buyer
-    hold_account(buyer)
+    try:
+        hold_account(buyer)
+    except AccountErased:
+        return False
     rows = Order.objects.select_related("listing", "plan", "top_up")
     order = rows.select_for_update(of=("self",), no_key=True).get(pk=pk)
     if order.settled_at is not None:
