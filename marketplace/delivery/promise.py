@@ -8,6 +8,7 @@ from django.db.models import DurationField, Exists, ExpressionWrapper, F, OuterR
 from django.db.models.functions import Coalesce
 
 from marketplace.delivery.models import DeliveryTable, Segment
+from marketplace.errors import MarketError
 from marketplace.listings.models import LONG_AGO
 from marketplace.purchases.models import Purchase
 from marketplace.purchases.services import refund_undelivered
@@ -38,7 +39,7 @@ def undelivered_at(at: datetime) -> QuerySet[Purchase]:
     )
     return (
         Purchase.objects.holding()
-        .filter(clock_started_at=None, ended_at=None, disputed_at=None, released_micros=0)
+        .filter(buyer__erased_at=None, clock_started_at=None, ended_at=None, disputed_at=None, released_micros=0)
         .filter(purchased_at__lte=Value(at - delivery_promise()) - delay)
         .exclude(Exists(inside))
     )
@@ -48,7 +49,13 @@ def refund_what_never_came(*, at: datetime) -> int:
     """Pay back every purchase for which nothing came in the promised time. Returns how many were."""
     count = 0
     for purchase in undelivered_at(at).select_related("buyer", "listing").order_by("pk")[:MOST_AT_ONCE]:
-        if refund_undelivered(purchase=purchase, at=at) is not None:
+        try:
+            refund = refund_undelivered(purchase=purchase, at=at)
+        except MarketError as error:
+            # One buyer who left meanwhile holds up nobody else's money.
+            logger.warning("purchase.not_refunded", extra={"purchase_id": purchase.public_id, "code": error.code})
+            continue
+        if refund is not None:
             count += 1
             logger.info("purchase.not_delivered", extra={"purchase_id": purchase.public_id})
     return count

@@ -71,6 +71,16 @@ class DebtLeft(ErasureError):
     sentence = "Your bank took a payment back that you had spent. Top up what is missing first."
 
 
+class SalesNotBilled(ErasureError):
+    """details: amount_micros, currency."""
+
+    code = "erasure_sales_not_billed"
+    sentence = (
+        "Buyers used data of yours that is paid by use, and it is not billed yet. Withdraw its listings; the bills "
+        "come within minutes, and then you can have what you earned paid out."
+    )
+
+
 class UsageNotBilled(ErasureError):
     """details: amount_micros, currency."""
 

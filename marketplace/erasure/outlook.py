@@ -21,13 +21,14 @@ from marketplace.erasure.errors import (
     MoneyOnHold,
     PayoutUnderWay,
     PurchaseUnderWay,
+    SalesNotBilled,
     StaffAccount,
     TopUpUnderWay,
     UsageNotBilled,
 )
 from marketplace.listings.models import Listing
 from marketplace.purchases.models import Purchase, PurchaseQuerySet
-from marketplace.purchases.services import used_micros
+from marketplace.purchases.services import sold_use_micros, used_micros
 from marketplace.wallet.gateway.models import Payout
 from marketplace.wallet.gateway.services import owed_micros
 from marketplace.wallet.models import Account, TopUp
@@ -96,6 +97,8 @@ def obstacles_to(user: User) -> list[ErasureError]:
         found.append(DisputeUnderWay())
     if used := used_micros(user):
         found.append(UsageNotBilled(amount_micros=used, currency=settings.MARKET_CURRENCY))
+    if sold := sold_use_micros(user):
+        found.append(SalesNotBilled(amount_micros=sold, currency=settings.MARKET_CURRENCY))
     if owed := owed_micros(user):
         found.append(DebtLeft(amount_micros=owed, currency=settings.MARKET_CURRENCY))
     return found + [

@@ -53,8 +53,8 @@ def erase_account(*, user: User, at: datetime) -> User:
     """Erase a person: end what stands on the account, delete what is the person's, keep the books without a person.
 
     An account that is erased already is returned as it is. Files go after the commit, and so does a letter.
-    Raises: StaffAccount, TopUpUnderWay, PayoutUnderWay, PurchaseUnderWay, DisputeUnderWay, UsageNotBilled, DebtLeft,
-    MoneyOnHold, EarningsLeft, MoneyInWallet.
+    Raises: StaffAccount, TopUpUnderWay, PayoutUnderWay, PurchaseUnderWay, DisputeUnderWay, UsageNotBilled,
+    SalesNotBilled, DebtLeft, MoneyOnHold, EarningsLeft, MoneyInWallet.
     Nothing is written when it raises.
 
     Locks, in this order: the account; the standing of all consents that are the person's own or that the purchases rely

@@ -7,7 +7,10 @@ import logging
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import DurationField, ExpressionWrapper, F, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce, Least
 
+from marketplace.accounts.errors import AccountErased
 from marketplace.accounts.services import hold_account
 from marketplace.listings.models import Listing, Plan
 from marketplace.listings.services import share_terms
@@ -48,13 +51,26 @@ def set_renewal(*, purchase: Purchase, is_renewing: bool, at: datetime) -> Purch
 
 def renew_due(*, at: datetime, most: int = MOST_AT_ONCE) -> int:
     """Renew or let lapse what is at its end, and tell those whose end is near. Returns how many it looked at."""
-    running = Purchase.objects.filter(is_renewing=True, buyer__erased_at=None)
-    found = list(running.select_related("listing", "buyer", "plan").order_by("pk")[:most])
+    found = list(_due(at).select_related("listing", "buyer", "plan")[:most])
     for purchase in found:
-        # A term that a stopped worker missed is renewed late, each in a transaction of its own.
-        while _renew_one(purchase, at):
-            pass
+        try:
+            # A term that a stopped worker missed is renewed late, each in a transaction of its own.
+            while _renew_one(purchase, at):
+                pass
+        except AccountErased:
+            continue
     return len(found)
+
+
+def _due(at: datetime) -> QuerySet[Purchase]:
+    """Whose running term is over, or so near its end that its buyer is told; the longest over first."""
+    terms = Purchase.objects.filter(continues=OuterRef("pk"), ended_at=None).order_by("-window_until")
+    half = ExpressionWrapper(F("plan__period_seconds") * Value(timedelta(seconds=0.5)), output_field=DurationField())
+    running = Purchase.objects.filter(is_renewing=True, buyer__erased_at=None, clock_started_at__isnull=False)
+    ends = running.annotate(term_until=Coalesce(Subquery(terms.values("window_until")[:1]), F("window_until")))
+    told_from = F("term_until") - Least(Value(TOLD_BEFORE), half)
+    is_near = Q(renewal_told_at=None, told_from__lte=at)
+    return ends.annotate(told_from=told_from).filter(Q(term_until__lte=at) | is_near).order_by("term_until", "pk")
 
 
 @transaction.atomic

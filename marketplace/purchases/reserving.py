@@ -6,6 +6,8 @@ reading stops until it is there again. See purchases/usage.py for the other half
 
 from datetime import UTC, datetime
 
+from django.db.models import QuerySet
+
 from marketplace.accounts.models import User
 from marketplace.purchases.models import Purchase, UsageMonth
 from marketplace.purchases.pricing import MeteredTerms, earned_micros, metered_bill
@@ -53,6 +55,15 @@ def used_micros(buyer: User, *, besides: UsageMonth | None = None) -> int:
     months = UsageMonth.objects.filter(purchase__buyer=buyer, billed_at=None)
     if besides is not None:
         months = months.exclude(pk=besides.pk)
+    return _sum_of(months)
+
+
+def sold_use_micros(seller: User) -> int:
+    """What others have used of a seller's data that is not billed yet."""
+    return _sum_of(UsageMonth.objects.filter(purchase__listing__seller=seller, billed_at=None))
+
+
+def _sum_of(months: QuerySet[UsageMonth]) -> int:
     rows = months.select_related("plan", "purchase__listing__consent")
     return sum(
         metered_bill(

@@ -38,7 +38,7 @@ from marketplace.purchases.refunding import (
 )
 from marketplace.purchases.renewing import renew_due, set_renewal
 from marketplace.purchases.repricing import reprice_and_tell
-from marketplace.purchases.reserving import spendable_micros, take_turn, used_micros
+from marketplace.purchases.reserving import sold_use_micros, spendable_micros, take_turn, used_micros
 from marketplace.purchases.settling import paid_term, refund_window, release_earnings, whole_of
 from marketplace.purchases.taxing import tax_of_buyer
 from marketplace.purchases.turns import wait_for
@@ -102,6 +102,7 @@ __all__ = [
     "reprice_and_tell",
     "set_cap",
     "set_renewal",
+    "sold_use_micros",
     "spendable_micros",
     "start_clock",
     "start_due_clocks",

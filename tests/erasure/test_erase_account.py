@@ -36,6 +36,7 @@ from marketplace.purchases.services import (
     start_clock,
     stop_metered,
     withdraw_consent_with_refunds,
+    withdraw_listing_with_refunds,
 )
 from marketplace.wallet.gateway.services import pay_at_test_provider
 from marketplace.wallet.models import Posting, TopUp, Transfer
@@ -300,6 +301,19 @@ def test_who_owes_what_the_bank_took_back_stays(ben: User, sara: User, now: date
     assert [type(one) for one in outlook_for(ben, at=now).obstacles] == [errors.DebtLeft]
     ben.refresh_from_db()
     assert ben.erased_at is None
+
+
+def test_who_sold_by_use_stays_until_it_is_billed(ben: User, sara: User, now: datetime) -> None:
+    fill_wallet(ben, 2, now)
+    listing = make_listing(sara, now, plans=[PlanTerms("metered", micros_per_1000_rows=EURO)])
+    count_rows(purchase=buy(listing, ben, now), row_count=1_000, at=now)
+    with pytest.raises(errors.SalesNotBilled) as caught:
+        erase_account(user=sara, at=now)
+    assert caught.value.details == {"amount_micros": EURO, "currency": "EUR"}
+    withdraw_listing_with_refunds(listing=listing, at=now + timedelta(seconds=1))
+    bill_usage(at=now + timedelta(minutes=1))
+    sequence_batch(at=now)
+    assert errors.SalesNotBilled not in {type(one) for one in outlook_for(sara, at=now).obstacles}
 
 
 def test_who_read_by_use_stays_until_it_is_billed(ben: User, sara: User, now: datetime) -> None:
