@@ -50,8 +50,8 @@ _FIND_SENDER = """
 """
 
 # The key is asked again, so that nothing is taken after a retirement was committed, and that a device which changed
-# hands is found anew. The device's row is brought up to
-# date by whoever finds it free, at most once a second: parallel uploads of one device must not queue for it.
+# hands is found anew. The device's row is brought up to date by whoever finds it free, at most once a second: parallel
+# uploads of one device must not queue for it.
 _INSERT_BATCH = """
     WITH seen AS (
         UPDATE devices_device
@@ -199,7 +199,8 @@ def _lost_race(envelope: bytes, opened: Envelope, lost: _Sender, content_hash: b
     if sender.device_id != lost.device_id:
         _remembered.pop(opened.key_id, None)
         return _accept(envelope, opened, sender, at)
-    if sender.stored_hash is None:
+    if sender.is_key_retired or sender.stored_hash is None:
+        # As a process answers that does not remember the device: also to a repeat.
         raise DeviceRetired
     return _repeat(opened, sender, content_hash)
 

@@ -1,7 +1,7 @@
 """A device changes hands: the row that follows on another, and what happens to batches of the time around it."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -9,11 +9,13 @@ from django.db import transaction
 from django.db.models import Q
 
 from devices.errors import DeviceHandedOver, DeviceNotEnrolled, DeviceRetired
-from devices.frames import batch_frame
+from devices.frames import batch_frame, merge_frames
 from devices.models import Batch, Device, DeviceKey, Measure
 from devices.nudging import nudge_resolver
 
 _NOT_COPIED = {"id", "device", "resolved_at"}
+# The key is in the new owner's hands, so what comes of the time before counts only as long as it can be a late upload.
+LATE_UPLOADS = timedelta(days=7)
 
 
 @transaction.atomic
@@ -77,8 +79,27 @@ def share_batches(device: Device, batches: Iterable[Batch], at: datetime) -> Non
     after = Device.objects.filter(predecessor=device).first()
     for neighbour, shared in ((before, early), (after, late)):
         if neighbour is not None and shared:
-            _pass_on(shared, neighbour)
+            # A former owner's measures are settled, unless nothing had arrived yet when the device went.
+            is_new = neighbour is after or not Measure.objects.filter(device=neighbour).exists()
+            _pass_on(shared, neighbour, may_add_measures=is_new)
             nudge_resolver(neighbour.pk, at)
+
+
+def is_passed_back(batch: Batch, device: Device) -> bool:
+    """Whether a former owner's row has this batch from the one who has the device now."""
+    return device.handed_over_at is not None and batch.received_at >= device.handed_over_at
+
+
+def missing_readings(device: Device, batches: Sequence[Batch]) -> pl.DataFrame:
+    """Return what batches that were passed back may add: of measures that the former owner has, in the same unit, and
+    not long after the handover. Whether a moment has a reading already is for the caller to see.
+    """
+    handed_over_at = device.handed_over_at
+    in_time = [one for one in batches if handed_over_at and one.received_at < handed_over_at + LATE_UPLOADS]
+    known = Measure.objects.filter(device=device).values_list("name", "unit")
+    names = pl.DataFrame(list(known), schema={"name": pl.String(), "unit": pl.String()}, orient="row")
+    found = of_span(merge_frames([batch_frame(batch) for batch in in_time]), device)
+    return found.join(names, on=["name", "unit"], how="semi")
 
 
 def blank_shared(device: Device, batches: Sequence[Batch]) -> None:
@@ -88,12 +109,13 @@ def blank_shared(device: Device, batches: Sequence[Batch]) -> None:
         Batch.objects.filter(pk__in=shared).update(envelope=b"", envelope_size=0)
 
 
-def _pass_on(batches: Sequence[Batch], neighbour: Device) -> None:
-    measured = pl.concat([of_span(batch_frame(batch), neighbour) for batch in batches]).unique("name")
-    units = zip(measured["name"], measured["unit"], strict=True)
-    Measure.objects.bulk_create(
-        [Measure(device=neighbour, name=name, unit=unit) for name, unit in units], ignore_conflicts=True
-    )
+def _pass_on(batches: Sequence[Batch], neighbour: Device, *, may_add_measures: bool) -> None:
+    if may_add_measures:
+        measured = pl.concat([of_span(batch_frame(batch), neighbour) for batch in batches]).unique("name")
+        units = zip(measured["name"], measured["unit"], strict=True)
+        Measure.objects.bulk_create(
+            [Measure(device=neighbour, name=name, unit=unit) for name, unit in units], ignore_conflicts=True
+        )
     Batch.objects.bulk_create([_copy(batch, neighbour) for batch in batches], ignore_conflicts=True)
 
 

@@ -16,7 +16,14 @@ from django.db.models import DateTimeField, F, Max, Value
 from django.db.models.functions import Greatest, Least
 
 from devices.frames import batch_frame, merge_frames
-from devices.handing import blank_shared, lock_with_neighbours, of_span, share_batches
+from devices.handing import (
+    blank_shared,
+    is_passed_back,
+    lock_with_neighbours,
+    missing_readings,
+    of_span,
+    share_batches,
+)
 from devices.models import Batch, Device, ReadingFile
 
 # So many in one transaction: about 200,000 readings, a second of work.
@@ -71,10 +78,14 @@ def _resolve_some(device: Device, at: datetime) -> int:
     if not batches:
         return 0
     share_batches(device, batches, at)
-    incoming = of_span(merge_frames([batch_frame(batch) for batch in batches]), device)
+    own = [batch for batch in batches if not is_passed_back(batch, device)]
+    incoming = of_span(merge_frames([batch_frame(batch) for batch in own]), device)
     new_paths: list[str] = []
     try:
         changes = _write_days(device, incoming, new_paths, at)
+        # After its own, for nothing of its own may change by them.
+        passed_back = missing_readings(device, [batch for batch in batches if is_passed_back(batch, device)])
+        changes += _write_days(device, passed_back, new_paths, at, keeps_stored=True)
         _count(device, [change.added for change in changes])
         Batch.objects.filter(pk__in=[batch.pk for batch in batches]).update(resolved_at=at)
         blank_shared(device, batches)
@@ -85,13 +96,19 @@ def _resolve_some(device: Device, at: datetime) -> int:
     return len(batches)
 
 
-def _write_days(device: Device, incoming: pl.DataFrame, new_paths: list[str], at: datetime) -> list[_Change]:
+def _write_days(
+    device: Device, incoming: pl.DataFrame, new_paths: list[str], at: datetime, *, keeps_stored: bool = False
+) -> list[_Change]:
+    """keeps_stored: of a moment that has a reading already the new one is left out."""
     days = incoming.with_columns(day=pl.col("time").dt.date()).partition_by("day", as_dict=True, include_key=False)
     files = {file.day: file for file in ReadingFile.objects.filter(device=device, day__in=[day for (day,) in days])}
     changes = []
     for (day,), readings in sorted(days.items()):
         file = files.get(day) or ReadingFile(device=device, day=day, version=0)
-        changes.append(_write_day(file, readings, new_paths, at))
+        is_kept = keeps_stored and bool(file.path)
+        new = readings.join(read_stored(file.path), on=["name", "time"], how="anti") if is_kept else readings
+        if new.height:
+            changes.append(_write_day(file, new, new_paths, at))
     return changes
 
 

@@ -40,7 +40,8 @@ def send(url: str, headers: dict[str, str], body: bytes) -> Answer:
         return Answer(0, str(error))
     except TimeoutError:
         return Answer(0, LATE)
-    except OSError:
+    except (OSError, UnicodeError):
+        # A name with an empty or too long part cannot even be looked up.
         return Answer(0, "It could not be reached.")
     # A timeout of the socket begins anew with each byte; this one does not.
     watchdog = Timer(max(0.0, deadline - time.monotonic()), _break_off, [connected])

@@ -8,6 +8,8 @@ import re
 from urllib.parse import SplitResult, urlsplit
 
 LONGEST_URL = 500
+# Of a host's name between two dots, RFC 1035.
+LONGEST_LABEL = 63
 # IPv6 addresses that only carry an IPv4 one, which may be any.
 _CARRIERS = [ipaddress.ip_network(text) for text in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")]
 
@@ -32,6 +34,8 @@ def parse_target(url: str, *, is_local_allowed: bool) -> SplitResult:
         raise TargetRefused("The address must begin with https://.")
     if not host or port == 0 or parts.fragment or parts.username is not None or parts.password is not None:
         raise TargetRefused("Give a host and a path, without a name, a password or a # in it.")
+    if not _is_ip(host) and not all(0 < len(label) <= LONGEST_LABEL for label in host.removesuffix(".").split(".")):
+        raise TargetRefused("This is no address that can be reached.")
     if not is_local_allowed:
         _check_host(host)
     return parts

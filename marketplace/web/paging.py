@@ -33,7 +33,7 @@ def decode_mark(mark: str) -> tuple[datetime, UUID] | None:
         text = base64.urlsafe_b64decode(mark + "=" * (-len(mark) % 4)).decode()
         at_text, id_text = text.split("|")
         at = datetime.fromisoformat(at_text)
-        return (at, UUID(id_text)) if at.tzinfo else None
+        return (at.astimezone(UTC), UUID(id_text)) if at.tzinfo else None
     except (binascii.Error, ValueError, OverflowError):
         return None
 

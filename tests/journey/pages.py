@@ -27,7 +27,7 @@ NOT_PAGES = {
     "takes only POST": "device_claim listing_publication token_create token_rotation profile_download top_up_create "
     "top_up_outcome api_key_create payee_create payout_schedule payout_answer notice_reading notices_reading "
     "dispute_answer earnings_move device_handover_withdrawal device_takeover_acceptance "
-    "purchase_renewal purchase_cap purchase_stop "
+    "order_create purchase_renewal purchase_cap purchase_stop "
     "webhook_create webhook_test webhook_activation delivery_replay",
     "a fragment of a page": "device_status listing_status listing_quotes purchase_status purchase_news "
     "admin:ledger_auditrun_progress",

@@ -87,3 +87,9 @@ def test_outside_the_embedded_run_no_local_address_is_taken(
         with pytest.raises(WebhookUrlRefused):
             add_webhook(user=sara, url=url, kinds=[NoticeKind.SALE], at=now)
     assert not WebhookEndpoint.objects.exists()
+
+
+@pytest.mark.parametrize("host", ["a..example", ".example", f"{'a' * 64}.example"])
+def test_a_name_that_cannot_be_looked_up_is_refused(host):
+    with pytest.raises(TargetRefused):
+        parse_target(f"https://{host}/", is_local_allowed=False)
