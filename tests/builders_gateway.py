@@ -11,7 +11,7 @@ from django.test import Client
 
 from marketplace.accounts.models import User
 from marketplace.wallet.gateway.built_in import payment_message, webhook_secret
-from marketplace.wallet.gateway.models import Payout, ProviderEvent
+from marketplace.wallet.gateway.models import CardRefund, Payout, ProviderEvent
 from marketplace.wallet.gateway.services import (
     answer_payout_at_test_provider,
     open_payee,
@@ -28,8 +28,8 @@ from tests.builders_money import EURO
 ENDPOINT = "/api/payments/webhooks/test"
 
 
-def body_of(asked: TopUp | Payout, kind: str, at: datetime, **changes: Any) -> bytes:
-    """A message about a top-up or a payout, with other content where a test wants it."""
+def body_of(asked: TopUp | Payout | CardRefund, kind: str, at: datetime, **changes: Any) -> bytes:
+    """A message about a top-up, a payout or a refund, with other content where a test wants it."""
     if "id" in changes:
         changes["id"] = UUID(str(changes["id"]))
     return msgspec.json.encode(msgspec.structs.replace(payment_message(asked, kind, at), **changes))
@@ -42,7 +42,7 @@ def post_webhook(body: bytes, at: datetime, *, secret: str = "", signature: str 
     )
 
 
-def say(asked: TopUp | Payout, kind: str, at: datetime, **changes: Any) -> ProviderEvent:
+def say(asked: TopUp | Payout | CardRefund, kind: str, at: datetime, **changes: Any) -> ProviderEvent:
     """Tell it at any moment; the endpoint would ask the clock."""
     body = body_of(asked, kind, at, **changes)
     return receive_webhook(provider="test", body=body, signature=sign(body, webhook_secret(), at), at=at)

@@ -95,8 +95,14 @@ class FakeStripe:
                 "currency": form["currency"],
                 "metadata": reference,
             }
-        if path in {"/v1/transfers", "/v1/payouts", "/v1/events"}:
-            rows = self.of({"/v1/transfers": "transfer", "/v1/payouts": "payout", "/v1/events": "event"}[path])
+        if path == "/v1/refunds" and method == "POST":
+            paid = {"payment_intent": form["payment_intent"], "currency": "eur", "status": "pending"}
+            return {"id": f"re_{number}", "object": "refund", "amount": amount, "metadata": reference, **paid}
+        kinds = {"/v1/transfers": "transfer", "/v1/payouts": "payout", "/v1/refunds": "refund", "/v1/events": "event"}
+        if path in kinds:
+            rows = self.of(kinds[path])
+            if "payment_intent" in form:
+                rows = [row for row in rows if row["payment_intent"] == form["payment_intent"]]
             if "transfer_group" in form:
                 rows = [row for row in rows if row["transfer_group"] == form["transfer_group"]]
             return {"object": "list", "data": rows, "has_more": False, "url": path}

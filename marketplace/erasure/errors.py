@@ -18,7 +18,8 @@ class MoneyInWallet(ErasureError):
 
     code = "erasure_money_in_wallet"
     sentence = (
-        "There is money in your wallet. Spend it, or have it paid out, first: nobody could give it to you afterwards."
+        "There is money in your wallet. Spend it, or take it back to where it came from, first: nobody could give it "
+        "to you afterwards."
     )
 
 
@@ -62,6 +63,11 @@ class RecordMalformed(ErasureError):
 class PayoutUnderWay(ErasureError):
     code = "erasure_payout_under_way"
     sentence = "A payout is on its way to your bank and may still come back. Wait until it is paid."
+
+
+class CardRefundUnderWay(ErasureError):
+    code = "erasure_card_refund_under_way"
+    sentence = "Money is on its way back to your payment method and may still fail. Wait until it is paid back."
 
 
 class DebtLeft(ErasureError):

@@ -13,6 +13,7 @@ from marketplace.accounts.models import ApiKey, User
 from marketplace.consents.models import Consent
 from marketplace.disputes.models import Dispute
 from marketplace.erasure.errors import (
+    CardRefundUnderWay,
     DebtLeft,
     DisputeUnderWay,
     EarningsLeft,
@@ -29,7 +30,7 @@ from marketplace.erasure.errors import (
 from marketplace.listings.models import Listing
 from marketplace.purchases.models import Purchase, PurchaseQuerySet
 from marketplace.purchases.services import sold_use_micros, used_micros
-from marketplace.wallet.gateway.models import Payout
+from marketplace.wallet.gateway.models import CardRefund, Payout
 from marketplace.wallet.gateway.services import owed_micros
 from marketplace.wallet.models import Account, TopUp
 
@@ -91,6 +92,8 @@ def obstacles_to(user: User) -> list[ErasureError]:
         found.append(TopUpUnderWay())
     if Payout.objects.under_way().filter(user=user).exists():
         found.append(PayoutUnderWay())
+    if CardRefund.objects.under_way().filter(user=user).exists():
+        found.append(CardRefundUnderWay())
     if unrecorded_purchases(user).exists():
         found.append(PurchaseUnderWay())
     if Dispute.objects.open().involving(user).exists():

@@ -39,7 +39,7 @@ from marketplace.purchases.services import (
     withdraw_consent_with_refunds,
     withdraw_listing_with_refunds,
 )
-from marketplace.wallet.gateway.services import erase_payees
+from marketplace.wallet.gateway.services import erase_card_refunds, erase_payees
 from marketplace.wallet.models import TopUp
 from marketplace.wallet.services import erase_top_ups
 
@@ -100,6 +100,7 @@ def _erase(account: User, devices: list[Device], at: datetime, *, is_replay: boo
     issue_due(at=at, buyer=account)
     erase_top_ups(user=account)
     erase_payees(user=account)
+    erase_card_refunds(user=account)
     erase_request_keys(buyer=account)
     erase_disputes(user=account)
     sold = Purchase.objects.of_seller(account).values_list("listing", flat=True).distinct()

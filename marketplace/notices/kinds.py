@@ -58,6 +58,7 @@ FACTS_OF_KIND = {
     NoticeKind.RENEWAL: ("purchase", "title", "price_micros", "currency", "until"),
     NoticeKind.EXPIRY: ("purchase", "title", "until"),
     NoticeKind.WITHDRAWAL: ("purchase", "title", "delete_by", "refund_micros", "currency"),
+    # Empty purchase and title: money of the wallet that goes back to where it came from.
     NoticeKind.REFUND: ("purchase", "title", "refund_micros", "currency", "reason"),
     NoticeKind.DISPUTE: ("purchase", "title", "step"),
     NoticeKind.PAYOUT: ("payout", "amount_micros", "currency", "state"),
@@ -69,7 +70,9 @@ FACTS_OF_KIND = {
     NoticeKind.HANDOVER: ("device", "title", "step"),
     NoticeKind.WEBHOOK_DISABLED: ("endpoint", "host", "reason"),
 }
-MAY_BE_EMPTY = {(NoticeKind.PAYMENT_FAILURE, "purchase"), (NoticeKind.PAYMENT_FAILURE, "title")}
+MAY_BE_EMPTY = {
+    (kind, fact) for kind in (NoticeKind.PAYMENT_FAILURE, NoticeKind.REFUND) for fact in ("purchase", "title")
+}
 
 _NUMBERS = {"price_micros", "old_micros", "new_micros", "refund_micros", "amount_micros", "days"}
 INSTANTS = ("until", "delete_by")

@@ -5,14 +5,20 @@ reading stops until it is there again. See purchases/usage.py for the other half
 """
 
 from datetime import UTC, datetime
+from uuid import UUID
 
+from django.db import transaction
 from django.db.models import QuerySet
 
 from marketplace.accounts.models import User
+from marketplace.accounts.services import hold_account
 from marketplace.purchases.models import Purchase, UsageMonth
 from marketplace.purchases.pricing import MeteredTerms, earned_micros, metered_bill
 from marketplace.purchases.turns import wait_for
 from marketplace.wallet.errors import InsufficientFunds
+from marketplace.wallet.gateway.models import CardRefund
+from marketplace.wallet.gateway.services import refundable_micros, request_card_refund
+from marketplace.wallet.models import TopUp
 from marketplace.wallet.services import account_of, balance_micros
 
 
@@ -93,3 +99,26 @@ def refuse_what_is_used(buyer: User, price_micros: int) -> None:
 def spendable_micros(buyer: User) -> int:
     """What the wallet holds beyond what is used already; never below zero."""
     return max(0, balance_micros(account_of(buyer)) - used_micros(buyer))
+
+
+def may_take_back_micros(top_up: TopUp) -> int:
+    """What of a top-up may go back to where it came from now: neither spent, nor used, nor gone back already."""
+    return refundable_micros(top_up, kept_micros=used_micros(top_up.user))
+
+
+@transaction.atomic
+def take_back_top_up(*, top_up: TopUp, amount_micros: int, idempotency_key: UUID, at: datetime) -> CardRefund:
+    """Pay money of a top-up back to where it came from; what was used this month stays in the wallet for its bill.
+
+    A repeat with the same key returns the first one. Raises: NotRefundable, AmountNotWholeCents, InsufficientFunds,
+    IdempotencyConflict, AccountHeld. Nothing is written when it raises.
+    """
+    hold_account(top_up.user)
+    take_turn(top_up.user)
+    return request_card_refund(
+        top_up=top_up,
+        amount_micros=amount_micros,
+        kept_micros=used_micros(top_up.user),
+        idempotency_key=idempotency_key,
+        at=at,
+    )

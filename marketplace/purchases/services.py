@@ -38,7 +38,14 @@ from marketplace.purchases.refunding import (
 )
 from marketplace.purchases.renewing import renew_due, set_renewal
 from marketplace.purchases.repricing import reprice_and_tell
-from marketplace.purchases.reserving import sold_use_micros, spendable_micros, take_turn, used_micros
+from marketplace.purchases.reserving import (
+    may_take_back_micros,
+    sold_use_micros,
+    spendable_micros,
+    take_back_top_up,
+    take_turn,
+    used_micros,
+)
 from marketplace.purchases.settling import paid_term, refund_window, release_earnings, whole_of
 from marketplace.purchases.taxing import tax_of_buyer
 from marketplace.purchases.turns import wait_for
@@ -88,6 +95,7 @@ __all__ = [
     "lock_purchase",
     "lock_purchases",
     "may_return_until",
+    "may_take_back_micros",
     "money_outlook",
     "narrow_consent_and_tell",
     "narrow_trial",
@@ -107,6 +115,7 @@ __all__ = [
     "start_clock",
     "start_due_clocks",
     "stop_metered",
+    "take_back_top_up",
     "take_turn",
     "tax_of_buyer",
     "usage_now",

@@ -7,7 +7,15 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from marketplace.readonly import ReadOnlyAdmin, ReadOnlyLines
-from marketplace.wallet.gateway.models import Chargeback, EventOutcome, Payee, Payout, ProviderEvent, Reconciliation
+from marketplace.wallet.gateway.models import (
+    CardRefund,
+    Chargeback,
+    EventOutcome,
+    Payee,
+    Payout,
+    ProviderEvent,
+    Reconciliation,
+)
 from marketplace.wallet.models import Account, Posting, TopUp, Transfer
 
 
@@ -90,6 +98,17 @@ class PayoutAdmin(ReadOnlyAdmin):
     list_select_related = ("user",)
     date_hierarchy = "requested_at"
     search_fields = ("=public_id", "=object_id", "user__email")
+
+
+@admin.register(CardRefund)
+class CardRefundAdmin(ReadOnlyAdmin):
+    """Money of top-ups that people took back to where it came from."""
+
+    list_display = ("public_id", "user", "amount_micros", "currency", "state", "failure_code", "requested_at")
+    list_filter = ("state", "provider")
+    list_select_related = ("user",)
+    date_hierarchy = "requested_at"
+    search_fields = ("=public_id", "=object_id", "=top_up__public_id", "user__email")
 
 
 @admin.register(Payee)

@@ -19,12 +19,14 @@ How a balance is kept, and why it is right under concurrency (the rules themselv
 from __future__ import annotations
 
 import uuid
-from typing import Self
+from typing import Any, Self
 
 from django.conf import settings
 from django.db import models
 from django.db.models import F, OuterRef, Q, Subquery, Sum, Window
 from django.db.models.functions import Coalesce
+
+from marketplace.wallet.units import MICROS_PER_CENT
 
 
 class AccountQuerySet(models.QuerySet["Account"]):
@@ -102,6 +104,7 @@ class Account(models.Model):
 TRANSFER_KINDS = (
     *("top_up", "purchase", "renewal", "usage", "release", "refund"),
     *("payout", "payout_return", "chargeback", "to_wallet"),
+    *("card_refund", "card_refund_return"),
 )
 
 
@@ -122,6 +125,8 @@ class Transfer(models.Model):
         PAYOUT_RETURN = "payout_return", "Returned payout"
         CHARGEBACK = "chargeback", "Chargeback"
         TO_WALLET = "to_wallet", "Earnings moved to the wallet"
+        CARD_REFUND = "card_refund", "Paid back to the payment method"
+        CARD_REFUND_RETURN = "card_refund_return", "Returned by the payment method"
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     idempotency_key = models.UUIDField(unique=True)
@@ -177,6 +182,29 @@ class BalanceChange(models.Model):
         return f"{self.amount_micros} to {self.account_id}"
 
 
+class TopUpQuerySet(models.QuerySet["TopUp"]):
+    def with_left(self) -> Self:
+        """Add left_micros: what was paid, less what the bank or the person took back."""
+
+        def taken(rows: models.QuerySet[Any]) -> Coalesce:
+            of_one = rows.filter(top_up=OuterRef("pk")).order_by().values("top_up")
+            total = Subquery(of_one.values_list(Sum("amount_micros")), output_field=models.BigIntegerField())
+            return Coalesce(total, 0)
+
+        refunds = gateway_models.CardRefund.objects.standing()
+        chargebacks = gateway_models.Chargeback.objects.exclude(state="won")
+        return self.annotate(left_micros=F("amount_micros") - taken(refunds) - taken(chargebacks))
+
+    def refundable(self, provider: str) -> Self:
+        """Those of which something may go back by this provider, with left_micros.
+
+        While a dispute is open nothing goes back: the bank would give the same money twice.
+        """
+        disputed = gateway_models.Chargeback.objects.filter(state="open").values("top_up")
+        paid = self.filter(state=TopUp.State.PAID, provider=provider).exclude(pk__in=disputed)
+        return paid.with_left().filter(left_micros__gte=MICROS_PER_CENT)
+
+
 class TopUp(models.Model):
     """Money that a person asked the payment provider to bring in."""
 
@@ -195,6 +223,10 @@ class TopUp(models.Model):
     settled_at = models.DateTimeField(null=True)
     transfer = models.OneToOneField(Transfer, models.PROTECT, null=True)
     idempotency_key = models.UUIDField(null=True)
+    # Only on rows that with_left() read.
+    left_micros: int
+
+    objects = TopUpQuerySet.as_manager()
 
     class Meta:
         verbose_name = "top-up"
@@ -215,4 +247,4 @@ class TopUp(models.Model):
 
 
 # What providers tell has models of its own; Django finds them by way of this module.
-from marketplace.wallet.gateway import models as gateway_models  # noqa: E402, F401 - see above
+from marketplace.wallet.gateway import models as gateway_models  # noqa: E402 - see above

@@ -2,6 +2,7 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
+from marketplace.wallet.gateway.card_refunds import send_card_refunds
 from marketplace.wallet.gateway.chargebacks import cover_all_debts
 from marketplace.wallet.gateway.payouts import request_scheduled_payouts, send_payouts
 from marketplace.wallet.gateway.receiving import follow_waiting_events
@@ -28,7 +29,8 @@ def send_due_messages_task() -> int:
 
 @shared_task(ignore_result=True)
 def send_payouts_task() -> int:
-    return send_payouts(at=timezone.now())
+    now = timezone.now()
+    return send_payouts(at=now) + send_card_refunds(at=now)
 
 
 @shared_task(ignore_result=True)

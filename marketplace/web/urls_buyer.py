@@ -3,6 +3,7 @@ from django.urls import path
 from marketplace.web.views import (
     api_keys_pages,
     billing,
+    card_refunds,
     catalogue,
     erasure,
     invoices,
@@ -46,6 +47,10 @@ urlpatterns = [
     path("wallet/top-ups/", top_ups.top_up_create, name="top_up_create"),
     path("wallet/top-ups/<uuid:public_id>/", top_ups.top_up_page, name="top_up_page"),
     path("wallet/top-ups/<uuid:public_id>/outcome/", top_ups.top_up_outcome, name="top_up_outcome"),
+    path("wallet/top-ups/<uuid:public_id>/refund/", card_refunds.card_refund_add, name="card_refund_add"),
+    path("wallet/refunds/", card_refunds.card_refund_list, name="card_refund_list"),
+    path("wallet/refunds/<uuid:public_id>/", card_refunds.card_refund_page, name="card_refund_page"),
+    path("wallet/refunds/<uuid:public_id>/answer/", card_refunds.card_refund_answer, name="card_refund_answer"),
     path("notices/", notices.notice_list, name="notice_list"),
     path("notices/reading/", notices.notices_reading, name="notices_reading"),
     path("notices/letters/", notices.notice_settings, name="notice_settings"),

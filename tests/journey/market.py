@@ -44,9 +44,9 @@ from marketplace.notices.services import add_webhook, choose_mailed_kinds, send_
 from marketplace.purchases.books import check_books
 from marketplace.purchases.models import Order, Purchase
 from marketplace.purchases.ordering import order_listing
-from marketplace.purchases.services import buy_listing, count_rows, refund_on_request, set_cap
-from marketplace.wallet.gateway.models import Payout
-from marketplace.wallet.gateway.services import reconcile
+from marketplace.purchases.services import buy_listing, count_rows, refund_on_request, set_cap, take_back_top_up
+from marketplace.wallet.gateway.models import CardRefund, Payout
+from marketplace.wallet.gateway.services import answer_card_refund_at_test_provider, reconcile
 from marketplace.wallet.models import TopUp
 from marketplace.wallet.services import start_top_up
 from tests.builders import EURO, make_consent, make_draft, make_listing
@@ -75,6 +75,7 @@ class Market:
     purchases: dict[str, Purchase] = field(default_factory=dict)
     disputes: dict[str, Dispute] = field(default_factory=dict)
     payouts: dict[str, Payout] = field(default_factory=dict)
+    card_refunds: dict[str, CardRefund] = field(default_factory=dict)
     orders: dict[str, Order] = field(default_factory=dict)
     top_ups: dict[str, TopUp] = field(default_factory=dict)
     tokens: dict[str, AccessToken] = field(default_factory=dict)
@@ -254,10 +255,25 @@ def _trade(market: Market, at: datetime) -> None:
     market.api_keys = {"kept": create_api_key(user=ben, name="weather script", at=at)[0]}
     market.top_ups = {"pending": start_top_up(user=ben, amount_micros=7 * EURO, at=at)}
     market.payouts = paid_out(market.people["sara"], ben, at)
+    market.card_refunds = _take_back(ben, at)
     market.top_ups["disputed"] = dispute_top_up(ben, at)
     reconcile(at=at)
     market.top_ups["paid"] = TopUp.objects.filter(user=ben, state=TopUp.State.PAID)[0]
     sequence_batch(at=at)
+
+
+def _take_back(ben: User, at: datetime) -> dict[str, CardRefund]:
+    """A euro in each state."""
+    fill_wallet(ben, 8, at)
+    top_up = TopUp.objects.filter(user=ben, state=TopUp.State.PAID).latest("pk")
+    made = {
+        state: take_back_top_up(top_up=top_up, amount_micros=EURO, idempotency_key=uuid4(), at=at)
+        for state in ("requested", "paid", "failed")
+    }
+    for state in ("paid", "failed"):
+        answer_card_refund_at_test_provider(refund=made[state], is_paid=state == "paid", at=at)
+        made[state].refresh_from_db()
+    return made
 
 
 def _audit(market: Market, at: datetime) -> None:

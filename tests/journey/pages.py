@@ -26,7 +26,7 @@ NOT_PAGES = {
     "what programs ask every site for": "favicon robots",
     "takes only POST": "device_claim listing_publication token_create token_rotation profile_download top_up_create "
     "top_up_outcome api_key_create payee_create payout_schedule payout_answer notice_reading notices_reading "
-    "dispute_answer earnings_move device_handover_withdrawal device_takeover_acceptance "
+    "card_refund_answer dispute_answer earnings_move device_handover_withdrawal device_takeover_acceptance "
     "order_create purchase_renewal purchase_cap purchase_stop "
     "webhook_create webhook_test webhook_activation delivery_replay",
     "a fragment of a page": "device_status listing_status listing_quotes purchase_status purchase_news "
@@ -188,6 +188,15 @@ def buying_pages(market: Market) -> Iterator[Visit]:
     yield visit("mallory", "purchase_create", live, state="too little money")
     for state, order in market.orders.items():
         yield visit("ben", "order_page", order.public_id, state=state)
+    yield visit("ben", "card_refund_list")
+    yield visit("mallory", "card_refund_list", state="empty")
+    paid = market.card_refunds["paid"].top_up.public_id
+    yield visit("ben", "card_refund_add", paid)
+    yield visit("ben", "card_refund_add", paid, query="?amount=0.01", state="confirm")
+    yield visit("ben", "card_refund_add", paid, query="?amount=9999", state="refused", status=422)
+    yield visit("ben", "card_refund_add", market.top_ups["disputed"].public_id, state="nothing to take back")
+    for state, refund in market.card_refunds.items():
+        yield visit("ben", "card_refund_page", refund.public_id, state=state)
     yield visit("ben", "purchase_list")
     yield visit("ben", "purchase_list", query="?state=ended", state="ended")
     yield visit("mallory", "purchase_list", state="empty")

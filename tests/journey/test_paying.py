@@ -14,7 +14,10 @@ from pytest_django.live_server_helper import LiveServer
 
 from marketplace.accounts.models import User
 from marketplace.purchases.models import Purchase
+from marketplace.wallet.gateway.services import open_checkout, send_card_refunds
+from marketplace.wallet.services import start_top_up
 from tests.builders import make_listing
+from tests.builders_money import EURO
 from tests.fake_stripe import WEBHOOK_SECRET, FakeStripe, event_of, post_event, running_fake
 from tests.journey.people import NewContext, figure, fill_in, log_in, open_browser, send_form
 
@@ -110,3 +113,43 @@ def test_a_purchase_is_paid_by_stripe_and_made_when_the_money_is_there(
     assert Purchase.objects.get().price_micros == 5_000_000
     page.goto("/wallet/")
     expect(figure(page, "Balance")).to_have_text("EUR 0.00")
+
+
+def test_unspent_money_goes_back_to_the_card(
+    live_server: LiveServer, ben: User, stripe_here: FakeStripe, new_context: NewContext
+) -> None:
+    page = open_browser(new_context, live_server)
+    log_in(page, ben.email)
+    page.wait_for_url("**/home/")
+    fill_wallet_by_stripe(ben, 12, stripe_here)
+    page.goto("/wallet/")
+    page.get_by_role("link", name="Take money back").click()
+    page.get_by_role("link", name="Take back of EUR 12.00").click()
+    for amount in ("99", "7.50"):
+        page.get_by_label("Amount in EUR").fill(amount)
+        page.get_by_role("button", name="Continue").click()
+        if amount == "99":
+            expect(page.get_by_text("That is more than can go back by this payment.", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Take back EUR 7.50").click()
+    page.wait_for_url(re.compile(r"/wallet/refunds/[0-9a-f-]{36}/$"))
+    now = timezone.now()
+    send_card_refunds(at=now)
+    (made,) = stripe_here.of("refund")
+    assert made["amount"] == 750
+    paid = event_of("refund.updated", made | {"status": "succeeded"}, now)
+    for event in (paid, paid):
+        assert post_event(event, now).status_code == 200
+    page.reload()
+    expect(page.get_by_text("Paid back").first).to_be_visible()
+    page.goto("/notices/")
+    expect(page.get_by_role("link", name="EUR 7.50 is paid back to you")).to_be_visible()
+    page.goto("/wallet/")
+    expect(figure(page, "Balance")).to_have_text("EUR 4.50")
+    expect(page.get_by_text("Paid back to the payment method")).to_be_visible()
+
+
+def fill_wallet_by_stripe(ben: User, euros: int, stripe_here: FakeStripe) -> None:
+    now = timezone.now()
+    open_checkout(top_up=start_top_up(user=ben, amount_micros=euros * EURO, at=now), return_address="http://back.test/")
+    session = stripe_here.of("checkout.session")[-1] | {"payment_status": "paid"}
+    assert post_event(event_of("checkout.session.completed", session, now), now).status_code == 200

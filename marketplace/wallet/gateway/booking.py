@@ -8,7 +8,7 @@ from datetime import datetime
 from marketplace.accounts.errors import AccountErased
 from marketplace.accounts.services import hold_account
 from marketplace.wallet.gateway.chargebacks import cover_debts
-from marketplace.wallet.gateway.disputed import lost, taken_back, won
+from marketplace.wallet.gateway.disputed import lost, refund_failed, refunded, taken_back, won
 from marketplace.wallet.gateway.events import EventKind
 from marketplace.wallet.gateway.models import EventOutcome, Payout, ProviderEvent
 from marketplace.wallet.gateway.payouts import fail_payout, locked_payout, settle_payout
@@ -107,7 +107,8 @@ _FOLLOW: dict[EventKind, Callable[[ProviderEvent, datetime], EventOutcome | None
     EventKind.PAID: _paid,
     EventKind.DECLINED: _declined,
     EventKind.DISPUTE_OPENED: taken_back,
-    EventKind.REFUNDED: taken_back,
+    EventKind.REFUNDED: refunded,
+    EventKind.REFUND_FAILED: refund_failed,
     EventKind.DISPUTE_WON: won,
     EventKind.DISPUTE_LOST: lost,
     EventKind.PAYOUT_PAID: _payout_paid,

@@ -14,9 +14,9 @@ from uuid import UUID, uuid5
 import msgspec
 from django.conf import settings
 
-from marketplace.wallet.gateway.errors import EventUnreadable
+from marketplace.wallet.gateway.errors import EventUnreadable, ProviderRefused
 from marketplace.wallet.gateway.events import EventKind, GatewayEvent
-from marketplace.wallet.gateway.models import Payout, TestMessage
+from marketplace.wallet.gateway.models import CardRefund, Chargeback, Payout, TestMessage
 from marketplace.wallet.gateway.signatures import check_signature, sign
 from marketplace.wallet.models import TopUp
 
@@ -32,6 +32,8 @@ _KINDS = {
     "dispute.opened": EventKind.DISPUTE_OPENED,
     "dispute.won": EventKind.DISPUTE_WON,
     "dispute.lost": EventKind.DISPUTE_LOST,
+    "refund.paid": EventKind.REFUNDED,
+    "refund.failed": EventKind.REFUND_FAILED,
     "payout.paid": EventKind.PAYOUT_PAID,
     "payout.failed": EventKind.PAYOUT_FAILED,
 }
@@ -100,6 +102,12 @@ class TestGateway:
     def take_back(self, payout: Payout) -> None:
         pass
 
+    def send_card_refund(self, refund: CardRefund, payment_id: str) -> str:
+        """The page of the refund asks what the bank says; like a real one it pays nothing back that is disputed."""
+        if refund.top_up.chargebacks.exclude(state=Chargeback.State.WON).exists():
+            raise ProviderRefused(reason="charge_disputed")
+        return f"refund_{refund.public_id}"
+
 
 def webhook_secret() -> str:
     return hmac.digest(settings.SECRET_KEY.encode(), b"webhooks of the built-in provider", "sha256").hex()
@@ -120,8 +128,9 @@ def answer_payment(*, top_up: TopUp, answer: Answer, order: Order, at: datetime)
     return TestMessage.objects.bulk_create(rows)
 
 
-def answer_payout(*, payout: Payout, is_paid: bool, at: datetime) -> TestMessage:
-    message = payment_message(payout, "payout.paid" if is_paid else "payout.failed", at)
+def answer_for_bank(*, asked: Payout | CardRefund, is_paid: bool, at: datetime) -> TestMessage:
+    about = "payout" if isinstance(asked, Payout) else "refund"
+    message = payment_message(asked, f"{about}.{'paid' if is_paid else 'failed'}", at)
     return TestMessage.objects.create(event_id=message.id, body=msgspec.json.encode(message).decode(), due_at=at)
 
 
@@ -131,15 +140,16 @@ def signed(message: TestMessage, at: datetime) -> tuple[bytes, str]:
     return body, sign(body, webhook_secret(), at)
 
 
-def payment_message(asked: TopUp | Payout, kind: str, at: datetime) -> Message:
+def payment_message(asked: TopUp | Payout | CardRefund, kind: str, at: datetime) -> Message:
     """The id is made of what it says: who presses twice sends the same message again."""
+    paid = asked.top_up if isinstance(asked, CardRefund) else asked
     return Message(
         id=uuid5(asked.public_id, kind),
         type=kind,
         created=int(at.timestamp()),
         reference=asked.public_id,
         object=f"{kind.partition('.')[0]}_{asked.public_id}",
-        payment=f"pay_{asked.public_id}",
+        payment=f"pay_{paid.public_id}",
         amount_micros=asked.amount_micros,
         currency=asked.currency,
     )

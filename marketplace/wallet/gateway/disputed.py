@@ -1,4 +1,7 @@
-"""What follows when a provider says that money of a top-up was taken back, or given back to us."""
+"""What follows when a provider says that money of a top-up was taken back, or given back to us.
+
+A refund may be one that the person asked for here. It carries its public id; any other was made at the provider.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,65 @@ from datetime import datetime
 
 from django.db.models import Sum
 
+from marketplace.accounts.errors import AccountErased
+from marketplace.accounts.services import hold_account
 from marketplace.notices.kinds import NoticeKind
 from marketplace.notices.services import notify
+from marketplace.wallet.gateway.card_refunds import fail_card_refund, locked_card_refund, settle_card_refund
 from marketplace.wallet.gateway.chargebacks import cover_debts, give_back
 from marketplace.wallet.gateway.events import EventKind
-from marketplace.wallet.gateway.models import Chargeback, EventOutcome, ProviderEvent
+from marketplace.wallet.gateway.models import CardRefund, Chargeback, EventOutcome, ProviderEvent
 from marketplace.wallet.models import TopUp
 
 Result = EventOutcome.Result
+
+
+def refunded(event: ProviderEvent, at: datetime) -> EventOutcome | None:
+    refund = _locked_card_refund(event)
+    if refund is None:
+        return taken_back(event, at)
+    if (event.amount_micros, event.currency) != (refund.amount_micros, refund.currency):
+        return _outcome(event, at, Result.ALARM, "amount_differs")
+    if refund.object_id not in {"", event.object_id}:
+        return _outcome(event, at, Result.ALARM, "refund_differs")
+    if refund.state == CardRefund.State.FAILED:
+        return _outcome(event, at, Result.ALARM, "paid_after_failure")
+    if refund.state == CardRefund.State.PAID:
+        return _outcome(event, at, Result.NOTHING, "paid_before")
+    settle_card_refund(refund, object_id=event.object_id, at=at)
+    return _outcome(event, at, Result.CLOSED)
+
+
+def refund_failed(event: ProviderEvent, at: datetime) -> EventOutcome | None:
+    """A bank may send money back days after it took it, so this also follows a refund that was paid."""
+    refund = _locked_card_refund(event)
+    if refund is None:
+        return _foreign_refund_failed(event, at)
+    if refund.object_id not in {"", event.object_id}:
+        return _outcome(event, at, Result.ALARM, "refund_differs")
+    if refund.state == CardRefund.State.FAILED:
+        return _outcome(event, at, Result.NOTHING, "failed_before")
+    try:
+        hold_account(refund.user)
+    except AccountErased:
+        return _outcome(event, at, Result.ALARM, "account_erased")
+    outcome = _outcome(event, at, Result.BOOKED)
+    outcome.transfer = fail_card_refund(refund, code=event.type, at=at)
+    return outcome
+
+
+def _foreign_refund_failed(event: ProviderEvent, at: datetime) -> EventOutcome | None:
+    """One that never took anything is nothing to us."""
+    if not Chargeback.objects.filter(provider=event.provider, object_id=event.object_id).exists():
+        return _outcome(event, at, Result.NOTHING, "refund_unknown")
+    return won(event, at)
+
+
+def _locked_card_refund(event: ProviderEvent) -> CardRefund | None:
+    if event.reference is None:
+        return None
+    found = CardRefund.objects.filter(provider=event.provider, public_id=event.reference).first()
+    return locked_card_refund(found.pk) if found else None
 
 
 def taken_back(event: ProviderEvent, at: datetime) -> EventOutcome | None:
@@ -50,6 +104,9 @@ def _misfit(event: ProviderEvent, top_up: TopUp) -> str:
         return "currency_differs"
     open_ones = top_up.chargebacks.exclude(state=Chargeback.State.WON)
     before = open_ones.aggregate(total=Sum("amount_micros"))["total"] or 0
+    # What was only asked for may still be refused, because of this very dispute.
+    gone = top_up.card_refunds.filter(state__in=[CardRefund.State.SENT, CardRefund.State.PAID])
+    before += gone.aggregate(total=Sum("amount_micros"))["total"] or 0
     is_possible = event.amount_micros is not None and 0 < event.amount_micros <= top_up.amount_micros - before
     return "" if is_possible else "more_than_paid"
 

@@ -44,6 +44,18 @@ class PayoutSettled(WalletError):
     sentence = "This payout is already settled."
 
 
+class NotRefundable(WalletError):
+    """details: refundable_micros, what may still go back to where this top-up came from."""
+
+    code = "top_up_not_refundable"
+    sentence = "This is more than may go back to the payment method that this top-up came from."
+
+
+class CardRefundSettled(WalletError):
+    code = "card_refund_settled"
+    sentence = "This is already settled."
+
+
 class AccountHeld(WalletError):
     """details: owed_micros."""
 

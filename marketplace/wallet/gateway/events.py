@@ -13,6 +13,7 @@ class EventKind(StrEnum):
     DISPUTE_WON = "dispute_won"
     DISPUTE_LOST = "dispute_lost"
     REFUNDED = "refunded"
+    REFUND_FAILED = "refund_failed"
     PAYOUT_PAID = "payout_paid"
     PAYOUT_FAILED = "payout_failed"
     PAYEE_CHANGED = "payee_changed"

@@ -13,7 +13,7 @@ from marketplace.wallet.errors import ProviderUnknown
 from marketplace.wallet.gateway.events import GatewayEvent
 
 if TYPE_CHECKING:
-    from marketplace.wallet.gateway.models import Payout
+    from marketplace.wallet.gateway.models import CardRefund, Payout
     from marketplace.wallet.models import TopUp
 
 # Where each provider puts the signature of a webhook.
@@ -48,6 +48,9 @@ class Gateway(Protocol):
 
     def take_back(self, payout: Payout) -> None:
         """Make sure that the money of a failed payout is ours again. Raises: GatewayUnreachable."""
+
+    def send_card_refund(self, refund: CardRefund, payment_id: str) -> str:
+        """Return the provider's name of the refund of a payment. Raises: ProviderRefused, GatewayUnreachable."""
 
 
 def gateway_named(name: str) -> Gateway:

@@ -244,6 +244,70 @@ class Chargeback(models.Model):
         return 0 if self.state == self.State.WON else self.amount_micros - self.taken_micros
 
 
+class CardRefundQuerySet(models.QuerySet["CardRefund"]):
+    def to_send(self, at: datetime) -> Self:
+        return self.filter(state=CardRefund.State.REQUESTED, next_try_at__lte=at).order_by("pk")
+
+    def under_way(self) -> Self:
+        return self.filter(state__in=[CardRefund.State.REQUESTED, CardRefund.State.SENT])
+
+    def standing(self) -> Self:
+        """Those whose money is with the provider, or with the person."""
+        return self.exclude(state=CardRefund.State.FAILED)
+
+
+class CardRefund(models.Model):
+    """Money of a top-up that its person takes back to where it came from.
+
+    It leaves the wallet when it is asked for. When it fails, the provider still has it, and the wallet gets it again.
+    """
+
+    class State(models.TextChoices):
+        REQUESTED = "requested", "Requested"
+        SENT = "sent", "On its way"
+        PAID = "paid", "Paid back"
+        FAILED = "failed", "Failed"
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="card_refunds")
+    top_up = models.ForeignKey("wallet.TopUp", models.PROTECT, related_name="card_refunds")
+    provider = models.CharField(max_length=16)
+    amount_micros = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    state = models.CharField(max_length=16, choices=State, default=State.REQUESTED)
+    object_id = models.CharField(max_length=255, blank=True)
+    failure_code = models.CharField(max_length=64, blank=True)
+    requested_at = models.DateTimeField()
+    sent_at = models.DateTimeField(null=True)
+    settled_at = models.DateTimeField(null=True)
+    attempts = models.PositiveIntegerField(default=0)
+    next_try_at = models.DateTimeField()
+    transfer = models.OneToOneField("wallet.Transfer", models.PROTECT, related_name="card_refund")
+    return_transfer = models.OneToOneField(
+        "wallet.Transfer", models.PROTECT, null=True, related_name="returned_card_refund"
+    )
+    idempotency_key = models.UUIDField(null=True)
+
+    objects = CardRefundQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-requested_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["top_up", "idempotency_key"], name="card_refund_once_per_key"),
+            models.CheckConstraint(condition=Q(amount_micros__gt=0), name="card_refund_is_positive"),
+            models.CheckConstraint(
+                condition=Q(state__in=["requested", "sent"], settled_at=None, return_transfer=None)
+                | Q(state="paid", settled_at__isnull=False, return_transfer=None)
+                | Q(state="failed", settled_at__isnull=False, return_transfer__isnull=False),
+                name="card_refund_state_fits",
+            ),
+        ]
+        indexes = [models.Index(fields=["next_try_at"], condition=Q(state="requested"), name="card_refund_to_send")]
+
+    def __str__(self) -> str:
+        return f"{self.amount_micros} {self.currency} {self.state}"
+
+
 class Reconciliation(models.Model):
     """One look at what providers told us beside what we booked.
 

@@ -94,6 +94,47 @@ CHECKS = (
         """,
     ),
     (
+        "What was paid back is not what left the wallet, less what came back",
+        """
+        SELECT r.public_id, CASE WHEN r.return_transfer_id IS NULL THEN r.amount_micros ELSE 0 END,
+            -coalesce(sum(p.amount_micros), 0)
+        FROM wallet_cardrefund r
+        LEFT JOIN wallet_posting p ON p.transfer_id IN (r.transfer_id, r.return_transfer_id)
+            AND p.account_id IN (SELECT id FROM wallet_account WHERE kind = 'wallet' AND owner_id = r.user_id)
+        GROUP BY r.id
+        HAVING -coalesce(sum(p.amount_micros), 0)
+            <> CASE WHEN r.return_transfer_id IS NULL THEN r.amount_micros ELSE 0 END
+        """,
+    ),
+    (
+        "Something is paid back, and nobody told us so",
+        """
+        SELECT r.public_id, 0, r.amount_micros FROM wallet_cardrefund r WHERE r.state = 'paid' AND NOT EXISTS (
+            SELECT FROM wallet_providerevent e
+            WHERE e.reference = r.public_id AND e.kind = 'refunded' AND e.amount_micros = r.amount_micros
+        )
+        """,
+    ),
+    (
+        "More went back than a top-up brought",
+        """
+        SELECT u.public_id, u.amount_micros, coalesce(r.micros, 0) + coalesce(c.micros, 0) FROM wallet_topup u
+        LEFT JOIN (SELECT top_up_id, sum(amount_micros) AS micros FROM wallet_cardrefund
+            WHERE state IN ('sent', 'paid') GROUP BY 1) r ON r.top_up_id = u.id
+        LEFT JOIN (SELECT top_up_id, sum(amount_micros) AS micros FROM wallet_chargeback
+            WHERE state <> 'won' GROUP BY 1) c ON c.top_up_id = u.id
+        WHERE coalesce(r.micros, 0) + coalesce(c.micros, 0) > u.amount_micros
+        """,
+    ),
+    (
+        "A payment back is on its way for too long",
+        """
+        SELECT public_id, state, amount_micros FROM wallet_cardrefund
+        WHERE (state = 'requested' AND requested_at < %(at)s - interval '1 day')
+            OR (state = 'sent' AND sent_at < %(at)s - interval '14 days')
+        """,
+    ),
+    (
         "A chargeback is not what left the wallet",
         """
         SELECT c.public_id, CASE WHEN c.state = 'won' THEN 0 ELSE c.taken_micros END, coalesce(sum(p.amount_micros), 0)
@@ -106,7 +147,7 @@ CHECKS = (
         """,
     ),
     (
-        "The provider’s account is not top-ups less payouts less chargebacks",
+        "The provider’s account is not top-ups less payouts, what was paid back and chargebacks",
         """
         SELECT a.currency, due.micros, held.micros FROM wallet_account a
         CROSS JOIN LATERAL (
@@ -116,6 +157,8 @@ CHECKS = (
             SELECT coalesce((SELECT sum(amount_micros) FROM wallet_topup
                     WHERE state = 'paid' AND currency = a.currency), 0)
                 - coalesce((SELECT sum(amount_micros) FROM wallet_payout
+                    WHERE return_transfer_id IS NULL AND currency = a.currency), 0)
+                - coalesce((SELECT sum(amount_micros) FROM wallet_cardrefund
                     WHERE return_transfer_id IS NULL AND currency = a.currency), 0)
                 - coalesce((SELECT sum(taken_micros) FROM wallet_chargeback
                     WHERE state <> 'won' AND currency = a.currency), 0) AS micros

@@ -11,10 +11,10 @@ from django.conf import settings
 from django.db import transaction
 
 from marketplace.wallet.errors import ProviderUnknown, TopUpSettled
-from marketplace.wallet.gateway.built_in import Answer, Order, answer_payment, answer_payout, due_messages, signed
-from marketplace.wallet.gateway.errors import PayoutSettled
+from marketplace.wallet.gateway.built_in import Answer, Order, answer_for_bank, answer_payment, due_messages, signed
+from marketplace.wallet.gateway.errors import CardRefundSettled, PayoutSettled
 from marketplace.wallet.gateway.interface import SIGNATURE_HEADERS, gateway_named
-from marketplace.wallet.gateway.models import Payout, TestMessage
+from marketplace.wallet.gateway.models import CardRefund, Payout, TestMessage
 from marketplace.wallet.gateway.payouts import return_payout
 from marketplace.wallet.gateway.receiving import receive_webhook
 from marketplace.wallet.models import TopUp
@@ -37,9 +37,7 @@ def pay_at_test_provider(*, top_up: TopUp, answer: Answer, at: datetime, order: 
     messages = answer_payment(top_up=top_up, answer=answer, order=order, at=at)
     for message in messages:
         if message.due_at <= at:
-            body, signature = signed(message, at)
-            receive_webhook(provider="test", body=body, signature=signature, at=at)
-            TestMessage.objects.filter(pk=message.pk).update(sent_at=at)
+            _say(message, at)
     top_up.refresh_from_db()
     return top_up
 
@@ -50,13 +48,27 @@ def answer_payout_at_test_provider(*, payout: Payout, is_paid: bool, at: datetim
         raise ProviderUnknown
     if payout.state == Payout.State.FAILED or (payout.state == Payout.State.PAID and is_paid):
         raise PayoutSettled
-    message = answer_payout(payout=payout, is_paid=is_paid, at=at)
-    body, signature = signed(message, at)
-    receive_webhook(provider="test", body=body, signature=signature, at=at)
-    TestMessage.objects.filter(pk=message.pk).update(sent_at=at)
+    _say(answer_for_bank(asked=payout, is_paid=is_paid, at=at), at)
     return_payout(payout, at=at)
     payout.refresh_from_db()
     return payout
+
+
+def answer_card_refund_at_test_provider(*, refund: CardRefund, is_paid: bool, at: datetime) -> CardRefund:
+    """Say for the bank whether it took the money. Raises: ProviderUnknown, CardRefundSettled."""
+    if refund.provider != gateway_named("test").name:
+        raise ProviderUnknown
+    if refund.state == CardRefund.State.FAILED or (refund.state == CardRefund.State.PAID and is_paid):
+        raise CardRefundSettled
+    _say(answer_for_bank(asked=refund, is_paid=is_paid, at=at), at)
+    refund.refresh_from_db()
+    return refund
+
+
+def _say(message: TestMessage, at: datetime) -> None:
+    body, signature = signed(message, at)
+    receive_webhook(provider="test", body=body, signature=signature, at=at)
+    TestMessage.objects.filter(pk=message.pk).update(sent_at=at)
 
 
 def send_due_messages(*, at: datetime) -> int:

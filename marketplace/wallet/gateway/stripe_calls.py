@@ -1,7 +1,7 @@
-"""Stripe: Checkout for top-ups, Connect for sellers. Amounts are in cents there, and in micros here.
+"""Stripe: Checkout for top-ups, refunds of them, Connect for sellers. Amounts are in cents there, and in micros here.
 
 Every call that makes something carries an idempotency key made of our public id. Stripe forgets keys after a day, so
-what is sent is looked for first, by the transfer group, which is our public id too.
+what is sent is looked for first, by our public id.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from django.conf import settings
 
 from marketplace.wallet.gateway.errors import EventUnreadable, GatewayUnreachable, ProviderRefused
 from marketplace.wallet.gateway.events import GatewayEvent
-from marketplace.wallet.gateway.models import Payout
+from marketplace.wallet.gateway.models import CardRefund, Payout
 from marketplace.wallet.gateway.signatures import check_signature
 from marketplace.wallet.gateway.stripe_events import read_event
 from marketplace.wallet.models import TopUp
@@ -131,6 +131,21 @@ class StripeGateway:
                 {"metadata": {"reference": str(payout.public_id)}},
                 {"idempotency_key": f"reversal-{uuid5(payout.public_id, transfer.id)}"},
             )
+
+    def send_card_refund(self, refund: CardRefund, payment_id: str) -> str:
+        reference = str(refund.public_id)
+        with _network():
+            made = _client().v1.refunds.list({"payment_intent": payment_id, "limit": 100})
+            for one in made.auto_paging_iter():
+                if one.metadata and one.metadata.to_dict().get("reference") == reference:
+                    return one.id
+            terms: Any = {
+                "payment_intent": payment_id,
+                "amount": refund.amount_micros // MICROS_PER_CENT,
+                "reason": "requested_by_customer",
+                "metadata": {"reference": reference},
+            }
+            return _client().v1.refunds.create(terms, {"idempotency_key": f"refund-{reference}"}).id
 
     def events_since(self, at: datetime) -> Iterator[tuple[GatewayEvent, bytes]]:
         with _network():

@@ -23,6 +23,7 @@ _KINDS = {
     "charge.dispute.closed": EventKind.DISPUTE_LOST,
     "refund.created": EventKind.REFUNDED,
     "refund.updated": EventKind.REFUNDED,
+    "refund.failed": EventKind.REFUND_FAILED,
     "payout.paid": EventKind.PAYOUT_PAID,
     "payout.failed": EventKind.PAYOUT_FAILED,
     "payout.canceled": EventKind.PAYOUT_FAILED,
@@ -87,7 +88,7 @@ def _kind_of_type(kind: str, about: dict[str, Any]) -> EventKind:
     if kind == "charge.dispute.closed" and about.get("status") != "lost":
         return EventKind.OTHER
     if kind in {"refund.created", "refund.updated"} and about.get("status") != "succeeded":
-        return EventKind.OTHER
+        return EventKind.REFUND_FAILED if about.get("status") in {"failed", "canceled"} else EventKind.OTHER
     return _KINDS.get(kind, EventKind.OTHER)
 
 

@@ -12,9 +12,16 @@ import stripe
 from django.utils import timezone
 
 from marketplace.accounts.models import User
+from marketplace.purchases.services import take_back_top_up
 from marketplace.wallet.gateway.errors import GatewayUnreachable, SignatureRefused
-from marketplace.wallet.gateway.models import EventOutcome, Payee, Payout, ProviderEvent
-from marketplace.wallet.gateway.services import open_checkout, open_payee, request_payout, send_payouts
+from marketplace.wallet.gateway.models import CardRefund, Chargeback, EventOutcome, Payee, Payout, ProviderEvent
+from marketplace.wallet.gateway.services import (
+    open_checkout,
+    open_payee,
+    request_payout,
+    send_card_refunds,
+    send_payouts,
+)
 from marketplace.wallet.gateway.signatures import check_signature, sign
 from marketplace.wallet.models import Account, TopUp, Transfer
 from marketplace.wallet.services import account_of, balance_micros, market_account, post_transfer, start_top_up
@@ -228,3 +235,79 @@ def test_the_same_event_on_many_connections_is_booked_once(session: dict[str, An
 def test_many_workers_send_one_payout(payout: Payout, stripe_here: FakeStripe, sara: User, now: datetime) -> None:
     at_once([partial(send_payouts, at=now)] * 4)
     assert (len(stripe_here.of("transfer")), len(stripe_here.of("payout")), earned(sara)) == (1, 1, 10 * EURO)
+
+
+@pytest.fixture
+def refund(session: dict[str, Any], top_up: TopUp, now: datetime) -> CardRefund:
+    """Ben takes ten of his 12.40 euros back."""
+    post_event(completed(session, now), now)
+    return take_back_top_up(top_up=top_up, amount_micros=10 * EURO, idempotency_key=uuid4(), at=now)
+
+
+def test_a_refund_names_its_payment_and_is_paid_when_stripe_says_so(
+    refund: CardRefund, session: dict[str, Any], stripe_here: FakeStripe, ben: User, now: datetime
+) -> None:
+    assert send_card_refunds(at=now) == 1
+    (made,) = stripe_here.of("refund")
+    assert (made["amount"], made["payment_intent"]) == (1000, session["payment_intent"])
+    post_event(event_of("refund.created", made, now), now)
+    refund.refresh_from_db()
+    assert (refund.state, refund.object_id) == ("sent", made["id"])
+    paid = event_of("refund.updated", made | {"status": "succeeded"}, now)
+    for _ in range(2):
+        post_event(paid, now)
+    refund.refresh_from_db()
+    assert (refund.state, balance_micros(account_of(ben)), Chargeback.objects.count()) == ("paid", 2_400_000, 0)
+
+
+@pytest.mark.parametrize("kind", ["refund.failed", "refund.updated"])
+def test_a_refund_that_fails_is_in_the_wallet_again(
+    refund: CardRefund, stripe_here: FakeStripe, ben: User, now: datetime, kind: str
+) -> None:
+    send_card_refunds(at=now)
+    post_event(event_of(kind, stripe_here.of("refund")[0] | {"status": "failed"}, now), now)
+    refund.refresh_from_db()
+    assert (refund.state, balance_micros(account_of(ben))) == ("failed", 12_400_000)
+
+
+def test_an_answer_that_is_lost_refunds_no_second_time(
+    refund: CardRefund, stripe_here: FakeStripe, ben: User, now: datetime
+) -> None:
+    stripe_here.loses.add("/v1/refunds")
+    assert send_card_refunds(at=now) == 0
+    stripe_here.loses.clear()
+    # Stripe forgets the keys after a day.
+    stripe_here.made = {f"forgotten {key}": one for key, one in stripe_here.made.items()}
+    CardRefund.objects.update(next_try_at=now)
+    assert send_card_refunds(at=now) == 1
+    refund.refresh_from_db()
+    assert (refund.state, len(stripe_here.of("refund")), balance_micros(account_of(ben))) == ("sent", 1, 2_400_000)
+
+
+def test_a_refund_that_stripe_refuses_is_in_the_wallet_again(
+    refund: CardRefund, stripe_here: FakeStripe, ben: User, now: datetime
+) -> None:
+    stripe_here.failures["/v1/refunds"] = [(400, "charge_disputed")]
+    send_card_refunds(at=now)
+    refund.refresh_from_db()
+    assert (refund.state, refund.failure_code) == ("failed", "charge_disputed")
+    assert balance_micros(account_of(ben)) == 12_400_000
+
+
+def test_a_refund_made_at_stripe_that_fails_gives_back_what_it_took(
+    session: dict[str, Any], ben: User, now: datetime
+) -> None:
+    post_event(completed(session, now), now)
+    about = {"id": "re_1", "object": "refund", "amount": 400, "currency": "eur"}
+    about |= {"payment_intent": session["payment_intent"], "status": "succeeded"}
+    post_event(event_of("refund.created", about, now), now)
+    assert balance_micros(account_of(ben)) == 8_400_000
+    for name in ("re_1", "re_2"):
+        post_event(event_of("refund.failed", about | {"id": name, "status": "failed"}, now), now)
+    assert (balance_micros(account_of(ben)), codes()[-1]) == (12_400_000, ("nothing", "refund_unknown"))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_workers_send_one_refund(refund: CardRefund, stripe_here: FakeStripe, ben: User, now: datetime) -> None:
+    at_once([partial(send_card_refunds, at=now)] * 4)
+    assert (len(stripe_here.of("refund")), balance_micros(account_of(ben))) == (1, 2_400_000)
