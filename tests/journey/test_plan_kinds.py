@@ -21,7 +21,7 @@ from marketplace.notices.dispatching import dispatch_notices
 from marketplace.notices.mailing import mail_notices
 from marketplace.purchases.models import Purchase
 from marketplace.purchases.services import renew_due
-from tests.builders import EURO
+from tests.builders import EURO, make_listing
 from tests.builders_delivery import make_stocked_listing
 from tests.builders_money import fill_wallet
 from tests.journey.people import NewContext, fill_in, log_in, open_browser, send_form
@@ -46,6 +46,13 @@ def listing(sara: User, ben: User) -> Listing:
     fill_wallet(ben, 100, at)
     refresh_table(listing=listing, at=at)
     return listing
+
+
+@pytest.fixture
+def free(sara: User, listing: Listing) -> Listing:
+    """The history costs nothing or something; so what is free is a listing of its own."""
+    at = timezone.now() - timedelta(hours=1)
+    return make_listing(sara, at, consent=listing.consent, title="Free weather", plans=[PlanTerms("free")])
 
 
 @pytest.fixture
@@ -103,17 +110,21 @@ def load(page: Page, table: str, token: str) -> APIResponse:
 
 
 def test_buys_each_kind_and_meets_the_cap_of_a_metered_one(
-    pages: tuple[Page, Page], listing: Listing, ben: User
+    pages: tuple[Page, Page], listing: Listing, free: Listing, ben: User
 ) -> None:
     sara, page = pages
+    buy(page, free, "Free", "Get it for free")
     offer_to(sara, listing, ben.email)
     buy(page, listing, "offered to you", "Buy for EUR 3.00")
+    buy(page, listing, "EUR 5.00", "Buy for EUR 5.00")
     buy(page, listing, RENEWING, "Buy for EUR 9.00")
     buy(page, listing, "The next 1 day", "Buy for EUR 2.00")
     buy(page, listing, "Trial: 100 rows", "Start the trial")
     buy(page, listing, "Pay by use", "Start, pay by use")
     assert sorted(Purchase.objects.values_list("plan__kind", flat=True)) == [
+        "free",
         "metered",
+        "one_off",
         "one_off",
         "period",
         "period",

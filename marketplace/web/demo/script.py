@@ -80,6 +80,8 @@ class DemoListing:
 # Of what this owner earned, in euros and by what the bank says: the money machine's own words.
 PAID_OUT_OWNER = "charge"
 PAYOUTS = {"paid": 5, "sent": 5}
+# What this buyer took back of what was not spent, in euros.
+TAKEN_BACK_BY, TAKEN_BACK_EUROS = "buyer", 5
 
 PEOPLE = (
     DemoPerson(

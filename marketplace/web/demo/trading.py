@@ -19,12 +19,25 @@ from marketplace.delivery.services import current_version, files_for, narrow_and
 from marketplace.listings.models import Listing
 from marketplace.listings.services import draft_listing, publish_listing, set_plans
 from marketplace.purchases.models import Purchase
-from marketplace.purchases.services import buy_listing, withdraw_consent_with_refunds, withdraw_listing_with_refunds
+from marketplace.purchases.services import (
+    buy_listing,
+    take_back_top_up,
+    withdraw_consent_with_refunds,
+    withdraw_listing_with_refunds,
+)
 from marketplace.wallet.errors import InsufficientFunds
-from marketplace.wallet.gateway.models import Payout
-from marketplace.wallet.gateway.services import answer_payout_at_test_provider, open_payee, request_payout, send_payouts
+from marketplace.wallet.gateway.models import CardRefund, Payout
+from marketplace.wallet.gateway.services import (
+    answer_card_refund_at_test_provider,
+    answer_payout_at_test_provider,
+    open_payee,
+    request_payout,
+    send_card_refunds,
+    send_payouts,
+)
+from marketplace.wallet.models import TopUp
 from marketplace.wallet.units import MICROS_PER_UNIT
-from marketplace.web.demo.script import LICENCE, PAYOUTS, DemoListing
+from marketplace.web.demo.script import LICENCE, PAYOUTS, TAKEN_BACK_EUROS, DemoListing
 
 DRAIN_SECONDS = 30.0
 
@@ -127,3 +140,17 @@ def ensure_payouts(seller: User, at: datetime) -> None:
     send_payouts(at=at)
     paid = Payout.objects.get(user=seller, idempotency_key=uuid5(seller.public_id, "demo payout paid"))
     answer_payout_at_test_provider(payout=paid, is_paid=True, at=at)
+
+
+def ensure_card_refund(buyer: User, at: datetime) -> None:
+    """A little of what was not spent went back to where it came from. In a month of other sales there may be none."""
+    if CardRefund.objects.filter(user=buyer).exists():
+        return
+    top_up = TopUp.objects.filter(user=buyer, state=TopUp.State.PAID).earliest("created_at")
+    amount_micros, key = TAKEN_BACK_EUROS * MICROS_PER_UNIT, uuid5(buyer.public_id, "demo refund")
+    try:
+        refund = take_back_top_up(top_up=top_up, amount_micros=amount_micros, idempotency_key=key, at=at)
+    except InsufficientFunds:
+        return
+    send_card_refunds(at=at)
+    answer_card_refund_at_test_provider(refund=refund, is_paid=True, at=at)

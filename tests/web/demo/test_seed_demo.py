@@ -26,7 +26,7 @@ from marketplace.errors import MarketError
 from marketplace.listings.models import Listing, Plan
 from marketplace.purchases.models import BooksCheck, Purchase
 from marketplace.purchases.services import buy_listing, withdraw_consent_with_refunds
-from marketplace.wallet.gateway.models import Payout
+from marketplace.wallet.gateway.models import CardRefund, Payout
 from marketplace.web.demo import building
 from marketplace.web.demo.script import DEVICES
 from marketplace.web.demo.trading import drain_outbox
@@ -68,6 +68,7 @@ def assert_every_state_is_there() -> None:
         "Ring road against school yard"
     ]
     assert sorted(Payout.objects.values_list("state", flat=True)) == ["paid", "sent"]
+    assert CardRefund.objects.get().state == "paid"
     assert BillingProfile.objects.count() == 2
     assert BooksCheck.objects.latest("pk").finding_count == 0
 

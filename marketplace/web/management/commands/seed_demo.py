@@ -19,7 +19,7 @@ from marketplace.listings.models import Listing
 from marketplace.purchases.models import Purchase
 from marketplace.purchases.services import check_books, release_earnings
 from marketplace.web.demo import building, trading
-from marketplace.web.demo.script import DEVICES, LISTINGS, PAID_OUT_OWNER, PEOPLE
+from marketplace.web.demo.script import DEVICES, LISTINGS, PAID_OUT_OWNER, PEOPLE, TAKEN_BACK_BY
 
 SHARED_PURCHASE = ("buyer", "roof")
 WITHDRAWN_AFTER = timedelta(days=26, hours=3)
@@ -58,6 +58,7 @@ class Command(BaseCommand):
             trading.ensure_end(demo, listings[demo.key], start + WITHDRAWN_AFTER)
         release_earnings(at=now)
         trading.ensure_payouts(people[PAID_OUT_OWNER], now)
+        trading.ensure_card_refund(people[TAKEN_BACK_BY], now)
         check_books(at=now)
         trading.drain_outbox(now)
         self.stdout.write(f"Demo market: {len(people)} people, {len(devices)} devices, {len(listings)} listings.")
