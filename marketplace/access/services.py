@@ -19,7 +19,7 @@ from marketplace.accounts.models import User
 from marketplace.consents.models import Consent
 from marketplace.listings.models import Listing
 from marketplace.listings.services import share_terms
-from marketplace.purchases.errors import TrialUsedUp, UsageCapReached, UsageNotCovered
+from marketplace.purchases.errors import TrialUsedUp, UsageCapReached, UsageNotCovered, UseEnded
 from marketplace.purchases.models import Purchase
 from marketplace.purchases.services import count_rows, latest_access
 
@@ -125,6 +125,9 @@ def meter_read(*, grant: Grant, row_count: int, at: datetime) -> None:
         raise errors.UsageNotCovered from error
     except TrialUsedUp as error:
         raise errors.TrialUsedUp from error
+    except UseEnded as error:
+        rows = Purchase.objects.select_related("listing__consent", "plan")
+        raise (obstacle_to(rows.get(pk=grant.purchase.pk), at) or errors.PurchaseEnded()) from error
     except AccountErased as error:
         raise errors.AccountClosed from error
 

@@ -104,6 +104,18 @@ class CapInvalid(PurchaseError):
     sentence = "A cap is in whole cents, at most EUR 1,000,000, and not below the base fee."
 
 
+class UseEnded(PurchaseError):
+    code = "purchase_ended"
+    sentence = "This purchase has ended, so nothing more of it is counted."
+
+
+class UsedThisMonth(PurchaseError):
+    """details: again_from, an instant."""
+
+    code = "metered_this_month"
+    sentence = "You have paid for this by use in this month already, and stopped. You can start again next month (UTC)."
+
+
 class UsageCapReached(PurchaseError):
     """details: row_count, of what was asked for."""
 

@@ -23,8 +23,9 @@ from marketplace.purchases.errors import (
     PriceChanged,
     RequestRepeated,
     TrialTaken,
+    UsedThisMonth,
 )
-from marketplace.purchases.models import Purchase
+from marketplace.purchases.models import Purchase, UsageMonth
 from marketplace.purchases.narrowing import narrow_consent_and_tell
 from marketplace.purchases.recording import Charge, record_charge
 from marketplace.purchases.refunding import (
@@ -148,8 +149,8 @@ def buy_listing(
     at: the moment of the click, UTC.
     idempotency_key: a repeat with the buyer's same key returns the purchase that was made then and moves no money.
     Raises: ListingNotForSale, OwnListing, BuyerNotAllowed, PlanNotOffered, listings.errors.PlanOutlivesConsent,
-    PriceChanged, listings.errors.PlanRetired, OfferExpired, AlreadyPurchased, TrialTaken, RequestRepeated,
-    wallet.errors.InsufficientFunds, AccountHeld. Nothing is written when it raises.
+    PriceChanged, listings.errors.PlanRetired, OfferExpired, AlreadyPurchased, TrialTaken, UsedThisMonth,
+    RequestRepeated, wallet.errors.InsufficientFunds, AccountHeld. Nothing is written when it raises.
 
     Locks, in this order: the buyer's account, shared; the request's key; the buyer's taking of a plan that is had once;
     the listing and its consent, shared, so that buyers do not wait for each other while a withdrawal waits for them or
@@ -240,3 +241,8 @@ def _check_not_taken(plan: Plan, buyer: User, at: datetime) -> None:
         earlier = own.taken(plan, at).first()
         if earlier is not None:
             raise AlreadyPurchased(purchase=str(earlier.public_id))
+    if plan.kind == Plan.Kind.METERED:
+        # Its free rows and its cap are a month's, however often one stops and starts.
+        month = UsageMonth.objects.filter(purchase__buyer=buyer, purchase__listing=plan.listing, ends_at__gt=at).first()
+        if month is not None:
+            raise UsedThisMonth(again_from=at_text(month.ends_at))

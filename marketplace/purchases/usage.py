@@ -17,8 +17,8 @@ from marketplace.accounts.errors import AccountErased
 from marketplace.accounts.services import hold_account
 from marketplace.listings.models import Plan
 from marketplace.listings.services import share_terms
-from marketplace.purchases.errors import CapInvalid, NotMetered, TrialUsedUp, UsageCapReached, UsageNotCovered
-from marketplace.purchases.models import Purchase, PurchaseChange, UsageMonth
+from marketplace.purchases.errors import CapInvalid, NotMetered, TrialUsedUp, UsageCapReached, UsageNotCovered, UseEnded
+from marketplace.purchases.models import Purchase, PurchaseChange, PurchaseQuerySet, UsageMonth
 from marketplace.purchases.pricing import (
     Bill,
     MeteredTerms,
@@ -88,14 +88,18 @@ def is_counted(purchase: Purchase) -> bool:
 def count_rows(*, purchase: Purchase, row_count: int, at: datetime) -> None:
     """Count a read before it is delivered. What is not paid by rows is not counted.
 
-    Raises: TrialUsedUp, UsageCapReached, UsageNotCovered, AccountErased. Nothing is counted when it raises.
+    Raises: TrialUsedUp, UsageCapReached, UsageNotCovered, UseEnded, AccountErased. Nothing is counted when it raises.
     """
     if purchase.plan.trial_rows is not None:
         _count_trial(purchase, row_count)
     if purchase.plan.kind == Plan.Kind.METERED:
         share_terms(purchase.listing)
         take_turn(purchase.buyer)
-        _count_metered(purchase, row_count, at)
+        # What ended meanwhile: under the terms that are shared now it can't end any more before the commit.
+        fresh = _rows().get(pk=purchase.pk)
+        if end_of_use(fresh) <= at or fresh.listing.withdrawn_at or fresh.listing.consent.withdrawn_at:
+            raise UseEnded
+        _count_metered(fresh, row_count, at)
 
 
 def _count_trial(purchase: Purchase, row_count: int) -> None:
@@ -116,7 +120,12 @@ def narrow_trial(*, purchase: Purchase, window_from: datetime | None) -> None:
 def _count_metered(purchase: Purchase, row_count: int, at: datetime) -> None:
     latest = purchase.usage_months.select_related("plan").first()
     month = open_month(purchase, latest.plan.latest_version() if latest else purchase.plan, at)
-    month = UsageMonth.objects.select_for_update(no_key=True, of=("self",)).select_related("plan").get(pk=month.pk)
+    month = _locked_month(month)
+    if month.billed_at is not None:
+        # The bill was faster: the read belongs to the month after it.
+        if end_of_use(purchase) <= month.ends_at:
+            raise UseEnded
+        month = _locked_month(open_month(purchase, month.plan.latest_version(), month.ends_at))
     own_cap, erased_at = Purchase.objects.values_list("own_cap_micros", "buyer__erased_at").get(pk=purchase.pk)
     if erased_at is not None:
         raise AccountErased
@@ -138,6 +147,8 @@ def set_cap(*, purchase: Purchase, cap_micros: int | None, at: datetime) -> Purc
     Raises: NotMetered, CapInvalid.
     """
     hold_account(purchase.buyer)
+    share_terms(purchase.listing)
+    take_turn(purchase.buyer)
     locked = _locked(purchase)
     _check_running(locked, at)
     if cap_micros is not None:
@@ -146,15 +157,22 @@ def set_cap(*, purchase: Purchase, cap_micros: int | None, at: datetime) -> Purc
             raise CapInvalid(least_micros=least)
     if locked.own_cap_micros == cap_micros:
         return locked
-    usage = usage_now(locked, at)
-    if usage is not None and cap_micros is not None and cap_micros < usage.bill.charge_micros:
-        raise CapInvalid(
-            "This month costs more than that already. Set the cap higher.", least_micros=usage.bill.charge_micros
-        )
+    used = _dearest_month(locked)
+    if cap_micros is not None and cap_micros < used:
+        raise CapInvalid("A month that is not billed yet costs more than that. Set the cap higher.", least_micros=used)
     locked.own_cap_micros = cap_micros
     locked.save(update_fields=["own_cap_micros"])
     record_change(locked, PurchaseChange.Kind.CAP_SET, at=at, cap_micros=cap_micros)
     return locked
+
+
+def _dearest_month(purchase: Purchase) -> int:
+    """What the dearest of the unbilled months costs so far: the cap that holds when it is billed counts for it."""
+    months = purchase.usage_months.filter(billed_at=None).select_related("plan")
+    return max(
+        (metered_bill(month_terms(one), one.row_count, purchase.own_cap_micros).charge_micros for one in months),
+        default=0,
+    )
 
 
 @transaction.atomic
@@ -178,7 +196,9 @@ def bill_usage(*, at: datetime, most: int = MOST_AT_ONCE) -> int:
         | Q(purchase__listing__consent__withdrawn_at__lte=at)
     )
     due = UsageMonth.objects.filter(is_over, billed_at=None, purchase__buyer__erased_at=None)
-    found = list(due.select_related("purchase").order_by("ends_at", "pk")[:most])
+    # Whose payment failed last waits longest, so that nobody who can't pay hides the others.
+    order = F("payment_failed_at").asc(nulls_first=True), "ends_at", "pk"
+    found = list(due.select_related("purchase").order_by(*order)[:most])
     for month in found:
         _bill(month, at)
     return len(found)
@@ -190,7 +210,7 @@ def _bill(month: UsageMonth, at: datetime) -> None:
     share_terms(month.purchase.listing)
     take_turn(month.purchase.buyer)
     purchase = _locked(month.purchase)
-    month = UsageMonth.objects.select_for_update(no_key=True, of=("self",)).select_related("plan").get(pk=month.pk)
+    month = _locked_month(month)
     if month.billed_at is not None:
         return
     ended_at = end_of_use(purchase)
@@ -239,10 +259,9 @@ def _charge_of(purchase: Purchase, month: UsageMonth, bill: Bill, ended_at: date
 
 def _note_failure(purchase: Purchase, month: UsageMonth, at: datetime) -> None:
     """Say it once; the bill is tried again, and until then reading is refused, for the wallet does not cover it."""
-    if month.payment_failed_at is not None:
-        return
     UsageMonth.objects.filter(pk=month.pk).update(payment_failed_at=at)
-    tell_payment_failure(purchase, at)
+    if month.payment_failed_at is None:
+        tell_payment_failure(purchase, at)
 
 
 def _check_running(purchase: Purchase, at: datetime) -> None:
@@ -250,9 +269,16 @@ def _check_running(purchase: Purchase, at: datetime) -> None:
         raise NotMetered
 
 
+def _rows() -> PurchaseQuerySet:
+    return Purchase.objects.select_related("plan", "buyer", "listing__consent", "listing__seller")
+
+
 def _locked(purchase: Purchase) -> Purchase:
-    rows = Purchase.objects.select_related("plan", "buyer", "listing__consent", "listing__seller")
-    return rows.select_for_update(of=("self",), no_key=True).get(pk=purchase.pk)
+    return _rows().select_for_update(of=("self",), no_key=True).get(pk=purchase.pk)
+
+
+def _locked_month(month: UsageMonth) -> UsageMonth:
+    return UsageMonth.objects.select_for_update(no_key=True, of=("self",)).select_related("plan").get(pk=month.pk)
 
 
 def _month_end(at: datetime) -> datetime:
