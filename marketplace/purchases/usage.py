@@ -97,6 +97,8 @@ def count_rows(*, purchase: Purchase, row_count: int, at: datetime) -> None:
         take_turn(purchase.buyer)
         # What ended meanwhile: under the terms that are shared now it can't end any more before the commit.
         fresh = _rows().get(pk=purchase.pk)
+        if fresh.buyer.erased_at is not None:
+            raise AccountErased
         if end_of_use(fresh) <= at or fresh.listing.withdrawn_at or fresh.listing.consent.withdrawn_at:
             raise UseEnded
         _count_metered(fresh, row_count, at)
@@ -118,6 +120,7 @@ def narrow_trial(*, purchase: Purchase, window_from: datetime | None) -> None:
 
 
 def _count_metered(purchase: Purchase, row_count: int, at: datetime) -> None:
+    """purchase: as it is under the buyer's turn."""
     latest = purchase.usage_months.select_related("plan").first()
     month = open_month(purchase, latest.plan.latest_version() if latest else purchase.plan, at)
     month = _locked_month(month)
@@ -126,13 +129,12 @@ def _count_metered(purchase: Purchase, row_count: int, at: datetime) -> None:
         if end_of_use(purchase) <= month.ends_at:
             raise UseEnded
         month = _locked_month(open_month(purchase, month.plan.latest_version(), month.ends_at))
-    own_cap, erased_at = Purchase.objects.values_list("own_cap_micros", "buyer__erased_at").get(pk=purchase.pk)
-    if erased_at is not None:
-        raise AccountErased
     terms = month_terms(month)
-    if not has_room_for(terms, month.row_count, row_count, own_cap):
+    if not has_room_for(terms, month.row_count, row_count, purchase.own_cap_micros):
         raise UsageCapReached(row_count=row_count)
-    needed = cover_micros(terms, month.row_count, row_count, own_cap) + used_micros(purchase.buyer, besides=month)
+    needed = cover_micros(terms, month.row_count, row_count, purchase.own_cap_micros) + used_micros(
+        purchase.buyer, besides=month
+    )
     # What the bank took back comes first of all.
     missing = needed + owed_micros(purchase.buyer) - balance_micros(account_of(purchase.buyer))
     if missing > 0:
