@@ -33,12 +33,15 @@ _USE_NOTED_EVERY = timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class Grant:
-    """What a token opens at the moment it was asked: the consent's fields in this window, window_until exclusive."""
+    """What a token opens at the moment it was asked: these fields, in the devices' own names and the consent's order,
+    in this window, window_until exclusive.
+    """
 
     token: AccessToken
     purchase: Purchase
     listing: Listing
     consent: Consent
+    fields: tuple[str, ...]
     window_from: datetime | None
     window_until: datetime
 
@@ -179,6 +182,7 @@ def _grant(found_by: Q, at: datetime) -> Grant:
         purchase=purchase,
         listing=purchase.listing,
         consent=purchase.listing.consent,
+        fields=tuple(purchase.listing.consent.fields),
         window_from=purchase.window_from,
         window_until=purchase.last_term().window_until,
     )

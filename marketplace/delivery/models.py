@@ -139,6 +139,8 @@ class Read(models.Model):
 
     class Door(models.TextChoices):
         DELTA_SHARING = "delta_sharing", "Delta Sharing"
+        DOWNLOAD = "download", "Download"
+        LIVE = "live", "Live stream"
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     purchase = models.ForeignKey(Purchase, models.PROTECT, related_name="reads")

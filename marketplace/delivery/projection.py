@@ -6,7 +6,7 @@ an unfinished bucket would give away single readings.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -51,8 +51,11 @@ def column_names(fields: Sequence[str]) -> dict[str, str]:
     return names
 
 
-def describe_table(consent: Consent) -> list[Column]:
-    """Return the table's columns. A field that devices send in different units names each, in the devices' order."""
+def describe_table(consent: Consent, fields: Collection[str] | None = None) -> list[Column]:
+    """Return the table's columns, of the consent's fields only those that are among `fields` when it is given.
+
+    A field that devices send in different units names each. A column's name does not depend on which others are there.
+    """
     units: dict[str, list[str]] = {}
     for name, unit in Measure.objects.filter(device__consents=consent, name__in=consent.fields).values_list(
         "name", "unit"
@@ -63,6 +66,7 @@ def describe_table(consent: Consent) -> list[Column]:
     columns += [
         Column(name, field, " / ".join(sorted(units.get(field, []))), "double")
         for field, name in column_names(consent.fields).items()
+        if fields is None or field in fields
     ]
     return columns
 

@@ -41,6 +41,7 @@ __all__ = [
     "begin_delivery",
     "buy_and_prepare",
     "column_names",
+    "count_read",
     "current_version",
     "describe_table",
     "erase_tables",
@@ -104,14 +105,15 @@ def record_read(*, grant: Grant, door: Read.Door, files: Sequence[TableFile], at
 
     Raises: PurchaseRefunded, and what access.services.meter_read raises; nothing may be delivered then.
     """
+    row_count, byte_count = sum(file.row_count for file in files), sum(file.size for file in files)
+    return count_read(grant=grant, door=door, row_count=row_count, byte_count=byte_count, at=at)
+
+
+def count_read(*, grant: Grant, door: Read.Door, row_count: int, byte_count: int, at: datetime) -> Read:
+    """Note one read of so many rows, before the first of them is delivered. Raises what record_read raises."""
     begin_delivery(grant=grant, at=at)
     read = Read(
-        purchase=grant.purchase,
-        token=grant.token,
-        door=door,
-        at=at,
-        row_count=sum(file.row_count for file in files),
-        byte_count=sum(file.size for file in files),
+        purchase=grant.purchase, token=grant.token, door=door, at=at, row_count=row_count, byte_count=byte_count
     )
     if not is_counted(grant.purchase):
         read.save()

@@ -130,7 +130,7 @@ def _head_lines(grant: Grant) -> list[bytes]:
     listing = grant.listing
     fields = [
         protocol.SchemaField(column.name, column.kind, column.unit, column.field)
-        for column in describe_table(grant.consent)
+        for column in describe_table(grant.consent, grant.fields)
     ]
     metadata = protocol.metadata_line(
         table_id=str(listing.public_id), name=TABLE, description=listing.title, fields=fields
