@@ -50,8 +50,8 @@ _FIND_SENDER = """
 """
 
 # The key is asked again, so that nothing is taken after a retirement was committed, and that a device which changed
-# hands is found anew. The device's row is brought up to date by whoever finds it free, at most once a second: parallel
-# uploads of one device must not queue for it.
+# hands is found anew; so is a batch that the former owner's row has. The device's row is brought up to date by whoever
+# finds it free, at most once a second: parallel uploads of one device must not queue for it.
 _INSERT_BATCH = """
     WITH seen AS (
         UPDATE devices_device
@@ -69,6 +69,11 @@ _INSERT_BATCH = """
     SELECT device_id, %(sequence)s, %(content_hash)s, %(content_type)s, %(envelope)s, %(envelope_size)s,
            %(reading_count)s, %(issued_at)s, %(at)s, %(first_reading_at)s, %(last_reading_at)s
     FROM devices_devicekey WHERE key_id = %(key_id)s AND device_id = %(device_id)s AND retired_at IS NULL
+        AND NOT EXISTS (
+            SELECT FROM devices_device AS device
+            JOIN devices_batch AS batch ON batch.device_id = device.predecessor_id AND batch.sequence = %(sequence)s
+            WHERE device.id = %(device_id)s
+        )
     ON CONFLICT (device_id, sequence) DO NOTHING
     RETURNING id
 """

@@ -60,6 +60,10 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "consents-remind": {"task": "marketplace.consents.tasks.remind_owners_task", "schedule": crontab(hour=6, minute=5)},
     "delivery-promise": {"task": "marketplace.delivery.tasks.refund_what_never_came_task", "schedule": 900.0},
     "delivery-sweep": {"task": "marketplace.delivery.tasks.sweep_files_task", "schedule": 3600.0},
+    "handovers-forget": {
+        "task": "marketplace.handovers.tasks.forget_expired_offers_task",
+        "schedule": crontab(minute=23),
+    },
     "erasure-sweep": {"task": "marketplace.erasure.tasks.finish_erasures_task", "schedule": 300.0},
     "api-forget-answers": {"task": "marketplace.api.tasks.forget_answers_task", "schedule": crontab(hour=3, minute=17)},
     "web-clear-sessions": {"task": "marketplace.web.tasks.clear_sessions_task", "schedule": crontab(hour=3, minute=27)},

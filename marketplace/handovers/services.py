@@ -17,6 +17,7 @@ from devices.services import hand_over_device
 from marketplace.accounts.models import User
 from marketplace.accounts.services import hold_account, record_handover, retire_owned_device
 from marketplace.consents.models import Consent
+from marketplace.consents.standing import change_standing
 from marketplace.handovers import errors
 from marketplace.handovers.models import OFFER_STANDS, HandoverOffer
 from marketplace.notices.kinds import NoticeKind
@@ -28,6 +29,7 @@ __all__ = [
     "consents_ended_by_handover",
     "consents_ended_by_retirement",
     "find_offer",
+    "forget_expired_offers",
     "forget_handover_offers",
     "offer_device",
     "retire_device_with_refunds",
@@ -88,13 +90,14 @@ def accept_device(*, user: User, code: str, name: str, country: str, region: str
     Returns the person's own row of the device. Accepting again returns the same row.
     Raises: OfferUnknown, OfferOver, NotYourself, DeviceNotInUse; nothing is written when it raises.
 
-    Locks, in this order: both accounts, the device, the standing of its consents, what was bought under them.
+    Locks, in this order: both accounts, the standing of the device's consents, the device, what was bought under them.
     """
     found = HandoverOffer.objects.select_related("device__owner").filter(code_hash=_code_hash(code)).first()
     if found is None:
         raise errors.OfferUnknown
     for person in sorted((user, found.device.owner), key=lambda one: one.pk):
         hold_account(person)
+    _change_standing_of(consents_ended_by_handover(found.device, at))
     device = Device.objects.select_for_update(of=("self",)).filter(pk=found.device_id).first()
     # Asked again now that nobody else can accept or withdraw it.
     offer = HandoverOffer.objects.filter(pk=found.pk).first()
@@ -122,6 +125,7 @@ def retire_device_with_refunds(*, device: Device, at: datetime) -> Device:
     Raises: DeviceNotEnrolled, DeviceRetired, DeviceHandedOver.
     """
     hold_account(device.owner)
+    _change_standing_of(consents_ended_by_retirement(device, at))
     locked = Device.objects.select_for_update(of=("self",)).get(pk=device.pk)
     ended = list(consents_ended_by_retirement(locked, at))
     retired = retire_owned_device(device=locked, at=at)
@@ -147,6 +151,21 @@ def forget_handover_offers(*, addresses: Iterable[str], at: datetime) -> None:
     offers = HandoverOffer.objects.filter(email__in=[address.lower() for address in addresses])
     offers.filter(accepted_at=None, withdrawn_at=None).update(withdrawn_at=at)
     offers.update(email="")
+
+
+def forget_expired_offers(*, at: datetime) -> int:
+    """End each offer that nobody accepted in its time, and forget the address. Returns how many there were."""
+    expired = HandoverOffer.objects.filter(accepted_at=None, withdrawn_at=None, expires_at__lte=at)
+    return expired.update(withdrawn_at=at, email="")
+
+
+def _change_standing_of(consents: QuerySet[Consent]) -> None:
+    """Before the device is locked, as whoever erases an account does.
+
+    A consent that is granted in this very moment is locked later; nothing was bought under it yet.
+    """
+    for pk in consents.values_list("pk", flat=True):
+        change_standing(pk)
 
 
 def _withdraw_offers(device: Device, at: datetime) -> int:

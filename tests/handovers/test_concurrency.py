@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from functools import partial
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
+from django.db import connection, transaction
 
 from devices.errors import DeviceRetired
 from devices.models import Batch, Device, DeviceKey
 from devices.readings import read_readings
-from devices.services import resolve_batches
+from devices.services import lock_devices, resolve_batches
 from ledger.models import OutboxRow
 from ledger.services import sequence_batch
 from marketplace.access.errors import ConsentWithdrawn
 from marketplace.access.services import authorise, issue_token
 from marketplace.accounts.models import User
 from marketplace.consents.models import Consent
+from marketplace.consents.standing import rely_on_standing
 from marketplace.erasure.services import erase_account
 from marketplace.handovers.errors import DeviceNotInUse, OfferOver, OfferUnknown
 from marketplace.handovers.services import retire_device_with_refunds, withdraw_offer
@@ -189,3 +193,35 @@ def test_a_send_is_never_refused_because_the_device_changes_hands(station, ben, 
     retire_device_with_refunds(device=taken, at=now)
     with pytest.raises(DeviceRetired):
         sender.send([(now, "air_temperature", 1.0)], now)
+
+
+@pytest.mark.parametrize("act", ["hand over", "retire"])
+def test_who_erases_an_account_never_waits_in_a_circle(station, listing, sara, ben, rich_mallory, now, act):
+    """An erasure locks the standing of what was bought, then devices: nobody may hold a device and want that."""
+    code = offered(station.device, ben, now)
+    acts: dict[str, Callable[[], object]] = {
+        "hand over": partial(take_over, ben, code, now),
+        "retire": partial(retire_device_with_refunds, device=station.device, at=now),
+    }
+    with ThreadPoolExecutor(1) as threads:
+        with transaction.atomic():
+            rely_on_standing(listing.consent_id)
+            waiting = threads.submit(at_once, [acts[act]])
+            wait_for_waiters(1)
+            with connection.cursor() as cursor:
+                cursor.execute("SET LOCAL lock_timeout = '2s'")
+            assert lock_devices(owner=sara) == [station.device]
+        assert isinstance(waiting.result(20)[0], Device)
+    assert Consent.objects.get().withdrawn_at == now
+
+
+def wait_for_waiters(count: int) -> None:
+    """Until so many connections of this database wait for a lock. Raises TimeoutError after ten seconds."""
+    ends_at = monotonic() + 10
+    while monotonic() < ends_at:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted")
+            if cursor.fetchone()[0] >= count:
+                return
+        sleep(0.02)
+    raise TimeoutError

@@ -4,6 +4,7 @@ import json
 from datetime import timedelta
 
 import pytest
+import time_machine
 
 from devices.models import Device
 from devices.readings import read_readings
@@ -18,8 +19,9 @@ from marketplace.consents.models import Consent
 from marketplace.delivery.services import preview_rows, refresh_table
 from marketplace.erasure.services import erase_account
 from marketplace.handovers.errors import DeviceNotInUse, NotYourself, OfferOver, OfferUnknown
-from marketplace.handovers.models import HandoverOffer
-from marketplace.handovers.services import find_offer, offer_device, withdraw_offer
+from marketplace.handovers.models import OFFER_STANDS, HandoverOffer
+from marketplace.handovers.services import find_offer, forget_expired_offers, offer_device, withdraw_offer
+from marketplace.handovers.tasks import forget_expired_offers_task
 from marketplace.notices.models import Notice
 from marketplace.notices.services import words_of
 from marketplace.purchases.errors import ListingNotForSale
@@ -213,6 +215,19 @@ def test_the_address_is_kept_no_longer_than_the_offer(station, ben, mallory, now
     offered(station.device, mallory, now)
     take_over(ben, offered(station.device, ben, now), now)
     assert set(HandoverOffer.objects.values_list("email", flat=True)) == {""}
+
+
+def test_the_address_of_an_offer_that_ran_out_is_forgotten(station, ben, now):
+    code = offered(station.device, ben, now)
+    assert forget_expired_offers(at=now + OFFER_STANDS - timedelta(seconds=1)) == 0
+    assert HandoverOffer.objects.get().email == ben.email
+    with time_machine.travel(now + OFFER_STANDS):
+        forget_expired_offers_task()
+    assert forget_expired_offers(at=now + OFFER_STANDS) == 0
+    assert HandoverOffer.objects.get().email == ""
+    with pytest.raises(OfferOver):
+        take_over(ben, code, now + OFFER_STANDS)
+    take_over(ben, offered(station.device, ben, now + OFFER_STANDS), now + OFFER_STANDS)
 
 
 def test_it_goes_back_the_same_way(station, sara, ben, now):

@@ -4,10 +4,11 @@ from datetime import timedelta
 
 import pytest
 
+from devices.errors import SequenceConflict
 from devices.handing import LATE_UPLOADS
-from devices.models import Device, Measure, ReadingFile
+from devices.models import Batch, Device, Measure, ReadingFile
 from devices.resolving import read_stored
-from devices.services import resolve_batches
+from devices.services import accept_batch, resolve_batches
 from marketplace.delivery.services import preview_rows
 from tests.builders import make_consent
 from tests.builders_delivery import day_start, minutes
@@ -43,6 +44,18 @@ def test_the_new_owner_does_not_overwrite_the_history(station, hands, sara, now)
     station.send([(time, name, -273.0) for time, name, _ in minutes(day_start(now, 1), 60)], later)
     settle(taken, before, at=later)
     assert rows_of(sara, before, later + HOUR) == history
+
+
+def test_a_batch_of_before_is_a_repeat_also_where_the_device_is_remembered(station, hands, now):
+    before, taken = hands
+    later = now + HOUR
+    station.send(minutes(later, 1), later)
+    kept = Batch.objects.get(device=before)
+    assert accept_batch(envelope=kept.original_envelope, at=later).is_repeat
+    station.sequence = 0
+    with pytest.raises(SequenceConflict):
+        station.send(minutes(later, 2), later)
+    assert [batch.sequence for batch in Batch.objects.filter(device=taken)] == [2]
 
 
 def test_what_comes_long_after_the_handover_is_no_late_upload(station, hands, sara, now):

@@ -64,16 +64,20 @@ def begun(monkeypatch):
 
 @pytest.fixture
 def own(monkeypatch):
-    """Where the ranges begin that the walk itself reads; the first one takes until the readers are there."""
+    """Where the ranges begin that the walk itself reads, which it begins when the readers are there."""
     starts = []
-    examine = audit_entries.examine
+    begin_readers = audit_reading.EntryReading.begin_readers
 
-    def examine_slowly(raw, start, end):
+    def begin_and_wait(reading, raw):
+        begin_readers(reading, raw)
+        assert all(link.poll(30) for link in reading._readers)
+
+    def examine_and_note(raw, start, end):
         starts.append(start)
-        time.sleep(2 if len(starts) == 1 else 0)
-        return examine(raw, start, end)
+        return audit_entries.examine(raw, start, end)
 
-    monkeypatch.setattr(audit_reading, "examine", examine_slowly)
+    monkeypatch.setattr(audit_reading.EntryReading, "begin_readers", begin_and_wait)
+    monkeypatch.setattr(audit_reading, "examine", examine_and_note)
     return starts
 
 
@@ -113,16 +117,17 @@ def test_a_killed_reader_costs_only_time(log, begun, own, monkeypatch):
     damage()
     alone = verify_alone(monkeypatch)
     own.clear()
-    with LogAudit(LogHead.objects.get(pk=1)) as audit:
-        while not audit.is_at_end:
-            audit.walk()
-            if audit.position == CHUNK:
-                audit.reading._collect(0)
-                audit.reading._give_out(audit.position)
-                assert [len(reader.given) for reader in audit.reading._readers.values()] == [3, 3]
-                for process in begun:
-                    process.kill()
-        assert audit.finish() == alone
+    say = audit_reading.EntryReading._say
+
+    def say_and_kill(reading, link, what):
+        reader = reading._readers[link]
+        is_said = say(reading, link, what)
+        if len(reader.given) == audit_reading.GIVEN:
+            reader.process.kill()
+        return is_said
+
+    monkeypatch.setattr(audit_reading.EntryReading, "_say", say_and_kill)
+    assert verify_log() == alone
     assert [process.returncode for process in begun] == [-signal.SIGKILL] * 2
 
 
