@@ -19,6 +19,11 @@ class DisputeOpenAlready(DisputeError):
     sentence = "A dispute about this purchase is open already."
 
 
+class TooManyDisputes(DisputeError):
+    code = "too_many_disputes"
+    sentence = "You have taken back three disputes about this purchase, and no further one can be opened."
+
+
 class DisputeEnded(DisputeError):
     code = "dispute_ended"
     sentence = "This dispute is over."

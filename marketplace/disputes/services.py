@@ -22,13 +22,16 @@ from marketplace.purchases.services import close_purchase, lock_purchase
 logger = logging.getLogger(__name__)
 
 LONGEST_TEXT = 4000
+# Each one holds the seller's money up: who takes three back has had the chance to say what is wrong.
+MOST_DISPUTES = 3
 
 
 @transaction.atomic
 def open_dispute(*, purchase: Purchase, reason: str, text: str, at: datetime) -> Dispute:
     """Say, as the buyer, that something is wrong. What is on hold is neither released nor refunded until it is decided.
 
-    Raises: ReasonUnknown, TextMissing, TextTooLong, NothingToDispute, DisputeOpenAlready. Nothing is written then.
+    Raises: ReasonUnknown, TextMissing, TextTooLong, NothingToDispute, DisputeOpenAlready,
+    TooManyDisputes. Nothing is written then.
     """
     if reason not in Dispute.Reason.values:
         raise errors.ReasonUnknown
@@ -39,6 +42,8 @@ def open_dispute(*, purchase: Purchase, reason: str, text: str, at: datetime) ->
         raise errors.DisputeOpenAlready(dispute=str(earlier.public_id))
     if not locked.held_micros:
         raise errors.NothingToDispute
+    if locked.disputes.count() >= MOST_DISPUTES:
+        raise errors.TooManyDisputes
     public_id = uuid4()
     dispute = Dispute.objects.create(
         public_id=public_id,

@@ -88,8 +88,11 @@ def reprice_plan(*, plan: Plan, terms: PlanTerms, at: datetime) -> Plan:
 def add_plans(*, listing: Listing, plans: Sequence[PlanTerms], at: datetime) -> list[Plan]:
     """Sell more plans of a published listing, all of them or none, after those that it has.
 
-    Raises: PlanInvalid, PlansConflict, TooManyPlans, PlanOutlivesConsent, and what reprice_plan raises of the listing.
+    plans: one at least. Raises: PlanInvalid, PlansConflict, TooManyPlans, PlanOutlivesConsent, and what reprice_plan
+    raises of the listing.
     """
+    if not plans:
+        raise errors.PlanInvalid("Add at least one plan.")
     locked = _locked_for_sale(listing, at)
     if locked.plans.public().count() + len(plans) > MOST_PLANS:
         raise errors.TooManyPlans

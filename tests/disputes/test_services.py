@@ -10,7 +10,7 @@ from marketplace.access.errors import PurchaseRefunded
 from marketplace.access.services import obstacle_to
 from marketplace.disputes import errors
 from marketplace.disputes.models import Dispute
-from marketplace.disputes.services import answer_dispute, close_dispute, decide_dispute, open_dispute
+from marketplace.disputes.services import MOST_DISPUTES, answer_dispute, close_dispute, decide_dispute, open_dispute
 from marketplace.notices.models import Notice
 from marketplace.purchases.models import Purchase, Refund
 from marketplace.purchases.services import (
@@ -181,3 +181,16 @@ def test_a_second_dispute_may_follow_one_that_was_closed(dispute, purchase, now)
 def test_a_disputed_purchase_is_not_given_back_for_the_asking(dispute, purchase, now):
     with pytest.raises(Exception, match="A dispute about this purchase is open"):
         refund_on_request(purchase=purchase, at=now)
+
+
+def test_who_took_three_back_opens_no_fourth(dispute, purchase, now, money):
+    close_dispute(dispute=dispute, at=now)
+    for number in range(1, MOST_DISPUTES):
+        close_dispute(
+            dispute=open_dispute(purchase=purchase, reason="wrong", text="Again.", at=now + number * DAY), at=now
+        )
+    refused(
+        lambda: open_dispute(purchase=purchase, reason="wrong", text="Again.", at=now + 9 * DAY),
+        errors.TooManyDisputes,
+        money,
+    )

@@ -8,7 +8,7 @@ from ledger.models import OutboxRow
 from marketplace.listings import errors
 from marketplace.listings.entries import PlanTerms
 from marketplace.listings.models import ListingRevision, Plan
-from marketplace.listings.services import change_price, publish_listing, set_plans
+from marketplace.listings.services import add_plans, change_price, publish_listing, set_plans
 from tests.builders import EURO, make_consent, make_draft, make_listing
 
 pytestmark = pytest.mark.django_db
@@ -32,6 +32,14 @@ def test_refuses_plans_that_contradict_each_other(sara, now, plans):
         set_plans(listing=listing, plans=plans)
     assert refusal.value.code == "plans_conflict"
     assert not Plan.objects.exists()
+
+
+def test_adding_nothing_publishes_nothing(sara, now):
+    listing = make_listing(sara, now)
+    before = OutboxRow.objects.count(), ListingRevision.objects.count()
+    with pytest.raises(errors.PlanInvalid):
+        add_plans(listing=listing, plans=[], at=now)
+    assert (OutboxRow.objects.count(), ListingRevision.objects.count()) == before
 
 
 def test_different_lengths_beside_the_history_are_fine(sara, now):

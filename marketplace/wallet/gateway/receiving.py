@@ -64,8 +64,12 @@ def _keep(provider: str, told: GatewayEvent, body: bytes, at: datetime) -> Provi
 
 
 def follow_waiting_events(*, at: datetime) -> int:
-    """Try again what waits. Returns how many events got their outcome."""
-    return sum(_try(event, at) for event in ProviderEvent.objects.waiting()[:MOST_AT_ONCE])
+    """Try again what waits. Returns how many events got their outcome.
+
+    Where more wait than are tried at once, chance chooses, so that none hides behind others that wait for ever.
+    """
+    waiting = ProviderEvent.objects.waiting().order_by("?")[:MOST_AT_ONCE]
+    return sum(_try(event, at) for event in sorted(waiting, key=lambda event: event.pk))
 
 
 def _follow(event: ProviderEvent, at: datetime) -> None:

@@ -11,6 +11,7 @@ import pytest
 from marketplace.accounts.models import User
 from marketplace.notices.models import Notice
 from marketplace.purchases.models import Purchase
+from marketplace.wallet.gateway import receiving
 from marketplace.wallet.gateway.errors import AccountHeld
 from marketplace.wallet.gateway.models import Chargeback, EventOutcome, ProviderEvent
 from marketplace.wallet.gateway.services import (
@@ -81,6 +82,19 @@ def test_a_dispute_waits_for_its_payment(ben: User, now: datetime) -> None:
     say(top_up, "dispute.opened", now)
     assert follow_waiting_events(at=now) == 0
     assert (ProviderEvent.objects.waiting().count(), Chargeback.objects.count()) == (1, 0)
+
+
+def test_no_event_hides_behind_one_that_waits_for_ever(paid: TopUp, ben: User, now: datetime, monkeypatch) -> None:
+    monkeypatch.setattr(receiving, "MOST_AT_ONCE", 1)
+    unpaid = start_top_up(user=ben, amount_micros=25 * EURO, at=now)
+    say(unpaid, "dispute.opened", now)
+    for_ever = ProviderEvent.objects.waiting().get().pk
+    with monkeypatch.context() as patch:
+        patch.setattr(receiving, "outcome_of", lambda event, at: None)
+        say(paid, "dispute.opened", now)
+    assert ProviderEvent.objects.waiting().count() == 2
+    assert sum(follow_waiting_events(at=now) for _ in range(60)) == 1
+    assert ProviderEvent.objects.waiting().get().pk == for_ever
 
 
 def test_a_dispute_names_its_payment_only(paid: TopUp, ben: User, now: datetime) -> None:
