@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import Sum
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -23,7 +24,8 @@ from marketplace.errors import MarketError
 from marketplace.listings.entries import PlanTerms
 from marketplace.listings.models import Listing
 from marketplace.purchases.books import find_differences
-from marketplace.purchases.models import Purchase, Refund
+from marketplace.purchases.models import Order, Purchase, Refund
+from marketplace.purchases.ordering import fill_orders, order_listing
 from marketplace.purchases.services import (
     buy_listing,
     refund_on_request,
@@ -32,10 +34,12 @@ from marketplace.purchases.services import (
     withdraw_consent_with_refunds,
     withdraw_listing_with_refunds,
 )
-from marketplace.wallet.gateway.built_in import Answer, Order, due_messages, signed
-from marketplace.wallet.gateway.models import Chargeback
+from marketplace.wallet.gateway.built_in import Answer, due_messages, signed
+from marketplace.wallet.gateway.built_in import Order as Arrival
+from marketplace.wallet.gateway.card_refunds import request_card_refund, send_card_refunds
+from marketplace.wallet.gateway.models import CardRefund, Chargeback
 from marketplace.wallet.gateway.receiving import follow_waiting_events, receive_webhook
-from marketplace.wallet.gateway.sending import pay_at_test_provider
+from marketplace.wallet.gateway.sending import answer_card_refund_at_test_provider, pay_at_test_provider
 from marketplace.wallet.models import Account, TopUp
 from marketplace.wallet.services import (
     account_of,
@@ -93,9 +97,9 @@ class Market(RuleBasedStateMachine):
         person=PERSON,
         euros=st.integers(1, 60),
         answer=st.sampled_from(get_args(Answer)),
-        order=st.sampled_from(get_args(Order)),
+        order=st.sampled_from(get_args(Arrival)),
     )
-    def top_up(self, person: int, euros: int, answer: Answer, order: Order) -> None:
+    def top_up(self, person: int, euros: int, answer: Answer, order: Arrival) -> None:
         wanted = start_top_up(user=self.buyers[person], amount_micros=euros * EURO, at=self.at)
         pay_at_test_provider(top_up=wanted, answer=answer, order=order, at=self.at)
 
@@ -123,6 +127,51 @@ class Market(RuleBasedStateMachine):
             assert self.is_live(listing)
             assert balance_micros(account_of(buyer)) == before - chosen.price_micros
             self.bought.append((made, order))
+
+    @rule(person=PERSON, which=ANY, plan=st.integers(0, 1), answer=st.sampled_from(get_args(Answer)))
+    def buy_with_what_the_wallet_lacks(self, person: int, which: int, plan: int, answer: Answer) -> None:
+        listing = self.listings[which % len(self.listings)]
+        chosen, buyer = listing.plans.all()[plan], self.buyers[person]
+        wanted = {"listing": listing, "plan": chosen, "buyer": buyer, "quoted_micros": chosen.price_micros}
+        wanted["idempotency_key"] = uuid4()
+        made = self.attempt(lambda: order_listing(**wanted, at=self.at))  # type: ignore[arg-type]  # a dict of its arguments
+        if isinstance(made, Purchase):
+            self.bought.append((made, wanted))
+        elif made is not None:
+            assert order_listing(**wanted, at=self.at) == made  # type: ignore[arg-type]  # the same
+            pay_at_test_provider(top_up=made.top_up, answer=answer, order="once", at=self.at)
+
+    @rule()
+    def the_worker_fills_orders(self) -> None:
+        fill_orders(at=self.at)
+        assert fill_orders(at=self.at) == 0
+        known = {purchase.pk for purchase, _ in self.bought}
+        for order in Order.objects.filter(purchase__isnull=False).exclude(purchase__in=known):
+            assert order.purchase is not None
+            wanted = {"listing": order.listing, "plan": order.plan, "buyer": order.buyer}
+            wanted |= {"quoted_micros": order.quoted_micros, "idempotency_key": order.public_id}
+            self.bought.append((order.purchase, wanted))
+
+    @precondition(lambda self: TopUp.objects.filter(state=TopUp.State.PAID).exists())
+    @rule(which=ANY, cents=st.integers(1, 3_000))
+    def take_money_back(self, which: int, cents: int) -> None:
+        top_up = self.one_of(list(TopUp.objects.filter(state=TopUp.State.PAID).order_by("pk")), which)
+        before, amount, key = balance_micros(account_of(top_up.user)), cents * 10_000, uuid4()
+        terms = {"top_up": top_up, "amount_micros": amount, "kept_micros": 0, "idempotency_key": key, "at": self.at}
+        made = self.attempt(lambda: request_card_refund(**terms))
+        assert balance_micros(account_of(top_up.user)) == before - (amount if made else 0)
+        if made is not None:
+            assert request_card_refund(**terms) == made
+
+    @rule()
+    def the_worker_sends_money_back(self) -> None:
+        send_card_refunds(at=self.at)
+
+    @precondition(lambda self: CardRefund.objects.filter(state=CardRefund.State.SENT).exists())
+    @rule(which=ANY, is_paid=st.booleans())
+    def the_bank_answers(self, which: int, is_paid: bool) -> None:
+        refund = self.one_of(list(CardRefund.objects.filter(state=CardRefund.State.SENT).order_by("pk")), which)
+        answer_card_refund_at_test_provider(refund=refund, is_paid=is_paid, at=self.at)
 
     @precondition(lambda self: self.bought)
     @rule(which=ANY)
@@ -201,7 +250,10 @@ class Market(RuleBasedStateMachine):
         assert find_differences() == []
         paid = TopUp.objects.filter(state=TopUp.State.PAID).values_list("amount_micros", flat=True)
         taken_back = Chargeback.objects.values_list("taken_micros", flat=True)
-        assert balance_micros(market_account("provider")) == sum(taken_back) - sum(paid)
+        went_back = CardRefund.objects.exclude(state=CardRefund.State.FAILED).values_list("amount_micros", flat=True)
+        assert balance_micros(market_account("provider")) == sum(taken_back) + sum(went_back) - sum(paid)
+        came_in = TopUp.objects.filter(state=TopUp.State.PAID).aggregate(sum=Sum("amount_micros"))["sum"] or 0
+        assert sum(went_back) <= came_in
 
     @invariant()
     def every_act_has_its_entry(self) -> None:
