@@ -148,7 +148,7 @@ class Market(RuleBasedStateMachine):
         known = {purchase.pk for purchase, _ in self.bought}
         for order in Order.objects.filter(purchase__isnull=False).exclude(purchase__in=known):
             assert order.purchase is not None
-            wanted = {"listing": order.listing, "plan": order.plan, "buyer": order.buyer}
+            wanted: dict[str, Any] = {"listing": order.listing, "plan": order.plan, "buyer": order.buyer}
             wanted |= {"quoted_micros": order.quoted_micros, "idempotency_key": order.public_id}
             self.bought.append((order.purchase, wanted))
 
