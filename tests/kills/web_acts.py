@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import orjson
 from django.contrib.auth.models import Group
-from django.test import Client
+from django.test import Client, override_settings
 from django.urls import reverse
 
 from ledger.models import OutboxRow
@@ -22,9 +22,10 @@ from marketplace.disputes.services import answer_dispute, open_dispute
 from marketplace.listings.entries import PlanTerms
 from marketplace.listings.models import Listing
 from marketplace.notices.models import Notice
-from marketplace.purchases.models import Purchase, Refund
+from marketplace.purchases.models import Order, Purchase, Refund
 from marketplace.purchases.services import buy_listing, start_clock
-from marketplace.wallet.gateway.models import EventOutcome, Payee, Payout, ProviderEvent
+from marketplace.wallet.gateway.models import CardRefund, EventOutcome, Payee, Payout, ProviderEvent
+from marketplace.wallet.gateway.receiving import receive_webhook
 from marketplace.wallet.gateway.signatures import sign
 from marketplace.wallet.models import Account, TopUp
 from marketplace.wallet.services import account_of, balance_micros
@@ -89,6 +90,10 @@ class Acts:
             ),
             Act("payout", self.payout, {"payouts": 1, "left": 20 * EURO}, "insert wallet_payout", (302, 302)),
             Act("payment", self.payment, {"outcomes": 1, "paid": 12 * EURO}, "insert wallet_eventoutcome", (200, 200)),
+            Act(
+                "card refund", self.card_refund, {"asked": 1, "gone": 7 * EURO}, "insert wallet_cardrefund", (302, 302)
+            ),
+            Act("order", self.order, {"orders": 1, "top_ups": 1}, "insert purchases_order", (302, 302)),
         ]
 
     def buyer(self) -> User:
@@ -201,25 +206,67 @@ class Acts:
     def payment(self) -> Subject:
         """What Stripe says when a top-up is paid. The event is kept first, so it is never absent after an answer."""
         buyer = make_person(f"buyer-{uuid4().hex[:8]}")
-        top_up = TopUp.objects.create(
-            user=buyer, amount_micros=12 * EURO, currency="EUR", provider="stripe", created_at=self.now
-        )
-        about = {
-            "id": f"cs_{top_up.public_id.hex}",
-            "client_reference_id": str(top_up.public_id),
-            "payment_status": "paid",
-            "amount_total": 1200,
-            "currency": "eur",
-            "payment_intent": f"pi_{top_up.public_id.hex}",
-        }
-        body = orjson.dumps(event_of("checkout.session.completed", about, self.now))
-        headers = {"Content-Type": "application/json", "Stripe-Signature": sign(body, WEBHOOK_SECRET, self.now)}
+        top_up, body, signature = payment_at_stripe(buyer, self.now)
+        headers = {"Content-Type": "application/json", "Stripe-Signature": signature}
 
         def facts() -> Facts:
             outcomes = EventOutcome.objects.filter(event__in=ProviderEvent.objects.filter(reference=top_up.public_id))
             return {"outcomes": outcomes.count(), "paid": balance(buyer)}
 
         return Subject(Request(ENDPOINT, body, headers), facts)
+
+    def card_refund(self) -> Subject:
+        buyer = make_person(f"buyer-{uuid4().hex[:8]}")
+        top_up = paid_at_stripe(buyer, self.now)
+        asked = {"amount_micros": str(7 * EURO), "idempotency_key": str(uuid4())}
+
+        def facts() -> Facts:
+            return {"asked": CardRefund.objects.filter(user=buyer).count(), "gone": 12 * EURO - balance(buyer)}
+
+        return Subject(page_request(buyer, reverse("card_refund_add", args=[top_up.public_id]), asked), facts)
+
+    def order(self) -> Subject:
+        """What an empty wallet lacks is asked of the provider; who is killed before may ask again with the same key."""
+        buyer, listing = make_person(f"buyer-{uuid4().hex[:8]}"), self.listing()
+        plan = listing.plans.get(kind="one_off")
+        asked = {
+            "plan": str(plan.public_id),
+            "quoted_micros": str(plan.price_micros),
+            "idempotency_key": str(uuid4()),
+        }
+
+        def facts() -> Facts:
+            orders = Order.objects.filter(buyer=buyer)
+            return {"orders": orders.count(), "top_ups": TopUp.objects.filter(user=buyer).count()}
+
+        return Subject(page_request(buyer, reverse("order_create", args=[listing.public_id]), asked), facts)
+
+
+def payment_at_stripe(buyer: User, now: datetime) -> tuple[TopUp, bytes, str]:
+    """A top-up of EUR 12 that waits, what Stripe says when it is paid, and the signature of that."""
+    top_up = TopUp.objects.create(
+        user=buyer, amount_micros=12 * EURO, currency="EUR", provider="stripe", created_at=now
+    )
+    about = {
+        "id": f"cs_{top_up.public_id.hex}",
+        "client_reference_id": str(top_up.public_id),
+        "payment_status": "paid",
+        "amount_total": 1200,
+        "currency": "eur",
+        "payment_intent": f"pi_{top_up.public_id.hex}",
+    }
+    body = orjson.dumps(event_of("checkout.session.completed", about, now))
+    return top_up, body, sign(body, WEBHOOK_SECRET, now)
+
+
+def paid_at_stripe(buyer: User, now: datetime) -> TopUp:
+    top_up, body, signature = payment_at_stripe(buyer, now)
+    at_stripe = {"PAYMENT_PROVIDER": "stripe", "STRIPE_SECRET_KEY": "sk_test_of_the_tests"}
+    with override_settings(STRIPE_WEBHOOK_SECRETS=[WEBHOOK_SECRET], **at_stripe):
+        receive_webhook(provider="stripe", body=body, signature=signature, at=now)
+    top_up.refresh_from_db()
+    assert top_up.state == TopUp.State.PAID
+    return top_up
 
 
 def balance(user: User) -> int:

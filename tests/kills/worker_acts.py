@@ -18,7 +18,8 @@ from marketplace.listings.entries import PlanTerms
 from marketplace.notices.dispatching import dispatch_notices
 from marketplace.notices.kinds import NoticeKind
 from marketplace.notices.models import Notice
-from marketplace.purchases.models import Purchase, Refund
+from marketplace.purchases.models import Order, Purchase, Refund
+from marketplace.purchases.ordering import fill_orders
 from marketplace.purchases.services import (
     bill_usage,
     buy_listing,
@@ -26,8 +27,10 @@ from marketplace.purchases.services import (
     release_earnings,
     renew_due,
     start_clock,
+    take_back_top_up,
 )
-from marketplace.wallet.gateway.models import Payout
+from marketplace.wallet.gateway.card_refunds import send_card_refunds
+from marketplace.wallet.gateway.models import CardRefund, Payout
 from marketplace.wallet.gateway.payouts import fail_payout, send_payouts
 from marketplace.wallet.gateway.services import request_payout
 from marketplace.wallet.models import Account
@@ -37,7 +40,7 @@ from tests.builders_gateway import earn
 from tests.builders_money import fill_wallet
 from tests.builders_notices import tell
 from tests.conftest import make_person
-from tests.kills.web_acts import Facts, balance, make_payee, told
+from tests.kills.web_acts import Facts, balance, make_payee, paid_at_stripe, told
 
 DAY = timedelta(days=1)
 ONCE = PlanTerms("one_off", 5 * EURO)
@@ -82,6 +85,20 @@ class Chores:
             Chore(f"{promise}.refund_what_never_came_task", refund_what_never_came, self.refund, back, notice),
             Chore(f"{wallet}.send_payouts_task", send, self.payout, {"sent": 1}, "update wallet_payout"),
             Chore(f"{wallet}.send_payouts_task", send, self.payout_return, {"came_back": 20 * EURO, "told": 1}, notice),
+            Chore(
+                f"{wallet}.send_payouts_task",
+                send_back,
+                self.card_refund,
+                {"sent": 1},
+                "update wallet_cardrefund",
+            ),
+            Chore(
+                f"{purchases}.fill_orders_task",
+                fill_orders,
+                self.order,
+                {"bought": 1, "entries": 1, "told": 1, "left": 7 * EURO},
+                sold,
+            ),
             Chore(
                 f"{invoices}.issue_due_task",
                 issue_due,
@@ -159,6 +176,35 @@ class Chores:
             "told": told("payout", [payout.public_id]),
         }
 
+    def card_refund(self) -> Callable[[], Facts]:
+        buyer = make_person(f"buyer-{uuid4().hex[:8]}")
+        top_up = paid_at_stripe(buyer, self.now)
+        with override_settings(PAYMENT_PROVIDER="stripe"):
+            refund = take_back_top_up(top_up=top_up, amount_micros=7 * EURO, idempotency_key=uuid4(), at=self.now)
+        sent = CardRefund.objects.filter(pk=refund.pk, state="sent").exclude(object_id="")
+        return lambda: {"sent": sent.count()}
+
+    def order(self) -> Callable[[], Facts]:
+        """Paid for by a top-up that has come in, and not bought yet."""
+        buyer, seller = (make_person(f"{name}-{uuid4().hex[:8]}") for name in ("buyer", "seller"))
+        listing = make_listing(seller, self.now - DAY, plans=[ONCE])
+        plan = listing.plans.get()
+        top_up = paid_at_stripe(buyer, self.now)
+        Order.objects.create(
+            buyer=buyer, listing=listing, plan=plan, quoted_micros=plan.price_micros, top_up=top_up, ordered_at=self.now
+        )
+        bought = Purchase.objects.filter(order__buyer=buyer)
+
+        def facts() -> Facts:
+            return {
+                "bought": bought.count(),
+                "entries": OutboxRow.objects.filter(entry_id__in=bought.values("entry_id")).count(),
+                "told": told("sale", bought.values_list("public_id", flat=True)),
+                "left": balance(buyer) if bought.exists() else 0,
+            }
+
+        return facts
+
     def invoice(self) -> Callable[[], Facts]:
         purchase = self.bought(ONCE, self.now)
         invoices = Invoice.objects.filter(purchase=purchase)
@@ -177,6 +223,11 @@ def send(*, at: datetime) -> int:
     """Wallets are filled by the built-in provider; this goes to the other one."""
     with override_settings(PAYMENT_PROVIDER="stripe"):
         return send_payouts(at=at)
+
+
+def send_back(*, at: datetime) -> int:
+    with override_settings(PAYMENT_PROVIDER="stripe"):
+        return send_card_refunds(at=at)
 
 
 def charged_after(purchase: Purchase, before_micros: int) -> Facts:
