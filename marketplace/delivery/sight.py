@@ -4,11 +4,17 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Count, F, Max, Q, Sum
-from django.db.models.functions import Coalesce
+from django.db.models import Count, DecimalField, ExpressionWrapper, F, Max, Q, Sum, Value
+from django.db.models.functions import Cast, Coalesce, Floor, NullIf
 
 from marketplace.delivery.models import Read
 from marketplace.purchases.models import Purchase
+
+_EXACT = DecimalField(max_digits=40, decimal_places=10)
+_HELD = Cast(F("price_micros") - F("released_micros") - F("refunded_micros"), _EXACT)
+# Of a free purchase nothing is held.
+_PRICE = NullIf(Cast("price_micros", _EXACT), Value(0, output_field=_EXACT))
+_SELLER_SHARE_HELD = ExpressionWrapper(_HELD * Cast("seller_micros", _EXACT) / _PRICE, output_field=_EXACT)
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,7 @@ class AccessFacts:
 
     until: when access ends by itself; ended: why it ended before, as a code, or "over" where its time is over; empty
     while the data can be read. paid_micros: refunds taken off. earned_micros: what the seller has of it by now.
+    held_micros: what the seller gets of the rest unless it goes back, to the micro below.
     """
 
     until: datetime
@@ -33,6 +40,7 @@ class AccessFacts:
     reads: ReadTotals
     paid_micros: int
     earned_micros: int
+    held_micros: int
 
 
 def access_facts(purchases: Sequence[Purchase], at: datetime) -> dict[int, AccessFacts]:
@@ -47,6 +55,7 @@ def access_facts(purchases: Sequence[Purchase], at: datetime) -> dict[int, Acces
             until=Max("access_until", filter=Q(ended_at=None) | Q(continues=None)),
             paid=Sum(F("price_micros") - F("refunded_micros")),
             earned=Sum("released_seller_micros"),
+            held=Floor(Sum(_SELLER_SHARE_HELD)),
         )
     }
     facts = {}
@@ -59,6 +68,7 @@ def access_facts(purchases: Sequence[Purchase], at: datetime) -> dict[int, Acces
             reads=reads.get(first, ReadTotals()),
             paid_micros=sums[first]["paid"],
             earned_micros=sums[first]["earned"],
+            held_micros=int(sums[first]["held"] or 0),
         )
     return facts
 

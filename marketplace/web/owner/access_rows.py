@@ -35,7 +35,7 @@ _AT_ONCE = 1_000
 class AccessRow:
     """until_text, consent_until_text: days where the owner lives.
 
-    ended_words: why nothing can be read any more; empty while it can.
+    ended_words: why nothing can be read any more; empty while it can. held_text: empty where nothing is on hold.
     """
 
     purchase: Purchase
@@ -46,6 +46,7 @@ class AccessRow:
     consent_until_text: str
     ended_words: str
     earned_text: str
+    held_text: str
     may_withdraw: bool
 
 
@@ -77,6 +78,7 @@ def access_rows(purchases: Sequence[Purchase], at: datetime) -> list[AccessRow]:
             day_text(purchase.listing.consent.valid_until, zone),
             ENDED_WORDS.get(facts[purchase.pk].ended, ""),
             money_text(facts[purchase.pk].earned_micros, purchase.currency),
+            money_text(held, purchase.currency) if (held := facts[purchase.pk].held_micros) else "",
             purchase.listing.consent.is_active(at),
         )
         for purchase in purchases

@@ -15,6 +15,7 @@ from django.urls import reverse
 from marketplace.access.services import issue_token
 from marketplace.accounts.models import User
 from marketplace.delivery.models import Read
+from marketplace.delivery.sight import access_facts
 from marketplace.listings.entries import PlanTerms
 from marketplace.purchases.models import Purchase
 from marketplace.purchases.services import release_earnings, renew_due, start_clock, withdraw_consent_with_refunds
@@ -51,7 +52,9 @@ def test_says_who_may_read_until_when_who_did_and_what_came_of_it(sold, sara_cli
     assert (row.buyer, row.ended_words, row.earned_text) == (ben.pseudonym, "", "EUR\xa02.76")
     assert (row.facts.reads.read_count, row.facts.reads.row_count, row.facts.reads.last_at) == (2, 1_750, now)
     assert row.facts.until == sold.access_until
+    assert row.facts.earned_micros + row.facts.held_micros == sold.seller_micros
     text = page.content.decode()
+    assert f"{row.held_text} on hold" in text
     assert reverse("consent_withdrawal", args=[sold.listing.consent.public_id]) in text
     assert "1,750" in text
     assert page.context["figures"]["buyers_note"] == "purchases, of 1 buyer"
@@ -69,6 +72,7 @@ def test_a_renewal_lengthens_the_row_and_adds_to_what_it_earned(sold, sara_clien
 
 def test_after_a_withdrawal_nobody_may_and_everything_is_still_told(sold, sara_client: Client, now):
     withdraw_consent_with_refunds(consent=sold.listing.consent, at=now)
+    assert access_facts([sold], now)[sold.pk].held_micros == 0
     page = sara_client.get(PAGE)
     assert page.context["rows"] == []
     assert "Nobody but you may read your data now." in page.content.decode()
