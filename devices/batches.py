@@ -12,6 +12,7 @@ from uuid import UUID
 import zstandard
 from django.db import IntegrityError, connection, transaction
 
+from devices.announcing import announce_batch
 from devices.braking import count_batch
 from devices.envelope import SENML_CBOR, Envelope, open_envelope, verify_envelope
 from devices.errors import (
@@ -164,6 +165,7 @@ def _accept(envelope: bytes, opened: Envelope, sender: _Sender, at: datetime) ->
         return _lost_race(envelope, opened, sender, content_hash, at)
     if not new_measures:
         _remember(opened.key_id, sender)
+    announce_batch(sender.device_id)
     nudge_resolver(sender.device_id, at)
     return _receipt(opened, sender, content_hash, len(pack.names), is_repeat=False)
 

@@ -13,7 +13,7 @@ from devices.frames import batch_frame, merge_frames
 from devices.models import Batch, Device, DeviceKey, Measure
 from devices.nudging import nudge_resolver
 
-_NOT_COPIED = {"id", "device", "resolved_at"}
+_NOT_COPIED = {"id", "device", "resolved_at", "arrival"}
 # The key is in the new owner's hands, so what comes of the time before counts only as long as it can be a late upload.
 LATE_UPLOADS = timedelta(days=7)
 

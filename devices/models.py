@@ -160,6 +160,10 @@ class Batch(models.Model):
     first_reading_at = models.DateTimeField()
     last_reading_at = models.DateTimeField()
     resolved_at = models.DateTimeField(null=True)
+    # Grows with the transactions that brought batches; see devices/arrivals.py. Zero for those of before it was kept.
+    arrival = models.BigIntegerField(
+        db_default=models.Func(models.Func(function="pg_current_xact_id"), function="devices_arrival"), editable=False
+    )
 
     objects = BatchQuerySet.as_manager()
 
@@ -169,7 +173,10 @@ class Batch(models.Model):
             models.UniqueConstraint(fields=["device", "sequence"], name="batch_sequence_is_unique"),
             models.CheckConstraint(condition=Q(sequence__gte=1), name="batch_sequence_starts_at_one"),
         ]
-        indexes = [models.Index(fields=["device"], condition=Q(resolved_at=None), name="batch_waiting")]
+        indexes = [
+            models.Index(fields=["device"], condition=Q(resolved_at=None), name="batch_waiting"),
+            models.Index(fields=["device", "arrival"], name="batch_arrival"),
+        ]
 
     def is_shared(self, device: Device) -> bool:
         """Whether readings in it are those of another owner of the device, so that nobody is shown the envelope."""

@@ -8,6 +8,7 @@ import polars as pl
 from django.core.files.storage import default_storage
 
 from devices.frames import SCHEMA, batch_frame, merge_frames
+from devices.handing import is_passed_back, of_span
 from devices.models import Batch, Device, ReadingFile
 
 _TRIES = 3
@@ -32,6 +33,19 @@ def read_readings(
         waiting = waiting.filter(first_reading_at__lte=until)
     frames = [_chosen(batch_frame(batch).lazy(), names, start, until).collect() for batch in waiting]
     return merge_frames([*_read_files(device, names, start, until), *frames])
+
+
+def read_batches(device: Device, batches: Sequence[Batch], *, names: Sequence[str]) -> pl.DataFrame:
+    """Return what some batches of a device brought, as read_readings returns it, whether they are resolved or not."""
+    whole = [batch for batch in batches if batch.envelope and not is_passed_back(batch, device)]
+    frames = [_chosen(of_span(batch_frame(batch), device).lazy(), names, None, None).collect() for batch in whole]
+    for batch in batches:
+        if batch not in whole:
+            # What of it is this owner's is in the files, or is chosen by the rules of a handover.
+            until = batch.last_reading_at + _INSTANT
+            readings = read_readings(device, names=names, start=batch.first_reading_at, until=until)
+            frames.append(readings.filter(pl.col("sequence") == batch.sequence))
+    return merge_frames(frames)
 
 
 def read_series(device: Device, name: str, start: datetime, until: datetime, points: int) -> pl.DataFrame:

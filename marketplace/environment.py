@@ -51,12 +51,12 @@ def check_secret_key(key: str) -> None:
         )
 
 
-def check_public_url(url: str, *, is_production: bool) -> None:
+def check_public_url(url: str, *, is_production: bool, variable: str = "PUBLIC_URL") -> None:
     """Refuse what is no scheme and host. Tokens and sign-ins travel there, so production insists on https."""
     parts = urlsplit(url)
     schemes = ("https",) if is_production else ("http", "https")
     if parts.scheme not in schemes or not parts.hostname or parts.path or parts.query or parts.fragment:
-        raise ImproperlyConfigured(f"PUBLIC_URL must be {' or '.join(schemes)}://host and no path, not {url!r}.")
+        raise ImproperlyConfigured(f"{variable} must be {' or '.join(schemes)}://host and no path, not {url!r}.")
 
 
 def check_stripe(

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from marketplace.content_security import content_security_policy
 from marketplace.countries import country_names
-from marketplace.embedded.addresses import browser_address, find_services, own_hosts
+from marketplace.embedded.addresses import browser_address, find_services, live_address, own_hosts
 from marketplace.embedded.secret_key import own_secret_key
 from marketplace.environment import (
     check_public_url,
@@ -48,6 +48,10 @@ else:
     SECRET_KEY = env_text("SECRET_KEY") or own_secret_key(VAR_DIR)
 PUBLIC_URL = required("PUBLIC_URL", browser_address(env_text("HOST"), env_text("PORT"))).rstrip("/")
 check_public_url(PUBLIC_URL, is_production=IS_PRODUCTION)
+# Where live streams are: in production a proxy sends /live/ to their process; on one machine it has its own port.
+LIVE_URL = env_text("LIVE_URL", PUBLIC_URL if IS_PRODUCTION else live_address(PUBLIC_URL, env_text("LIVE_PORT")))
+LIVE_URL = LIVE_URL.rstrip("/")
+check_public_url(LIVE_URL, is_production=IS_PRODUCTION, variable="LIVE_URL")
 # Mails and profile files name the host that was asked for, so nobody may ask for one that is not ours.
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS") or ([] if IS_PRODUCTION else own_hosts(env_text("HOST"), PUBLIC_URL))
 if IS_PRODUCTION and (not ALLOWED_HOSTS or "*" in ALLOWED_HOSTS):
@@ -290,20 +294,7 @@ if IS_PRODUCTION:
 TRUSTED_PROXIES = env_number("TRUSTED_PROXIES", 1 if IS_PRODUCTION else 0, least=0, most=10)
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
 X_FRAME_OPTIONS = "DENY"
-CONTENT_SECURITY_POLICY = {
-    "DIRECTIVES": {
-        "default-src": [SELF],
-        "script-src": [SELF],
-        "style-src": [SELF],
-        "img-src": [SELF, "data:"],
-        "font-src": [SELF],
-        "connect-src": [SELF],
-        "object-src": [NONE],
-        "base-uri": [SELF],
-        "form-action": [SELF],
-        "frame-ancestors": [NONE],
-    }
-}
+CONTENT_SECURITY_POLICY = content_security_policy(live_url=LIVE_URL, public_url=PUBLIC_URL)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 
 # ── The product ─────────────────────────────────────────────────────────────

@@ -14,6 +14,8 @@ PUBLIC_NAMES = {"services", "errors", "models"}
 # And these, each with what others come for.
 PUBLIC = {
     "devices.agent",  # A program of its own; the demo's devices are made of its parts.
+    "devices.announcing",
+    "devices.arrivals",
     "devices.readings",
     "ledger.dashboard",  # The admin site shows it.
     "ledger.freezing",
@@ -25,6 +27,7 @@ PUBLIC = {
     "marketplace.accounts.groups",
     "marketplace.accounts.places",
     "marketplace.consents.standing",
+    "marketplace.delivery.live_app",  # The process of live streams.
     "marketplace.delivery.preview",
     "marketplace.delivery.projection",
     "marketplace.delivery.sight",
@@ -37,6 +40,7 @@ PUBLIC = {
 COMMON = {
     "addresses",
     "celery",
+    "content_security",
     "countries",
     "embedded",
     "environment",

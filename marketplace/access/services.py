@@ -5,10 +5,11 @@ import hashlib
 import logging
 import secrets
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.db import models, transaction
 from django.db.models import Q
 
 from ledger.services import commit_subject, find_entry, submit_entry
@@ -115,6 +116,18 @@ def authorise_token_id(public_id: uuid.UUID, at: datetime) -> Grant:
     return _grant(Q(public_id=public_id), at)
 
 
+def authorise_all(public_ids: Collection[uuid.UUID], at: datetime) -> dict[uuid.UUID, Grant | errors.AccessError]:
+    """Ask again for many tokens at once, with as many queries as for one: by public id what each opens, or why not."""
+    rows = _token_rows().prefetch_related("purchase__followers").filter(public_id__in=public_ids)
+    answers: dict[uuid.UUID, Grant | errors.AccessError] = dict.fromkeys(public_ids, errors.TokenUnknown())
+    for token in rows:
+        try:
+            answers[token.public_id] = _open(token, at)
+        except errors.AccessError as error:
+            answers[token.public_id] = error
+    return answers
+
+
 def meter_read(*, grant: Grant, row_count: int, at: datetime) -> None:
     """Count a read before it is delivered: every door asks this.
 
@@ -169,10 +182,17 @@ def token_hash(token: str) -> bytes:
 
 
 def _grant(found_by: Q, at: datetime) -> Grant:
-    rows = AccessToken.objects.select_related("purchase__listing__consent", "purchase__buyer", "purchase__plan")
-    token = rows.filter(found_by).first()
+    token = _token_rows().filter(found_by).first()
     if token is None:
         raise errors.TokenUnknown
+    return _open(token, at)
+
+
+def _token_rows() -> models.QuerySet[AccessToken]:
+    return AccessToken.objects.select_related("purchase__listing__consent", "purchase__buyer", "purchase__plan")
+
+
+def _open(token: AccessToken, at: datetime) -> Grant:
     _check_token(token, at)
     purchase = token.purchase
     _check_terms(purchase, at)

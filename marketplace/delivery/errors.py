@@ -66,3 +66,28 @@ class TableRebuilding(RequestRefused):
     code = "TEMPORARILY_UNAVAILABLE"
     sentence = "The owner has narrowed the consent, and the table is being made again under it. Ask again in a minute."
     http_status = 503
+
+
+class PositionUnknown(RequestRefused):
+    code = "position_unknown"
+    sentence = (
+        "This is no place in the stream: Last-Event-ID must be an id that this stream sent, unchanged. Without one the "
+        "stream begins with what comes from now on."
+    )
+
+
+class TooManyStreams(RequestRefused):
+    code = "too_many_streams"
+    sentence = "This access token has as many live streams open as it may have. Close one first."
+    http_status = 429
+
+
+class ServerFull(RequestRefused):
+    code = "server_full"
+    sentence = "As many live streams are open as this server carries. Try again in a minute."
+    http_status = 503
+
+
+class ReaderTooSlow(DeliveryError):
+    code = "reader_too_slow"
+    sentence = "You read more slowly than new rows come. Nothing is lost: connect again with the last id that you have."

@@ -12,11 +12,12 @@ from django.db import transaction
 from django.db.models import F
 from kombu.exceptions import OperationalError
 
-from marketplace.access.errors import PurchaseRefunded
+from marketplace.access.errors import AccessError, PurchaseRefunded
 from marketplace.access.services import Grant, meter_read
 from marketplace.accounts.models import User
 from marketplace.consents.models import Consent
 from marketplace.consents.services import Terms
+from marketplace.delivery.errors import DeliveryError
 from marketplace.delivery.models import DeliveryTable, Read
 from marketplace.delivery.preview import listing_series, preview_rows, sample_rows
 from marketplace.delivery.projection import Column, column_names, describe_table
@@ -42,6 +43,7 @@ __all__ = [
     "buy_and_prepare",
     "column_names",
     "count_read",
+    "count_reads",
     "current_version",
     "describe_table",
     "erase_tables",
@@ -122,6 +124,29 @@ def count_read(*, grant: Grant, door: Read.Door, row_count: int, byte_count: int
         meter_read(grant=grant, row_count=read.row_count, at=at)
         read.save()
     return read
+
+
+def count_reads(
+    *, reads: Sequence[tuple[Grant, int, int]], door: Read.Door, at: datetime
+) -> list[AccessError | DeliveryError | None]:
+    """Note many reads, each a grant with its rows and bytes, and say for each why it may not be delivered, if so.
+
+    As count_read does one after another; those that nothing can refuse any more are written at once.
+    """
+    is_plain = [grant.purchase.clock_started_at is not None and not is_counted(grant.purchase) for grant, _, _ in reads]
+    Read.objects.bulk_create(
+        Read(purchase=grant.purchase, token=grant.token, door=door, at=at, row_count=rows, byte_count=size)
+        for (grant, rows, size), is_one in zip(reads, is_plain, strict=True)
+        if is_one
+    )
+    answers: list[AccessError | DeliveryError | None] = [None] * len(reads)
+    for number, (grant, rows, size) in enumerate(reads):
+        if not is_plain[number]:
+            try:
+                count_read(grant=grant, door=door, row_count=rows, byte_count=size, at=at)
+            except (AccessError, DeliveryError) as error:
+                answers[number] = error
+    return answers
 
 
 def publish_and_prepare(*, listing: Listing, at: datetime) -> Listing:

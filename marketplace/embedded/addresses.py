@@ -25,6 +25,15 @@ def browser_address(host: str, port: str | int) -> str:
     return f"http://{reached}:{port or 8000}"
 
 
+def live_address(public_url: str, port: str) -> str:
+    """Return where live streams are on a machine where they have a port of their own: under the pages' host name."""
+    if not port:
+        return public_url
+    parts = urlsplit(public_url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return f"{parts.scheme}://{host}:{port}"
+
+
 def own_hosts(host: str, public_url: str) -> list[str]:
     """Return the names that a run on this machine answers to: this machine's, and that of its public address."""
     named = {host.strip("[]"), urlsplit(public_url).hostname or ""} - {"", "0.0.0.0", "::"}

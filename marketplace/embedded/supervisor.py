@@ -1,8 +1,8 @@
 """`make run`: start everything on this machine, print the address, stop everything in reverse order.
 
-PostgreSQL -> Valkey -> migrate -> witnesses -> web -> worker with beat -> demo market. Settings come from the
-environment: HOST, PORT, VAR_DIR, DATABASE_URL and REDIS_URL (used instead of the embedded servers), LEDGER_POLICY_FILE
-(instead of the demo's witnesses), SEED_DEMO=0 (an empty market).
+PostgreSQL -> Valkey -> migrate -> witnesses -> web -> live streams -> worker with beat -> demo market. Settings come
+from the environment: HOST, PORT, LIVE_PORT (any free one without it), VAR_DIR, DATABASE_URL and REDIS_URL (used instead
+of the embedded servers), LEDGER_POLICY_FILE (instead of the demo's witnesses), SEED_DEMO=0 (an empty market).
 """
 
 import fcntl
@@ -56,12 +56,14 @@ class Supervisor:
     def run(self) -> int:
         """Run until a signal comes (0) or a child ends by itself (1)."""
         self.hold_lock()
-        self.check_port()
+        self.check_port(self.port)
+        self.environment["LIVE_PORT"] = str(self.find_live_port())
         try:
             self.start_services()
             self.finish("migrate", "migrate", "--no-input")
             self.start_witnesses()
             self.start_web()
+            self.start_live()
             self.start_worker()
             if os.environ.get("SEED_DEMO", "1") != "0":
                 say("Filling the demo market ...")
@@ -98,16 +100,22 @@ class Supervisor:
         for folder in [self.logs] if is_shared else [self.var_dir, self.logs]:
             folder.chmod(0o700)
 
-    def check_port(self) -> None:
+    def check_port(self, port: int, variable: str = "PORT") -> int:
+        """Return the port, or whichever is free for 0."""
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
         with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind((self.host, self.port))
+                probe.bind((self.host, port))
             except OSError as error:
                 raise ServiceError(
-                    f"Cannot listen on {self.host} port {self.port}: {error.strerror}. Try another: make run PORT=8001"
+                    f"Cannot listen on {self.host} port {port}: {error.strerror}. "
+                    f"Try another: make run {variable}={8001 if variable == 'PORT' else 9001}"
                 ) from None
+            return int(probe.getsockname()[1])
+
+    def find_live_port(self) -> int:
+        return self.check_port(int(os.environ.get("LIVE_PORT") or 0), "LIVE_PORT")
 
     def start_services(self) -> None:
         """Start the servers that the environment does not name, and tell our children and manage.py where they are."""
@@ -139,8 +147,16 @@ class Supervisor:
 
     def start_web(self) -> None:
         child = self.start("web", *web_command(self.host, self.port))
-        wait_until(self.answers, child=child, name="The web server", log=self.log("web"))
+        address = f"{self.address}/health"
+        wait_until(lambda: self.answers(address), child=child, name="The web server", log=self.log("web"))
         say(f"Ownstream is at {self.address}")
+
+    def start_live(self) -> None:
+        """Live streams have a process and a port of their own: no number of their readers costs the pages a thread."""
+        port = int(self.environment["LIVE_PORT"])
+        child = self.start("live", *live_command(self.host, port))
+        address = f"{browser_address(self.host, port)}/live/health"
+        wait_until(lambda: self.answers(address), child=child, name="The live server", log=self.log("live"))
 
     def start_worker(self) -> None:
         """One worker for all queues, with the timer inside; production runs them apart (see compose.yaml)."""
@@ -148,10 +164,10 @@ class Supervisor:
         arguments += ["-Q", "celery,ledger,witness,webhooks", "-n", f"embedded-{os.getpid()}@%h", "--loglevel", "INFO"]
         self.start("worker", "-m", "celery", *arguments, "--without-gossip", "--without-mingle")
 
-    def answers(self) -> bool:
-        """Say whether the web server answers at all; what /health says is not the question yet."""
+    def answers(self, address: str) -> bool:
+        """Say whether a server answers at all; what it says of its health is not the question yet."""
         try:
-            with urllib.request.urlopen(f"{self.address}/health", timeout=5):  # noqa: S310 - our own address
+            with urllib.request.urlopen(address, timeout=5):  # noqa: S310 - our own address
                 return True
         except urllib.error.HTTPError:
             return True
@@ -235,6 +251,13 @@ def web_command(host: str, port: int) -> list[str]:
     command = ["-m", "granian", "--interface", "wsgi", "--host", host, "--port", str(port), "--no-ws"]
     command += ["--workers", str(WEB_WORKERS), "--blocking-threads", str(WEB_THREADS)]
     return [*command, "marketplace.wsgi:application"]
+
+
+def live_command(host: str, port: int) -> list[str]:
+    """The arguments that make Python the server of live streams: one process, as many connections as it may hold."""
+    command = ["-m", "granian", "--interface", "asgi", "--host", host, "--port", str(port), "--no-ws", "--workers", "1"]
+    command += ["--backlog", "4096", "--backpressure", "6000", "--http", "1", "--workers-kill-timeout", "5"]
+    return [*command, "marketplace.asgi:application"]
 
 
 def say(text: str) -> None:

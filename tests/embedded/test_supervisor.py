@@ -87,8 +87,8 @@ def test_serves_and_stops_cleanly(environment: dict[str, str], running: subproce
     assert found.returncode == 0, found.stderr
 
     children = children_of(running.pid)
-    # PostgreSQL, Valkey, three witnesses, the web server and the worker.
-    assert len(children) == 7
+    # PostgreSQL, Valkey, three witnesses, the web server, that of live streams, and the worker.
+    assert len(children) == 8
     running.send_signal(signal.SIGINT)
     assert running.wait(60) == 0
     assert [child for child in children if Path(f"/proc/{child}").exists()] == []

@@ -71,4 +71,4 @@ def test_the_log_becomes_final_and_goes_on_without_a_witness(environment: dict[s
     time.sleep(1.5)
     assert running.poll() is None
     assert not Path(f"/proc/{witness}").exists()
-    assert len(children_of(running.pid)) == 6
+    assert len(children_of(running.pid)) == 7

@@ -1,0 +1,261 @@
+"""The streams that one process holds: readers, the feed of each listing that has any, and what cuts them off.
+
+One event loop writes to all readers; whatever asks the database does so in a few threads. A reader has a short queue
+of pieces and a place. Whose queue is full is left out until it has room, for from his place everything can be found
+again: nobody's slowness costs memory, and who stays slow is cut.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict, deque
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from time import monotonic
+from typing import TypeVar
+from uuid import UUID
+
+from django.db import DatabaseError
+
+from marketplace.access.errors import AccessError
+from marketplace.access.services import Grant
+from marketplace.delivery.errors import DeliveryError, ReaderTooSlow, ServerFull, TooManyStreams
+from marketplace.delivery.live_door import ask_again, count_pieces, follow, with_connection
+from marketplace.delivery.live_positions import Position
+from marketplace.delivery.live_rows import Piece, View, view_of
+
+logger = logging.getLogger(__name__)
+
+MOST_READERS = 5_000
+MOST_OF_A_TOKEN = 20
+QUEUE_PIECES = 8
+# How long a reader may leave a piece unread, and how long one that is cut gets to take the last event.
+SLOW_SECONDS = 10.0
+LAST_WORD_SECONDS = 0.5
+TICK_SECONDS = 1.0
+HEARTBEAT_SECONDS = 15.0
+_THREADS = 6
+
+Refusal = AccessError | DeliveryError
+Answer = TypeVar("Answer")
+
+
+class Reader:
+    """One open stream. `position` is the place after all that is in the queue."""
+
+    __slots__ = ("busy_since", "changed", "grant", "heard_at", "is_gone", "position", "queue", "refusal", "task")
+
+    def __init__(self, grant: Grant, position: Position) -> None:
+        self.grant = grant
+        self.position = position
+        self.queue: deque[Piece] = deque()
+        self.changed = asyncio.Event()
+        self.refusal: Refusal | None = None
+        self.is_gone = False
+        self.heard_at = monotonic()
+        self.busy_since: float | None = None
+        self.task: asyncio.Task[None] | None = None
+
+    @property
+    def has_room(self) -> bool:
+        return self.refusal is None and not self.is_gone and len(self.queue) < QUEUE_PIECES
+
+    def put(self, piece: Piece) -> None:
+        self.queue.append(piece)
+        self.changed.set()
+
+    def cut(self, refusal: Refusal) -> None:
+        """Say why and end. What is in the queue was not counted, and is not sent."""
+        if self.refusal is None and not self.is_gone:
+            self.refusal = refusal
+            self.queue.clear()
+            self.changed.set()
+            if self.busy_since is not None and self.task is not None:
+                asyncio.get_running_loop().call_later(LAST_WORD_SECONDS, self.task.cancel)
+
+    def leave(self) -> None:
+        self.is_gone = True
+        self.changed.set()
+
+
+class Feed:
+    """What is new of one listing, asked once for all its readers."""
+
+    def __init__(self, listing_pk: int, streams: "Streams") -> None:
+        self.listing_pk = listing_pk
+        self.streams = streams
+        self.readers: set[Reader] = set()
+        self.device_ids: list[int] = []
+        self.changed = asyncio.Event()
+
+    async def run(self) -> None:
+        while self.readers:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.changed.wait(), TICK_SECONDS)
+            self.changed.clear()
+            try:
+                await self.go_on()
+            except DatabaseError as error:
+                logger.warning("live.feed_waits", extra={"reason": type(error).__name__})
+                await asyncio.sleep(TICK_SECONDS)
+
+    async def go_on(self) -> None:
+        wanted: dict[Position, set[View]] = defaultdict(set)
+        ready = [(reader, reader.position, view_of(reader.grant)) for reader in self.readers if reader.has_room]
+        for _, position, view in ready:
+            wanted[position].add(view)
+        if not wanted:
+            return
+        self.device_ids, steps = await self.streams.ask(partial(follow, self.listing_pk, wanted))
+        self.streams.watch(self)
+        for reader, position, view in ready:
+            step = steps.get(position)
+            if step is not None:
+                reader.position = step.position
+                piece = step.pieces.get(view)
+                if piece is not None and reader.has_room:
+                    reader.put(piece)
+        if any(not step.is_whole for step in steps.values()):
+            self.changed.set()
+
+
+class Streams:
+    """All readers of this process."""
+
+    def __init__(self) -> None:
+        self.feeds: dict[int, Feed] = {}
+        self.feeds_of: dict[int, set[Feed]] = defaultdict(set)
+        self.reader_counts: dict[UUID, int] = defaultdict(int)
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.uncounted: list[tuple[Grant, Piece, asyncio.Future[Refusal | None]]] = []
+        self.uncounted_changed = asyncio.Event()
+        self.asked_at = monotonic()
+        self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="live")
+
+    @property
+    def readers(self) -> list[Reader]:
+        return [reader for feed in self.feeds.values() for reader in feed.readers]
+
+    def begin(self) -> None:
+        for work in (self._ask_again(), self._count()):
+            self._spawn(work)
+
+    def end(self) -> None:
+        for reader in self.readers:
+            reader.leave()
+        for task in self.tasks:
+            task.cancel()
+
+    async def ask(self, question: Callable[[], Answer]) -> Answer:
+        return await asyncio.get_running_loop().run_in_executor(self.threads, with_connection, question)
+
+    def check_room(self, token_id: UUID) -> None:
+        """Raises: TooManyStreams, ServerFull."""
+        if self.reader_counts[token_id] >= MOST_OF_A_TOKEN:
+            raise TooManyStreams
+        if sum(self.reader_counts.values()) >= MOST_READERS:
+            raise ServerFull
+
+    def add(self, reader: Reader) -> None:
+        listing_pk = reader.grant.listing.pk
+        self.reader_counts[reader.grant.token.public_id] += 1
+        feed = self.feeds.get(listing_pk)
+        if feed is None:
+            feed = self.feeds[listing_pk] = Feed(listing_pk, self)
+            feed.readers.add(reader)
+            self._spawn(self._run_feed(feed))
+        feed.readers.add(reader)
+        feed.changed.set()
+
+    def remove(self, reader: Reader) -> None:
+        reader.is_gone = True
+        self.feeds[reader.grant.listing.pk].readers.discard(reader)
+        token_id = reader.grant.token.public_id
+        self.reader_counts[token_id] -= 1
+        if not self.reader_counts[token_id]:
+            del self.reader_counts[token_id]
+
+    def watch(self, feed: Feed) -> None:
+        for device_id in feed.device_ids:
+            self.feeds_of[device_id].add(feed)
+
+    def wake(self, device_id: int) -> None:
+        for feed in self.feeds_of.get(device_id, ()):
+            feed.changed.set()
+
+    def wake_all(self) -> None:
+        for feed in self.feeds.values():
+            feed.changed.set()
+
+    async def count(self, reader: Reader, piece: Piece) -> Refusal | None:
+        """Count a piece before it is sent. Returns why it may not be. Raises DatabaseError when it can't be counted."""
+        answer: asyncio.Future[Refusal | None] = asyncio.get_running_loop().create_future()
+        self.uncounted.append((reader.grant, piece, answer))
+        self.uncounted_changed.set()
+        return await answer
+
+    async def _run_feed(self, feed: Feed) -> None:
+        try:
+            await feed.run()
+        except Exception:
+            logger.exception("live.feed_broke", extra={"listing": feed.listing_pk})
+            raise
+        finally:
+            self.feeds.pop(feed.listing_pk, None)
+            for device_id in feed.device_ids:
+                self.feeds_of[device_id].discard(feed)
+                if not self.feeds_of[device_id]:
+                    del self.feeds_of[device_id]
+            for reader in feed.readers:
+                reader.leave()
+
+    async def _count(self) -> None:
+        """What came while the last ones were counted is counted together."""
+        while True:
+            await self.uncounted_changed.wait()
+            self.uncounted_changed.clear()
+            waiting, self.uncounted = self.uncounted, []
+            reads = [(grant, piece.row_count, len(piece.rows_json)) for grant, piece, _ in waiting]
+            try:
+                refusals = await self.ask(partial(count_pieces, reads))
+            except DatabaseError as error:
+                logger.warning("live.not_counted", extra={"reason": type(error).__name__})
+                for _, _, answer in waiting:
+                    answer.set_exception(error)
+                continue
+            for (_, _, answer), refusal in zip(waiting, refusals, strict=True):
+                if not answer.done():
+                    answer.set_result(refusal)
+
+    async def _ask_again(self) -> None:
+        """Each second: may they all stay? No answer of before counts any longer than that."""
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            readers = self.readers
+            try:
+                answers = await self.ask(partial(ask_again, list({one.grant.token.public_id for one in readers})))
+            except DatabaseError as error:
+                logger.warning("live.not_asked", extra={"reason": type(error).__name__})
+                for reader in readers:
+                    reader.leave()
+                continue
+            self.asked_at = now = monotonic()
+            for reader in readers:
+                _judge(reader, answers[reader.grant.token.public_id], now)
+
+    def _spawn(self, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+
+def _judge(reader: Reader, answer: Grant | AccessError, now: float) -> None:
+    if isinstance(answer, AccessError):
+        reader.cut(answer)
+        return
+    reader.grant = answer
+    if reader.busy_since is not None and now - reader.busy_since > SLOW_SECONDS:
+        reader.cut(ReaderTooSlow())
+    elif now - reader.heard_at >= HEARTBEAT_SECONDS:
+        reader.changed.set()
