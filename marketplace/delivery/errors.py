@@ -51,7 +51,7 @@ class ChangesUnsupported(RequestRefused):
 
 class FormatUnsupported(RequestRefused):
     code = "UNSUPPORTED_OPERATION"
-    sentence = "This server answers with responseformat=parquet. Load without the Delta format option."
+    sentence = "This server answers with responseformat=delta or responseformat=parquet."
 
 
 class NameUnknown(RequestRefused):

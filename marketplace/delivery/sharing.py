@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from marketplace.access.services import Grant
+from marketplace.delivery import sharing_lines as lines
 from marketplace.delivery import sharing_protocol as protocol
 from marketplace.delivery.doors import door, grant_of
 from marketplace.delivery.errors import ChangesUnsupported, NameUnknown
@@ -17,7 +18,7 @@ from marketplace.delivery.links import LINK_SECONDS, SIGNATURE_PARAMETER, sign_l
 from marketplace.delivery.models import Read
 from marketplace.delivery.pruning import may_match
 from marketplace.delivery.services import begin_delivery, current_version, describe_table, files_for, record_read
-from marketplace.delivery.sharing_protocol import SCHEMA, TABLE
+from marketplace.delivery.sharing_protocol import SCHEMA, TABLE, Form
 from marketplace.delivery.versions import check_version, version_at, version_since
 from marketplace.delivery.windows import TableFile
 
@@ -55,14 +56,14 @@ def table_version(request: HttpRequest, share: str, schema: str, table: str) -> 
         version = current_version(grant.listing)
     else:
         version = version_since(grant.listing, protocol.parse_timestamp("startingTimestamp", since))
-    return _ndjson([], version)
+    return _ndjson([], version, Form.PARQUET)
 
 
 @door("GET")
 def table_metadata(request: HttpRequest, share: str, schema: str, table: str) -> HttpResponse:
     grant = _named(request, share, schema, table)
-    protocol.check_capabilities(request.headers.get(protocol.CAPABILITIES_HEADER, ""))
-    return _ndjson(_head_lines(grant), current_version(grant.listing))
+    form = _form(request)
+    return _ndjson(_head_lines(grant, form), current_version(grant.listing), form)
 
 
 @door("POST")
@@ -70,15 +71,15 @@ def table_query(request: HttpRequest, share: str, schema: str, table: str) -> Ht
     """Answer with a link to each file of the table inside the purchase's window. This is what is metered."""
     at = timezone.now()
     grant = _named(request, share, schema, table)
-    protocol.check_capabilities(request.headers.get(protocol.CAPABILITIES_HEADER, ""))
+    form = _form(request)
     query = protocol.parse_query(request.body)
     version = _asked_version(grant, query)
     grant = begin_delivery(grant=grant, at=at)
     files = [file for file in files_for(grant, version=version) if may_match(query.json_predicate, file)]
     files = _first_files(files, query.row_limit)
     record_read(grant=grant, door=Read.Door.DELTA_SHARING, files=files, at=at)
-    lines = _head_lines(grant) + [protocol.file_line(_file_action(request, grant, file, at)) for file in files]
-    return _ndjson(lines, version)
+    actions = [_file_action(request, grant, file, at) for file in files]
+    return _ndjson([*_head_lines(grant, form), *(lines.file_line(form, action) for action in actions)], version, form)
 
 
 @door("GET")
@@ -100,6 +101,10 @@ def _named(request: HttpRequest, share: str, schema: str = SCHEMA, table: str = 
     if names != (grant.listing.share_name.lower(), SCHEMA, TABLE):
         raise NameUnknown
     return grant
+
+
+def _form(request: HttpRequest) -> Form:
+    return protocol.choose_form(request.headers.get(protocol.CAPABILITIES_HEADER, ""))
 
 
 def _share(grant: Grant) -> dict[str, str]:
@@ -126,22 +131,22 @@ def _first_files(files: list[TableFile], row_limit: int | None) -> list[TableFil
     return chosen
 
 
-def _head_lines(grant: Grant) -> list[bytes]:
+def _head_lines(grant: Grant, form: Form) -> list[bytes]:
     listing = grant.listing
     fields = [
-        protocol.SchemaField(column.name, column.kind, column.unit, column.field)
+        lines.SchemaField(column.name, column.kind, column.unit, column.field)
         for column in describe_table(grant.consent, grant.fields)
     ]
-    metadata = protocol.metadata_line(
-        table_id=str(listing.public_id), name=TABLE, description=listing.title, fields=fields
+    metadata = lines.metadata_line(
+        form, table_id=str(listing.public_id), name=TABLE, description=listing.title, fields=fields
     )
-    return [protocol.protocol_line(), metadata]
+    return [lines.protocol_line(form), metadata]
 
 
-def _file_action(request: HttpRequest, grant: Grant, file: TableFile, at: datetime) -> protocol.FileAction:
+def _file_action(request: HttpRequest, grant: Grant, file: TableFile, at: datetime) -> lines.FileAction:
     signature = sign_link(token_id=grant.token.public_id, file_id=file.public_id)
     path = reverse("sharing_file", args=[file.public_id])
-    return protocol.FileAction(
+    return lines.FileAction(
         url=request.build_absolute_uri(f"{path}?{urlencode({SIGNATURE_PARAMETER: signature})}"),
         id=file.public_id.hex,
         size=file.size,
@@ -165,8 +170,11 @@ def _json(content: dict[str, Any]) -> HttpResponse:
     return response
 
 
-def _ndjson(lines: list[bytes], version: int) -> HttpResponse:
-    response = HttpResponse(protocol.join_lines(lines), content_type=protocol.NDJSON)
+def _ndjson(body: list[bytes], version: int, form: Form) -> HttpResponse:
+    response = HttpResponse(b"".join(body), content_type=protocol.NDJSON)
     response[protocol.VERSION_HEADER] = str(version)
+    if form is Form.DELTA:
+        # Readers take the header's absence for the Parquet form.
+        response[protocol.CAPABILITIES_HEADER] = f"responseformat={form.value}"
     response["Cache-Control"] = "no-store"
     return response

@@ -1,12 +1,13 @@
-"""The bytes of the Delta Sharing protocol, pure: what is asked and what is answered, in its Parquet form.
+"""What a Delta Sharing client asks, pure, and the lists and refusals that it is answered. sharing_lines has the rest.
 
 Source: delta-io/delta-sharing, PROTOCOL.md.
 """
 
 import base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from enum import Enum
 from typing import Any
 
 import orjson
@@ -20,29 +21,11 @@ SCHEMA, TABLE = "data", "readings"
 _MOST_ITEMS = 500
 
 
-@dataclass(frozen=True)
-class SchemaField:
-    """kind: one of Delta's primitive types."""
+class Form(Enum):
+    """How an answer's lines are written: in the protocol's own form, or as those of a Delta table's log."""
 
-    name: str
-    kind: str
-    unit: str
-    source: str
-
-
-@dataclass(frozen=True)
-class FileAction:
-    """A file of the answer. expires_at is the link's end."""
-
-    url: str
-    id: str
-    size: int
-    row_count: int
-    first_at: datetime
-    last_at: datetime
-    version: int
-    added_at: datetime
-    expires_at: datetime
+    PARQUET = "parquet"
+    DELTA = "delta"
 
 
 @dataclass(frozen=True)
@@ -55,60 +38,6 @@ class TableQuery:
     json_predicate: str
 
 
-def protocol_line() -> bytes:
-    return _line({"protocol": {"minReaderVersion": 1}})
-
-
-def metadata_line(*, table_id: str, name: str, description: str, fields: Sequence[SchemaField]) -> bytes:
-    metadata = {
-        "id": table_id,
-        "name": name,
-        "description": description,
-        "format": {"provider": "parquet"},
-        "schemaString": schema_string(fields),
-        "partitionColumns": [],
-        "configuration": {},
-    }
-    return _line({"metaData": metadata})
-
-
-def schema_string(fields: Sequence[SchemaField]) -> str:
-    """Return Delta's schema as JSON; a column's unit and source name are in its metadata."""
-    columns = [
-        {"name": field.name, "type": field.kind, "nullable": field.kind == "double", "metadata": _column_notes(field)}
-        for field in fields
-    ]
-    return orjson.dumps({"type": "struct", "fields": columns}).decode()
-
-
-def file_line(action: FileAction) -> bytes:
-    return _line(
-        {
-            "file": {
-                "url": action.url,
-                "id": action.id,
-                "partitionValues": {},
-                "size": action.size,
-                "stats": stats_string(action),
-                "version": action.version,
-                "timestamp": milliseconds(action.added_at),
-                "expirationTimestamp": milliseconds(action.expires_at),
-            }
-        }
-    )
-
-
-def stats_string(action: FileAction) -> str:
-    """Return Delta's statistics. It keeps times in milliseconds, so the highest is rounded up to stay a bound."""
-    stats = {
-        "numRecords": action.row_count,
-        "minValues": {"time": _instant(action.first_at)},
-        "maxValues": {"time": _instant(action.last_at + timedelta(microseconds=999))},
-        "nullCount": {"time": 0, "device": 0},
-    }
-    return orjson.dumps(stats).decode()
-
-
 def page(items: Sequence[dict[str, str]], *, most: str, token: str) -> dict[str, Any]:
     """Return one page of a list. most and token as they came in the address, empty when absent."""
     start = _page_start(token, len(items))
@@ -119,15 +48,20 @@ def page(items: Sequence[dict[str, str]], *, most: str, token: str) -> dict[str,
     return answer
 
 
-def check_capabilities(header: str) -> None:
-    """Refuse a reader that takes Delta's log form only, instead of giving it an answer that it cannot read.
+def choose_form(header: str) -> Form:
+    """Return the form of the answer: Delta's log lines, which save requests, to whoever takes them.
 
-    header: such as "responseformat=delta,parquet;readerfeatures=..."; absent means Parquet.
+    header: such as "responseformat=delta,parquet;readerfeatures=..."; absent means Parquet. Raises: FormatUnsupported.
     """
     for part in header.lower().split(";"):
         name, _, formats = part.partition("=")
-        if name.strip() == "responseformat" and "parquet" not in {one.strip() for one in formats.split(",")}:
+        if name.strip() == "responseformat":
+            taken = {one.strip() for one in formats.split(",")}
+            for form in (Form.DELTA, Form.PARQUET):
+                if form.value in taken:
+                    return form
             raise FormatUnsupported
+    return Form.PARQUET
 
 
 def parse_query(body: bytes) -> TableQuery:
@@ -169,27 +103,6 @@ def parse_timestamp(name: str, text: object) -> datetime:
 
 def error_body(code: str, message: str) -> bytes:
     return orjson.dumps({"errorCode": code, "message": message})
-
-
-def join_lines(lines: Iterable[bytes]) -> bytes:
-    return b"".join(lines)
-
-
-def milliseconds(at: datetime) -> int:
-    return int(at.timestamp() * 1000)
-
-
-def _line(content: dict[str, Any]) -> bytes:
-    return orjson.dumps(content, option=orjson.OPT_APPEND_NEWLINE)
-
-
-def _column_notes(field: SchemaField) -> dict[str, str]:
-    notes = {"unit": field.unit, "source": field.source} if field.kind == "double" else {}
-    return {name: note for name, note in notes.items() if note}
-
-
-def _instant(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _page_start(token: str, length: int) -> int:

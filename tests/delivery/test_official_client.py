@@ -129,6 +129,7 @@ def test_loads_several_days_older_versions_and_limits(
     assert sorted(zip(loaded["times"], loaded["values"]["air_temperature"], strict=True))[1:] == [
         (microseconds(moment), repr(value)) for moment, _, value in sent
     ]
+    assert reader.load(use_delta_format=False) == loaded
     assert len(reader.load(version=1)["times"]) == len(sent)
     assert len(reader.load(limit=10)["times"]) == 10
     tables = reader.run(LIST)

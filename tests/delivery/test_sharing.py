@@ -196,18 +196,46 @@ def test_refuses_a_query_that_cannot_be(client: Client, bought: Bought, body: An
     assert not Read.objects.exists()
 
 
-def test_a_reader_of_another_form_is_told_so(client: Client, bought: Bought) -> None:
-    for asked, status in (
-        ("responseformat=delta,parquet", 200),
-        ("ResponseFormat=Parquet;readerfeatures=x", 200),
-        ("readerfeatures=x", 200),
-        ("responseformat=delta", 400),
+@pytest.mark.parametrize(
+    ("asked", "answered"),
+    [
+        ("responseformat=delta,parquet", "responseformat=delta"),
+        ("responseformat=delta", "responseformat=delta"),
+        ("ResponseFormat=Parquet;readerfeatures=x", None),
+        ("readerfeatures=x", None),
+    ],
+)
+def test_answers_in_the_form_that_the_reader_takes(
+    client: Client, bought: Bought, asked: str, answered: str | None
+) -> None:
+    headers = {"delta-sharing-capabilities": asked}
+    for answer in (
+        query(client, bought, **headers),
+        client.get(f"{bought.table}/metadata", headers={**bought.headers, **headers}),
     ):
-        headers = {"delta-sharing-capabilities": asked}
-        assert query(client, bought, **headers).status_code == status
-        answer = client.get(f"{bought.table}/metadata", headers={**bought.headers, **headers})
-        assert answer.status_code == status
+        protocol, metadata, *files = lines(answer)
+        assert answer.get("delta-sharing-capabilities") == answered
+        assert ("deltaProtocol" in protocol["protocol"]) == (answered is not None)
+        assert ("deltaMetadata" in metadata["metaData"]) == (answered is not None)
+        assert all(("deltaSingleAction" in file["file"]) == (answered is not None) for file in files)
+
+
+def test_both_forms_name_the_same_rows(client: Client, bought: Bought) -> None:
+    file = lines(query(client, bought))[2]["file"]
+    told = lines(query(client, bought, **{"delta-sharing-capabilities": "responseformat=delta"}))
+    add = told[2]["file"]["deltaSingleAction"]["add"]
+    assert (add["size"], add["stats"]) == (file["size"], file["stats"])
+    assert fetch(client, add["path"]).equals(fetch(client, file["url"]))
+    schemas = {lines(query(client, bought))[1]["metaData"]["schemaString"]}
+    assert schemas == {told[1]["metaData"]["deltaMetadata"]["schemaString"]}
+
+
+def test_a_reader_of_an_unknown_form_is_told_so(client: Client, bought: Bought) -> None:
+    headers = {"delta-sharing-capabilities": "responseformat=iceberg"}
+    assert error_of(query(client, bought, **headers)) == (400, "UNSUPPORTED_OPERATION")
+    answer = client.get(f"{bought.table}/metadata", headers={**bought.headers, **headers})
     assert error_of(answer) == (400, "UNSUPPORTED_OPERATION")
+    assert not Read.objects.exists()
 
 
 def test_a_query_takes_few_database_queries(client: Client, bought: Bought) -> None:

@@ -3,17 +3,19 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from marketplace.delivery import sharing_lines as lines
 from marketplace.delivery import sharing_protocol as protocol
-from marketplace.delivery.errors import BodyMalformed, ChangesUnsupported, RequestRefused
+from marketplace.delivery.errors import BodyMalformed, ChangesUnsupported, FormatUnsupported, RequestRefused
+from marketplace.delivery.sharing_protocol import Form
 
 AT = datetime(2026, 3, 14, 9, 26, 53, 589793, tzinfo=UTC)
 
 
 def test_the_schema_carries_units_in_the_columns_metadata() -> None:
-    text = protocol.schema_string(
+    text = lines.schema_string(
         [
-            protocol.SchemaField("time", "timestamp", "", ""),
-            protocol.SchemaField("air_temperature", "double", "Cel", "air.temperature"),
+            lines.SchemaField("time", "timestamp", "", ""),
+            lines.SchemaField("air_temperature", "double", "Cel", "air.temperature"),
         ]
     )
     assert json.loads(text) == {
@@ -30,21 +32,64 @@ def test_the_schema_carries_units_in_the_columns_metadata() -> None:
     }
 
 
+ACTION = lines.FileAction("http://x/f", "1f", 10, 3, AT, AT, version=4, added_at=AT, expires_at=AT + timedelta(1))
+STATS = {
+    "numRecords": 3,
+    "minValues": {"time": "2026-03-14T09:26:53.589Z"},
+    "maxValues": {"time": "2026-03-14T09:26:53.590Z"},
+    "nullCount": {"time": 0, "device": 0},
+}
+
+
 def test_a_file_line_is_one_line_with_bounds_that_hold() -> None:
-    line = protocol.file_line(
-        protocol.FileAction("http://x/f", "1f", 10, 3, AT, AT, version=4, added_at=AT, expires_at=AT + timedelta(1))
-    )
+    line = lines.file_line(Form.PARQUET, ACTION)
     assert line.count(b"\n") == 1
     assert line.endswith(b"\n")
     content = json.loads(line)["file"]
     assert content["timestamp"] == 1773480413589
     assert content["expirationTimestamp"] == 1773480413589 + 86_400_000
-    assert json.loads(content["stats"]) == {
-        "numRecords": 3,
-        "minValues": {"time": "2026-03-14T09:26:53.589Z"},
-        "maxValues": {"time": "2026-03-14T09:26:53.590Z"},
-        "nullCount": {"time": 0, "device": 0},
+    assert json.loads(content["stats"]) == STATS
+
+
+def test_a_file_line_in_delta_form_holds_an_action_of_a_log() -> None:
+    content = json.loads(lines.file_line(Form.DELTA, ACTION))["file"]
+    add = content.pop("deltaSingleAction")["add"]
+    assert content == {
+        "id": "1f",
+        "size": 10,
+        "version": 4,
+        "timestamp": 1773480413589,
+        "expirationTimestamp": 1773480413589 + 86_400_000,
     }
+    assert json.loads(add.pop("stats")) == STATS
+    assert add == {
+        "path": "http://x/f",
+        "partitionValues": {},
+        "size": 10,
+        "modificationTime": 1773480413589,
+        "dataChange": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("header", "form"),
+    [
+        ("", Form.PARQUET),
+        ("readerfeatures=deletionvectors", Form.PARQUET),
+        ("responseformat=parquet", Form.PARQUET),
+        ("ResponseFormat= Parquet ;readerfeatures=x", Form.PARQUET),
+        ("responseformat=delta", Form.DELTA),
+        ("readerfeatures=x;responseformat=parquet, Delta", Form.DELTA),
+    ],
+)
+def test_the_delta_form_goes_to_whoever_reads_it(header: str, form: Form) -> None:
+    assert protocol.choose_form(header) is form
+
+
+@pytest.mark.parametrize("header", ["responseformat=", "responseformat=iceberg", "responseformat"])
+def test_a_reader_of_no_known_form_is_told_so(header: str) -> None:
+    with pytest.raises(FormatUnsupported):
+        protocol.choose_form(header)
 
 
 def test_pages_lead_through_a_list() -> None:

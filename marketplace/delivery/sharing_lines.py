@@ -1,0 +1,121 @@
+"""The lines of a Delta Sharing answer, pure, in both of the protocol's forms: its own, and that of a Delta table's log.
+
+Source: delta-io/delta-sharing, PROTOCOL.md; delta-io/delta, PROTOCOL.md.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+
+from marketplace.delivery.sharing_protocol import Form
+
+
+@dataclass(frozen=True)
+class SchemaField:
+    """kind: one of Delta's primitive types."""
+
+    name: str
+    kind: str
+    unit: str
+    source: str
+
+
+@dataclass(frozen=True)
+class FileAction:
+    """A file of the answer. expires_at is the link's end."""
+
+    url: str
+    id: str
+    size: int
+    row_count: int
+    first_at: datetime
+    last_at: datetime
+    version: int
+    added_at: datetime
+    expires_at: datetime
+
+
+def protocol_line(form: Form) -> bytes:
+    if form is Form.DELTA:
+        return _line({"protocol": {"deltaProtocol": {"minReaderVersion": 1, "minWriterVersion": 4}}})
+    return _line({"protocol": {"minReaderVersion": 1}})
+
+
+def metadata_line(form: Form, *, table_id: str, name: str, description: str, fields: Sequence[SchemaField]) -> bytes:
+    metadata: dict[str, Any] = {
+        "id": table_id,
+        "name": name,
+        "description": description,
+        "format": {"provider": "parquet"},
+        "schemaString": schema_string(fields),
+        "partitionColumns": [],
+        "configuration": {},
+    }
+    if form is Form.PARQUET:
+        return _line({"metaData": metadata})
+    metadata["format"]["options"] = {}
+    return _line({"metaData": {"deltaMetadata": metadata}})
+
+
+def schema_string(fields: Sequence[SchemaField]) -> str:
+    """Return Delta's schema as JSON; a column's unit and source name are in its metadata."""
+    columns = [
+        {"name": field.name, "type": field.kind, "nullable": field.kind == "double", "metadata": _column_notes(field)}
+        for field in fields
+    ]
+    return orjson.dumps({"type": "struct", "fields": columns}).decode()
+
+
+def file_line(form: Form, action: FileAction) -> bytes:
+    about = {
+        "id": action.id,
+        "size": action.size,
+        "version": action.version,
+        "timestamp": milliseconds(action.added_at),
+        "expirationTimestamp": milliseconds(action.expires_at),
+    }
+    if form is Form.DELTA:
+        return _line({"file": {**about, "deltaSingleAction": {"add": _delta_add(action)}}})
+    return _line({"file": {**about, "url": action.url, "partitionValues": {}, "stats": stats_string(action)}})
+
+
+def stats_string(action: FileAction) -> str:
+    """Return Delta's statistics. It keeps times in milliseconds, so the highest is rounded up to stay a bound."""
+    stats = {
+        "numRecords": action.row_count,
+        "minValues": {"time": _instant(action.first_at)},
+        "maxValues": {"time": _instant(action.last_at + timedelta(microseconds=999))},
+        "nullCount": {"time": 0, "device": 0},
+    }
+    return orjson.dumps(stats).decode()
+
+
+def milliseconds(at: datetime) -> int:
+    return int(at.timestamp() * 1000)
+
+
+def _delta_add(action: FileAction) -> dict[str, Any]:
+    return {
+        "path": action.url,
+        "partitionValues": {},
+        "size": action.size,
+        "modificationTime": milliseconds(action.added_at),
+        "dataChange": True,
+        "stats": stats_string(action),
+    }
+
+
+def _line(content: dict[str, Any]) -> bytes:
+    return orjson.dumps(content, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _column_notes(field: SchemaField) -> dict[str, str]:
+    notes = {"unit": field.unit, "source": field.source} if field.kind == "double" else {}
+    return {name: note for name, note in notes.items() if note}
+
+
+def _instant(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
