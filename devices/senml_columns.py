@@ -26,6 +26,7 @@ _CBOR_LABELS = {
 }  # fmt: skip
 _TEXTS = ("bn", "bu", "n", "u")
 _FLOATS = ("bt", "bv", "t", "v", "ut")
+_KNOWN = {"bver", "bn", "bt", "bu", "bv", "n", "u", "v", "t"}
 _UNSUPPORTED = ("vs", "vb", "vd", "s", "bs")
 
 
@@ -141,6 +142,13 @@ def read_cbor(payload: bytes) -> Columns:
     if type(pack) is not list or not all(type(record) is dict for record in pack):
         raise SenmlMalformed("A SenML pack is a list of records.")
     return _columns(pack, lambda name: _LABELS[name])
+
+
+def holds_only_readings(payload: bytes, *, is_cbor: bool) -> bool:
+    """Tell whether a pack that was taken holds no label but those of readings: what others mean nobody here knows."""
+    if is_cbor:
+        return {_CBOR_LABELS.get(label) for record in decode_strictly(payload) for label in record} <= _KNOWN
+    return {label for record in json.loads(payload) for label in record} <= _KNOWN
 
 
 def _has_plain_labels(pack: Any) -> bool:

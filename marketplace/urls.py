@@ -5,6 +5,7 @@ urlpatterns = [
     # First, because the hot paths are here and each pattern before them costs every upload a little.
     path("api/", include("marketplace.api.urls")),
     path("delta-sharing/", include("marketplace.delivery.urls")),
+    path("data/", include("marketplace.delivery.urls_data")),
     path("", include("marketplace.web.urls")),
     path("accounts/", include("allauth.urls")),
     path("admin/", admin.site.urls),

@@ -16,6 +16,7 @@ PUBLIC = {
     "devices.agent",  # A program of its own; the demo's devices are made of its parts.
     "devices.announcing",
     "devices.arrivals",
+    "devices.originals",
     "devices.readings",
     "ledger.dashboard",  # The admin site shows it.
     "ledger.freezing",

@@ -8,7 +8,9 @@ from django.db import transaction
 
 from devices.models import Device, DeviceKey
 from devices.services import enrol_device, retire_device
-from ledger.services import commit_subject, submit_entry
+from ledger.errors import SubjectUnknown
+from ledger.models import Entry
+from ledger.services import commit_subject, disclose_subject, submit_entry
 from marketplace.accounts import entries
 
 logger = logging.getLogger(__name__)
@@ -47,6 +49,15 @@ def record_handover(*, device: Device, taken: Device, at: datetime) -> None:
     submit_entry(kind="device.handed_over", body=body, key=_record_key(handle), at=at, refs=[handle])
     body = entries.device_enrolled(owner=new_owner, device=new_handle, key=key, kind=taken.kind)
     submit_entry(kind="device.enrolled", body=body, key=_record_key(new_handle), at=at, refs=[new_handle])
+
+
+def enrolment_entry(device: Device) -> Entry | None:
+    """Found by the handle, which is all that the log knows the device by."""
+    try:
+        handle = disclose_subject(kind="device", subject_id=device.public_id).handle
+    except SubjectUnknown:
+        return None
+    return Entry.objects.filter(kind="device.enrolled", refs__contains=[handle]).first()
 
 
 def _record_key(handle: str) -> UUID:

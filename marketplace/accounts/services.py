@@ -3,7 +3,7 @@
 from marketplace.accounts.api_keys import create_api_key, hash_api_key, revoke_api_key, revoke_api_keys
 from marketplace.accounts.billing import Particulars, declare_billing, particulars_of
 from marketplace.accounts.erasing import ErasedPerson, blank_account, hold_account, lock_account
-from marketplace.accounts.ownership import enrol_owned_device, record_handover, retire_owned_device
+from marketplace.accounts.ownership import enrol_owned_device, enrolment_entry, record_handover, retire_owned_device
 
 __all__ = [
     "ErasedPerson",
@@ -12,6 +12,7 @@ __all__ = [
     "create_api_key",
     "declare_billing",
     "enrol_owned_device",
+    "enrolment_entry",
     "hash_api_key",
     "hold_account",
     "lock_account",

@@ -60,6 +60,15 @@ class NameUnknown(RequestRefused):
     http_status = 404
 
 
+class NoEvidence(RequestRefused):
+    code = "no_evidence"
+    sentence = (
+        "This table was computed from readings, so no device signed its rows. Only data that is sold as it was sent "
+        "has the devices' envelopes."
+    )
+    http_status = 404
+
+
 class TableRebuilding(RequestRefused):
     """Clients of Delta Sharing wait and ask again when they are told 503."""
 

@@ -9,7 +9,6 @@ from uuid import UUID
 
 from devices.models import Device
 from ledger.disclosures import Disclosure
-from ledger.errors import SubjectUnknown
 from ledger.models import Entry
 from ledger.receipt_building import receipt_for
 from ledger.receipts import SUFFIX
@@ -51,15 +50,6 @@ def subjects_of_device(device: Device) -> list[Subject]:
         *(Subject("key", "Its public key", "device_key", UUID(bytes=bytes(key.key_id))) for key in keys),
         Subject("owner", "You, who enrolled it", "person", device.owner.public_id),
     ]
-
-
-def enrolment_entry(device: Device) -> Entry | None:
-    """Found by the handle, which is all that the log knows the device by."""
-    try:
-        handle = disclose_subject(kind="device", subject_id=device.public_id).handle
-    except SubjectUnknown:
-        return None
-    return Entry.objects.filter(kind="device.enrolled", refs__contains=[handle]).first()
 
 
 def chosen(subjects: Sequence[Subject], value: str) -> Subject:

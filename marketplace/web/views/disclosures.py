@@ -15,13 +15,13 @@ from devices.models import Device
 from ledger.errors import LedgerError
 from ledger.models import Entry
 from ledger.services import find_entry
+from marketplace.accounts.services import enrolment_entry
 from marketplace.consents.models import Consent
 from marketplace.web.forms.disclosures import DisclosureForm
 from marketplace.web.owner.disclosing import (
     Subject,
     chosen,
     disclosure_zip,
-    enrolment_entry,
     subjects_of_consent,
     subjects_of_device,
 )

@@ -1,0 +1,94 @@
+"""Hand out evidence files: to whoever holds a token, and to the buyer on his page."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.core import signing
+from django.db import connection
+from django.http import HttpRequest, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.urls import reverse
+from django.utils import timezone
+
+from devices.evidence import CONTENT_TYPE, SUFFIX
+from marketplace.access.services import Grant, authorise_token_id
+from marketplace.delivery.doors import door, grant_of
+from marketplace.delivery.downloads import while_allowed
+from marketplace.delivery.errors import LinkInvalid, NameUnknown
+from marketplace.delivery.evidence import Evidence, evidence_lines, find_evidence, narrowed
+from marketplace.delivery.models import Read
+from marketplace.delivery.services import begin_delivery, count_read
+
+READ_PARAMETER = "of"
+_SALT = "marketplace.delivery.proof-of-read"
+_PIECE_BYTES = 256 * 1024
+
+
+@door("GET")
+def evidence_file(request: HttpRequest, purchase_id: UUID) -> HttpResponseBase:
+    """The evidence of what the token opens, or, with the parameter of a download, of exactly those rows."""
+    grant = grant_of(request)
+    if grant.purchase.public_id != purchase_id:
+        raise NameUnknown
+    return evidence_response(grant, read=request.GET.get(READ_PARAMETER, ""), at=timezone.now())
+
+
+def proof_address(grant: Grant, *, start: datetime | None, until: datetime | None, at: datetime) -> str:
+    """Return the path of the evidence of one download, for its Link rel="proof": its rows are not counted again."""
+    span = [None if moment is None else moment.isoformat() for moment in (start, until, at)]
+    read = signing.dumps([grant.purchase.public_id.hex, *span], salt=_SALT, compress=True)
+    return f"{reverse('evidence_file', args=[grant.purchase.public_id])}?{urlencode({READ_PARAMETER: read})}"
+
+
+def evidence_response(grant: Grant, *, read: str = "", at: datetime) -> HttpResponseBase:
+    """Count it as a read of its rows, unless a download of the same rows was counted, and send it.
+
+    Raises: NoEvidence, LinkInvalid, and what begin_delivery and count_read raise.
+    """
+    grant = begin_delivery(grant=grant, at=at)
+    evidence = _of_read(grant, read, at) if read else find_evidence(grant, at)
+    row_count = 0 if read else evidence.row_count
+    count_read(grant=grant, door=Read.Door.DOWNLOAD, row_count=row_count, byte_count=evidence.byte_count, at=at)
+    token_id = grant.token.public_id
+    chunks = while_allowed(_pieces(evidence), lambda: authorise_token_id(token_id, timezone.now()))
+    response = StreamingHttpResponse(_releasing(chunks), content_type=CONTENT_TYPE)
+    response["Content-Disposition"] = f'attachment; filename="{grant.listing.share_name}{SUFFIX}"'
+    response["Cache-Control"] = "private, no-store"
+    return response
+
+
+def _of_read(grant: Grant, read: str, at: datetime) -> Evidence:
+    try:
+        purchase, start, until, read_at = signing.loads(read, salt=_SALT)
+    except signing.BadSignature as error:
+        raise LinkInvalid from error
+    if purchase != grant.purchase.public_id.hex:
+        raise LinkInvalid
+    start, until, read_at = (_moment(text) for text in (start, until, read_at))
+    return find_evidence(narrowed(grant, start=start, until=until), at, received_until=read_at)
+
+
+def _moment(text: Any) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def _pieces(evidence: Evidence) -> Iterator[bytes]:
+    """Join small lines, so that a server sends no packet for each."""
+    piece = bytearray()
+    for line in evidence_lines(evidence):
+        piece += line
+        if len(piece) >= _PIECE_BYTES:
+            yield bytes(piece)
+            piece.clear()
+    yield bytes(piece)
+
+
+def _releasing(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Give the database connection back before each piece goes out: a slow reader would hold it."""
+    for chunk in chunks:
+        if not connection.in_atomic_block:
+            connection.close()
+        yield chunk
