@@ -96,3 +96,41 @@ class UsageNotCovered(AccessError):
 class TrialUsedUp(AccessError):
     code = "trial_used_up"
     sentence = "The rows of this trial are used up."
+
+
+class NarrowingInvalid(AccessError):
+    """details["field"] names what is wrong, in the words of Narrowing."""
+
+    code = "narrowing_invalid"
+    sentence = "A token cannot be narrowed like this."
+
+
+class TokenTooWide(AccessError):
+    """details["field"] as in NarrowingInvalid."""
+
+    code = "token_too_wide"
+    sentence = "A token cannot open more than what was bought."
+
+
+class NothingLeft(AccessError):
+    code = "nothing_left"
+    sentence = "The owner has narrowed the consent, and nothing is left of what this token was made for."
+
+
+class NetworkRefused(AccessError):
+    code = "network_refused"
+    sentence = "This access token is not valid from your network."
+
+
+class TokenRowsUsedUp(AccessError):
+    code = "token_rows_used_up"
+    sentence = "Reading this would pass the number of rows that this access token may read."
+
+
+class RateExceeded(AccessError):
+    """details["retry_after_seconds"]: when the next request may come."""
+
+    code = "rate_exceeded"
+    sentence = "This access token has had as many requests in this minute as it may have."
+    http_status = 429
+    error = ""

@@ -3,17 +3,25 @@ from __future__ import annotations
 import uuid
 from datetime import datetime, timedelta
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
+from devices.limits import LONGEST_MEASURE_NAME
 from marketplace.purchases.models import Purchase
 
 # A replaced token lives on for a moment, so that clients that run in parallel can change over without a failure.
 ROTATION_GRACE = timedelta(minutes=10)
+LONGEST_NAME = 60
 
 
 class AccessToken(models.Model):
-    """A bearer token of one purchase. Only its SHA-256 is kept."""
+    """A bearer token of one purchase. Only its SHA-256 is kept.
+
+    fields, window_from, window_until, own_expires_at, rate_per_minute, row_cap and networks narrow it, see
+    access/narrowing.py; empty ones do not. The tokens of one chain of rotations are a family, named by the first of
+    them (None in that one itself): its row_count is what all of them read, where they have a row_cap.
+    """
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     purchase = models.ForeignKey(Purchase, models.PROTECT, related_name="tokens")
@@ -25,6 +33,17 @@ class AccessToken(models.Model):
     replaces = models.OneToOneField("self", models.PROTECT, null=True, related_name="replaced_by")
     replaced_at = models.DateTimeField(null=True)
     last_used_at = models.DateTimeField(null=True)
+    last_used_from = models.GenericIPAddressField(null=True)
+    name = models.CharField(max_length=LONGEST_NAME, blank=True)
+    family = models.ForeignKey("self", models.PROTECT, null=True, related_name="successors")
+    fields = ArrayField(models.CharField(max_length=LONGEST_MEASURE_NAME), null=True)
+    window_from = models.DateTimeField(null=True)
+    window_until = models.DateTimeField(null=True)
+    own_expires_at = models.DateTimeField(null=True)
+    rate_per_minute = models.PositiveIntegerField(null=True)
+    row_cap = models.BigIntegerField(null=True)
+    row_count = models.BigIntegerField(default=0)
+    networks = ArrayField(models.CharField(max_length=43), default=list)
     entry_id = models.UUIDField(unique=True)
     revocation_entry_id = models.UUIDField(null=True, unique=True)
 
@@ -35,7 +54,10 @@ class AccessToken(models.Model):
                 condition=Q(revoked_at=None, revocation_entry_id=None)
                 | Q(revoked_at__isnull=False, revocation_entry_id__isnull=False),
                 name="token_revocation_is_recorded",
-            )
+            ),
+            models.CheckConstraint(
+                condition=Q(row_cap=None) | Q(row_count__lte=F("row_cap")), name="token_rows_within_cap"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -47,6 +69,15 @@ class AccessToken(models.Model):
         if self.replaced_at is None:
             return self.expires_at
         return min(self.expires_at, self.replaced_at + ROTATION_GRACE)
+
+    @property
+    def family_pk(self) -> int:
+        return self.family_id or self.pk
+
+    @property
+    def is_narrowed(self) -> bool:
+        own = (self.window_from, self.window_until, self.own_expires_at, self.rate_per_minute, self.row_cap)
+        return self.fields is not None or bool(self.networks) or any(value is not None for value in own)
 
     def is_usable(self, at: datetime) -> bool:
         return self.revoked_at is None and at < self.ends_at

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from redis.exceptions import RedisError
 
-from marketplace.access.errors import AccessError, TokenMissing, TokenUnknown
+from marketplace.access.errors import AccessError, RateExceeded, TokenMissing, TokenUnknown
 from marketplace.access.services import Grant, authorise
 from marketplace.addresses import client_address
 from marketplace.delivery.errors import (
@@ -78,7 +78,7 @@ def token_of(request: HttpRequest) -> str:
 def grant_of(request: HttpRequest, at: datetime | None = None) -> Grant:
     """Ask what the request's token opens now. Raises what authorise raises, TokenMissing, TooManyFailures."""
     try:
-        return authorise(token=token_of(request), at=at or timezone.now())
+        return authorise(token=token_of(request), at=at or timezone.now(), address=client_address(request))
     except TokenUnknown:
         brake_guessing(request)
         raise
@@ -104,7 +104,10 @@ def refuse(error: AccessError | DeliveryError) -> HttpResponse:
     if isinstance(error, AccessError):
         logger.info("door.refused", extra={"code": error.code})
         response = refusal(error.http_status, error.code, str(error))
-        response["WWW-Authenticate"] = challenge(error)
+        if isinstance(error, RateExceeded):
+            response["Retry-After"] = str(error.details["retry_after_seconds"])
+        else:
+            response["WWW-Authenticate"] = challenge(error)
         return response
     if isinstance(error, TooManyFailures):
         response = refusal(429, error.code, str(error))

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from marketplace.access.errors import AccessError
 from marketplace.access.services import authorise_token_id
+from marketplace.addresses import client_address
 from marketplace.delivery.doors import door
 from marketplace.delivery.errors import DeliveryError
 from marketplace.delivery.files import read_chunks
@@ -31,7 +32,7 @@ def sharing_file(request: HttpRequest, file_id: UUID) -> HttpResponseBase:
     token_id = read_link(request.GET.get(SIGNATURE_PARAMETER, ""), file_id=file_id)
 
     def find() -> TableFile:
-        return find_file(authorise_token_id(token_id, timezone.now()), file_id)
+        return find_file(authorise_token_id(token_id, timezone.now(), client_address(request)), file_id)
 
     return file_response(request, find(), ask_again=find)
 

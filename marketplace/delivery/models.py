@@ -110,12 +110,16 @@ class Segment(models.Model):
 
 
 class SegmentCut(models.Model):
-    """The part of a segment that lies inside a purchase's window, as a file of its own."""
+    """The part of a segment that a grant opens, as a file of its own.
+
+    window_from, window_until: where the segment is cut, None where it is not. part_mark names them and the fields.
+    """
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     segment = models.ForeignKey(Segment, models.PROTECT, related_name="cuts")
     window_from = models.DateTimeField(null=True)
-    window_until = models.DateTimeField()
+    window_until = models.DateTimeField(null=True)
+    part_mark = models.CharField(max_length=64)
     path = models.CharField(max_length=255, unique=True)
     row_count = models.BigIntegerField()
     size = models.BigIntegerField()
@@ -125,9 +129,7 @@ class SegmentCut(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(
-                fields=["segment", "window_from", "window_until"], nulls_distinct=False, name="segment_cut_once"
-            )
+            models.UniqueConstraint(fields=["segment", "part_mark"], name="segment_part_cut_once"),
         ]
 
     def __str__(self) -> str:

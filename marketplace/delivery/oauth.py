@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from marketplace.access.errors import AccessError, TokenUnknown
-from marketplace.access.services import authorise, find_token, revoke_token
+from marketplace.access.services import find_token, inspect_token, revoke_token
 from marketplace.delivery.doors import brake_guessing, door, token_of
 
 
@@ -20,7 +20,7 @@ def introspect(request: HttpRequest) -> HttpResponse:
     if bearer != token:
         return _json({"active": False})
     try:
-        grant = authorise(token=token, at=timezone.now())
+        grant = inspect_token(token=token, at=timezone.now())
     except TokenUnknown:
         brake_guessing(request)
         return _json({"active": False})

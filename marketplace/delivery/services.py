@@ -30,7 +30,6 @@ from marketplace.listings.services import publish_listing
 from marketplace.purchases.models import Purchase
 from marketplace.purchases.services import (
     buy_listing,
-    is_counted,
     narrow_consent_and_tell,
     narrow_trial,
     start_clock,
@@ -98,8 +97,9 @@ def begin_delivery(*, grant: Grant, at: datetime) -> Grant:
     if not is_first:
         return grant
     if purchase.plan.trial_rows is not None:
-        narrow_trial(purchase=purchase, window_from=newest_rows_from(grant, purchase.plan.trial_rows))
-    return replace(grant, window_from=purchase.window_from, window_until=purchase.window_until)
+        whole = replace(grant, window_until=purchase.window_until)
+        narrow_trial(purchase=purchase, window_from=newest_rows_from(whole, purchase.plan.trial_rows))
+    return grant.with_window(purchase.window_from, purchase.window_until)
 
 
 def record_read(*, grant: Grant, door: Read.Door, files: Sequence[TableFile], at: datetime) -> Read:
@@ -117,7 +117,7 @@ def count_read(*, grant: Grant, door: Read.Door, row_count: int, byte_count: int
     read = Read(
         purchase=grant.purchase, token=grant.token, door=door, at=at, row_count=row_count, byte_count=byte_count
     )
-    if not is_counted(grant.purchase):
+    if not grant.is_counted:
         read.save()
         return read
     with transaction.atomic():
@@ -133,7 +133,7 @@ def count_reads(
 
     As count_read does one after another; those that nothing can refuse any more are written at once.
     """
-    is_plain = [grant.purchase.clock_started_at is not None and not is_counted(grant.purchase) for grant, _, _ in reads]
+    is_plain = [grant.purchase.clock_started_at is not None and not grant.is_counted for grant, _, _ in reads]
     Read.objects.bulk_create(
         Read(purchase=grant.purchase, token=grant.token, door=door, at=at, row_count=rows, byte_count=size)
         for (grant, rows, size), is_one in zip(reads, is_plain, strict=True)

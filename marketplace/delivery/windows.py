@@ -1,13 +1,16 @@
-"""The files of a table that a purchase's window opens.
+"""The files of a table that a grant opens.
 
-A file that the border of the window runs through is cut once, and the part is kept as a file of its own.
+A file that the border of the window runs through, or that holds more fields than the grant opens, is cut once, and the
+part is kept as a file of its own.
 """
 
+import hashlib
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import cast
 from uuid import UUID
 
+import orjson
 import polars
 from django.db import transaction
 from django.db.models import F, Q
@@ -16,7 +19,7 @@ from marketplace.access.services import Grant
 from marketplace.delivery.errors import NameUnknown, TableRebuilding
 from marketplace.delivery.files import delete_file, read_rows, time_range, write_rows
 from marketplace.delivery.models import DeliveryTable, Segment, SegmentCut
-from marketplace.delivery.projection import TIME
+from marketplace.delivery.projection import DEVICE, TIME, column_names
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,21 @@ class TableFile:
     added_at: datetime
 
 
+@dataclass(frozen=True)
+class Part:
+    """Which part of a segment: None where it is not cut. fields: the devices' own names, in the consent's order."""
+
+    window_from: datetime | None = None
+    window_until: datetime | None = None
+    fields: tuple[str, ...] | None = None
+
+    @property
+    def mark(self) -> str:
+        """Short, whatever the number of fields, so that the database can index it."""
+        borders = [moment and moment.astimezone(UTC).isoformat() for moment in (self.window_from, self.window_until)]
+        return hashlib.sha256(orjson.dumps([*borders, self.fields])).hexdigest()
+
+
 def files_for(grant: Grant, *, version: int) -> list[TableFile]:
     """Return the files of one version of the table that lie in the grant's window, oldest day first.
 
@@ -47,9 +65,8 @@ def files_for(grant: Grant, *, version: int) -> list[TableFile]:
     if not found:
         check_is_rebuilt(grant)
     for segment in found:
-        source: Segment | SegmentCut = segment
-        if _is_cut(segment, grant):
-            source = cut_segment(segment, grant.window_from, grant.window_until)
+        part = _part_of(segment, grant)
+        source: Segment | SegmentCut = cut_segment(segment, part) if part else segment
         if source.row_count:
             files.append(_table_file(segment, source))
     return files
@@ -70,7 +87,7 @@ def newest_rows_from(grant: Grant, row_count: int) -> datetime | None:
     segments = Segment.objects.of_readings(grant.listing).current().filter(first_at__lt=grant.window_until)
     left = row_count
     for segment in segments.order_by("-day"):
-        if not _is_cut(segment, grant) and segment.row_count <= left:
+        if segment.last_at < grant.window_until and segment.row_count <= left:
             left -= segment.row_count
             continue
         times = read_rows(segment.path).filter(polars.col(TIME) < grant.window_until)[TIME].sort(descending=True)
@@ -81,27 +98,24 @@ def newest_rows_from(grant: Grant, row_count: int) -> datetime | None:
 
 
 def find_file(grant: Grant, public_id: UUID) -> TableFile:
-    """Return a file of the grant's table: a whole segment, or a cut for the grant's own window. Raises: NameUnknown."""
-    segment = Segment.objects.of_readings(grant.listing).filter(public_id=public_id).first()
-    if segment is not None and not _is_cut(segment, grant):
-        return _table_file(segment, segment)
-    cuts = SegmentCut.objects.select_related("segment").filter(_is_window(grant.window_from, grant.window_until))
-    cut = cuts.filter(public_id=public_id, segment__in=Segment.objects.of_readings(grant.listing)).first()
-    if cut is None:
+    """Return a file of the grant's table: a whole segment, or a cut for the grant itself. Raises: NameUnknown."""
+    segments = Segment.objects.of_readings(grant.listing)
+    segment = segments.filter(Q(public_id=public_id) | Q(cuts__public_id=public_id)).first()
+    if segment is None:
         raise NameUnknown
-    return _table_file(cut.segment, cut)
+    part = _part_of(segment, grant)
+    source = segment.cuts.filter(part_mark=part.mark).first() if part else segment
+    if source is None or source.public_id != public_id:
+        raise NameUnknown
+    return _table_file(segment, source)
 
 
-def cut_segment(segment: Segment, window_from: datetime | None, window_until: datetime) -> SegmentCut:
-    """Return the part of the segment inside the window, as a file that is written once however many ask at a time."""
-    is_this_window = _is_window(window_from, window_until)
-    cut = segment.cuts.filter(is_this_window).first()
+def cut_segment(segment: Segment, part: Part) -> SegmentCut:
+    """Return a part of the segment, as a file that is written once however many ask at a time."""
+    cut = segment.cuts.filter(part_mark=part.mark).first()
     if cut is not None:
         return cut
-    inside = polars.col(TIME) < window_until
-    if window_from is not None:
-        inside &= polars.col(TIME) >= window_from
-    rows = read_rows(segment.path).filter(inside)
+    rows = _rows_of(segment, part)
     first_at, last_at = (None, None) if rows.is_empty() else time_range(rows)
     written = write_rows(rows)
     with transaction.atomic():
@@ -109,8 +123,9 @@ def cut_segment(segment: Segment, window_from: datetime | None, window_until: da
             [
                 SegmentCut(
                     segment=segment,
-                    window_from=window_from,
-                    window_until=window_until,
+                    window_from=part.window_from,
+                    window_until=part.window_until,
+                    part_mark=part.mark,
                     path=written.path,
                     row_count=written.row_count,
                     size=written.size,
@@ -121,20 +136,36 @@ def cut_segment(segment: Segment, window_from: datetime | None, window_until: da
             ],
             ignore_conflicts=True,
         )
-        cut = segment.cuts.get(is_this_window)
+        cut = segment.cuts.get(part_mark=part.mark)
     if cut.path != written.path:
         delete_file(written.path)
     return cut
 
 
-def _is_cut(segment: Segment, grant: Grant) -> bool:
-    starts_before = grant.window_from is not None and segment.first_at < grant.window_from
-    return starts_before or segment.last_at >= grant.window_until
+def _part_of(segment: Segment, grant: Grant) -> Part | None:
+    """None when the grant opens all of the segment."""
+    part = Part(
+        window_from=grant.window_from if grant.window_from and segment.first_at < grant.window_from else None,
+        window_until=grant.window_until if segment.last_at >= grant.window_until else None,
+        fields=None if grant.fields == tuple(grant.consent.fields) else grant.fields,
+    )
+    return None if part == Part() else part
 
 
-def _is_window(window_from: datetime | None, window_until: datetime) -> Q:
-    start = Q(window_from__isnull=True) if window_from is None else Q(window_from=window_from)
-    return start & Q(window_until=window_until)
+def _rows_of(segment: Segment, part: Part) -> polars.DataFrame:
+    """Of fewer fields only the rows that hold one of them: when the others were measured is not told either."""
+    if part.fields is None:
+        rows = read_rows(segment.path)
+    else:
+        names = column_names(segment.table.listing.consent.fields)
+        columns = [names[field] for field in part.fields]
+        rows = read_rows(segment.path, [TIME, DEVICE, *columns])
+        rows = rows.filter(~polars.all_horizontal(polars.col(columns).is_null()))
+    if part.window_from is not None:
+        rows = rows.filter(polars.col(TIME) >= part.window_from)
+    if part.window_until is not None:
+        rows = rows.filter(polars.col(TIME) < part.window_until)
+    return rows
 
 
 def _table_file(segment: Segment, source: Segment | SegmentCut) -> TableFile:

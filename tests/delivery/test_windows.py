@@ -9,7 +9,7 @@ from marketplace.delivery.files import read_rows
 from marketplace.delivery.models import Segment, SegmentCut
 from marketplace.delivery.services import files_for, refresh_table, sweep_files
 from marketplace.delivery.versions import check_version, version_at, version_since
-from marketplace.delivery.windows import cut_segment, find_file
+from marketplace.delivery.windows import Part, cut_segment, find_file
 from marketplace.listings.entries import PlanTerms
 from marketplace.listings.models import Listing
 from tests.builders_delivery import FREE, buy, buy_token, day_start, make_stocked_listing, minutes
@@ -76,18 +76,18 @@ def cut_listing(sara: User, now: datetime) -> Listing:
 
 def test_a_cut_is_exact_and_made_once(cut_listing: Listing, now: datetime) -> None:
     segment = Segment.objects.get()
-    cut = cut_segment(segment, now - 5 * MINUTE, now + 3 * MINUTE)
+    cut = cut_segment(segment, Part(now - 5 * MINUTE, now + 3 * MINUTE))
     assert read_rows(cut.path)["time"].to_list() == [now + number * MINUTE for number in range(-5, 3)]
     assert (cut.row_count, cut.first_at, cut.last_at) == (8, now - 5 * MINUTE, now + 2 * MINUTE)
-    assert cut_segment(segment, now - 5 * MINUTE, now + 3 * MINUTE) == cut
-    assert cut_segment(segment, None, now + 3 * MINUTE) != cut
+    assert cut_segment(segment, Part(now - 5 * MINUTE, now + 3 * MINUTE)) == cut
+    assert cut_segment(segment, Part(None, now + 3 * MINUTE)) != cut
     assert SegmentCut.objects.count() == 2
 
 
 @pytest.mark.django_db(transaction=True)
 def test_readers_at_once_share_one_cut(cut_listing: Listing, now: datetime) -> None:
     segment = Segment.objects.get()
-    cuts = at_once([lambda: cut_segment(segment, None, now) for _ in range(4)])
+    cuts = at_once([lambda: cut_segment(segment, Part(None, now)) for _ in range(4)])
     assert {getattr(cut, "pk", cut) for cut in cuts} == {SegmentCut.objects.get().pk}
     assert read_rows(SegmentCut.objects.get().path).height == 30
 
@@ -97,7 +97,7 @@ def test_a_file_outside_the_window_is_not_found(cut_listing: Listing, ben: User,
     purchase = buy(cut_listing, ben, now)
     _, text = issue_token(purchase=purchase, at=now)
     grant = authorise(token=text, at=now)
-    other = cut_segment(Segment.objects.get(), None, now + MINUTE)
+    other = cut_segment(Segment.objects.get(), Part(None, now + MINUTE))
     for public_id in (Segment.objects.get().public_id, other.public_id):
         with pytest.raises(NameUnknown):
             find_file(grant, public_id)

@@ -1,0 +1,232 @@
+"""What a token opens at this moment: the one question that every door asks."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import F, Q, QuerySet
+
+from marketplace.access import errors
+from marketplace.access.models import AccessToken
+from marketplace.access.narrowing import is_within, read_address
+from marketplace.access.rates import count_request
+from marketplace.accounts.errors import AccountErased
+from marketplace.consents.models import Consent
+from marketplace.listings.models import Listing
+from marketplace.purchases.errors import TrialUsedUp, UsageCapReached, UsageNotCovered, UseEnded
+from marketplace.purchases.models import Purchase
+from marketplace.purchases.services import count_rows, is_counted
+
+_USE_NOTED_EVERY = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What a token opens at the moment it was asked: these fields, in the devices' own names and the consent's order,
+    in this window, window_until exclusive.
+
+    row_cap_left: how many rows the token may still read, None when its rows are not limited.
+    row_budgets: the primary keys of the tokens on whose limits its rows are counted.
+    """
+
+    token: AccessToken
+    purchase: Purchase
+    listing: Listing
+    consent: Consent
+    fields: tuple[str, ...]
+    window_from: datetime | None
+    window_until: datetime
+    row_cap_left: int | None = None
+    row_budgets: tuple[int, ...] = ()
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether its rows are paid or limited, so that each read has to be metered before it is delivered."""
+        return is_counted(self.purchase) or bool(self.row_budgets)
+
+    def with_window(self, window_from: datetime | None, window_until: datetime) -> Grant:
+        """The same within another window of the purchase. Raises: NothingLeft."""
+        return replace(
+            self,
+            window_from=max((one for one in (window_from, self.window_from) if one is not None), default=None),
+            window_until=min(window_until, self.token.window_until or window_until),
+        )
+
+
+def authorise(*, token: str, at: datetime, address: str | None = None) -> Grant:
+    """Return what a token opens, asking token, purchase, consent and listing afresh: no cache delays a withdrawal.
+
+    address: where the request comes from; a token for certain networks is refused without one.
+    Raises: TokenUnknown, TokenRevoked, TokenExpired, AccountClosed, ConsentWithdrawn, ConsentEnded, ListingWithdrawn,
+    PurchaseEnded, PurchaseRefunded, NothingLeft, NetworkRefused, RateExceeded.
+    """
+    row = _found(Q(token_hash=token_hash(token)))
+    grant = _grant(row, at)
+    _check_networks(row, address)
+    count_request(row, at)
+    _note_use(row, at, address)
+    return grant
+
+
+def authorise_token_id(public_id: uuid.UUID, at: datetime, address: str | None = None) -> Grant:
+    """Ask again for a token that was checked before, as a file link does. Raises what authorise raises.
+
+    Without an address only the rest is asked: a stream's reader does not move.
+    """
+    row = _found(Q(public_id=public_id))
+    grant = _grant(row, at)
+    if address is not None:
+        _check_networks(row, address)
+    _note_use(row, at, address)
+    return grant
+
+
+def authorise_all(public_ids: Collection[uuid.UUID], at: datetime) -> dict[uuid.UUID, Grant | errors.AccessError]:
+    """Ask again for many tokens at once, with as many queries as for one: by public id what each opens, or why not."""
+    rows = _rows().prefetch_related("purchase__followers").filter(public_id__in=public_ids)
+    answers: dict[uuid.UUID, Grant | errors.AccessError] = dict.fromkeys(public_ids, errors.TokenUnknown())
+    for token in rows:
+        try:
+            answers[token.public_id] = _grant(token, at)
+        except errors.AccessError as error:
+            answers[token.public_id] = error
+        else:
+            _note_use(token, at, None)
+    return answers
+
+
+def inspect_token(*, token: str, at: datetime) -> Grant:
+    """What a token opens, asked by somebody who does not use it. Raises what authorise raises of token and purchase."""
+    return _grant(_found(Q(token_hash=token_hash(token))), at)
+
+
+@transaction.atomic
+def meter_read(*, grant: Grant, row_count: int, at: datetime) -> None:
+    """Count a read before it is delivered: every door asks this. Nothing is counted when it raises.
+
+    Raises: UsageCapReached, UsageNotCovered, TrialUsedUp, AccountClosed, TokenRowsUsedUp.
+    """
+    try:
+        count_rows(purchase=grant.purchase, row_count=row_count, at=at)
+    except UsageCapReached as error:
+        raise errors.UsageCapReached from error
+    except UsageNotCovered as error:
+        raise errors.UsageNotCovered from error
+    except TrialUsedUp as error:
+        raise errors.TrialUsedUp from error
+    except UseEnded as error:
+        rows = Purchase.objects.select_related("listing__consent", "plan")
+        raise (obstacle_to(rows.get(pk=grant.purchase.pk), at) or errors.PurchaseEnded()) from error
+    except AccountErased as error:
+        raise errors.AccountClosed from error
+    for pk in sorted(grant.row_budgets):
+        room = AccessToken.objects.filter(pk=pk, row_count__lte=F("row_cap") - row_count)
+        if not room.update(row_count=F("row_count") + row_count):
+            raise errors.TokenRowsUsedUp
+
+
+def obstacle_to(purchase: Purchase, at: datetime) -> errors.AccessError | None:
+    """Why what was bought can't be read any more, whatever token one has; None when it can.
+
+    A withdrawal counts from the moment that its row says so, whatever this machine's clock thinks of its time.
+    """
+    listing, consent = purchase.listing, purchase.listing.consent
+    if consent.withdrawn_at is not None:
+        return errors.ConsentWithdrawn()
+    if listing.withdrawn_at is not None:
+        return errors.ListingWithdrawn()
+    if purchase.ended_at is not None:
+        return errors.PurchaseRefunded()
+    if at < access_ends_at(purchase):
+        return None
+    return errors.ConsentEnded() if consent.valid_until <= purchase.last_term().access_until else errors.PurchaseEnded()
+
+
+def access_ends_at(purchase: Purchase) -> datetime:
+    """Until when its data may be read unless somebody withdraws, all renewals until now counted in.
+
+    Purchases of before promised more than the consent.
+    """
+    return min(purchase.last_term().access_until, purchase.listing.consent.valid_until)
+
+
+def check_terms(purchase: Purchase, at: datetime) -> None:
+    """Raises what obstacle_to returns, and AccountClosed."""
+    if not purchase.buyer.is_active:
+        raise errors.AccountClosed
+    obstacle = obstacle_to(purchase, at)
+    if obstacle is not None:
+        raise obstacle
+
+
+def check_token(token: AccessToken, at: datetime) -> None:
+    """Raises: TokenRevoked, TokenExpired."""
+    if token.revoked_at is not None:
+        raise errors.TokenRevoked
+    if at >= token.ends_at:
+        raise errors.TokenExpired
+
+
+def find_token(token: str) -> AccessToken | None:
+    return AccessToken.objects.filter(token_hash=token_hash(token)).first()
+
+
+def token_hash(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
+
+
+def _rows() -> QuerySet[AccessToken]:
+    return AccessToken.objects.select_related(
+        "family", "purchase__listing__consent", "purchase__buyer", "purchase__plan"
+    )
+
+
+def _found(found_by: Q) -> AccessToken:
+    token = _rows().filter(found_by).first()
+    if token is None:
+        raise errors.TokenUnknown
+    return token
+
+
+def _grant(token: AccessToken, at: datetime) -> Grant:
+    check_token(token, at)
+    purchase, consent = token.purchase, token.purchase.listing.consent
+    check_terms(purchase, at)
+    fields = tuple(field for field in consent.fields if token.fields is None or field in token.fields)
+    if not fields:
+        raise errors.NothingLeft
+    window_until = purchase.last_term().window_until
+    counted = token.family or token
+    return Grant(
+        token=token,
+        purchase=purchase,
+        listing=purchase.listing,
+        consent=consent,
+        fields=fields,
+        window_from=_latest((purchase.window_from, token.window_from)),
+        window_until=min(window_until, token.window_until or window_until),
+        row_cap_left=None if counted.row_cap is None else counted.row_cap - counted.row_count,
+        row_budgets=() if counted.row_cap is None else (counted.pk,),
+    )
+
+
+def _latest(moments: Iterable[datetime | None]) -> datetime | None:
+    return max((moment for moment in moments if moment is not None), default=None)
+
+
+def _check_networks(token: AccessToken, address: str | None) -> None:
+    if token.networks and not is_within(address, token.networks):
+        raise errors.NetworkRefused
+
+
+def _note_use(token: AccessToken, at: datetime, address: str | None) -> None:
+    """At most one write a minute, so that reading stays a read."""
+    if token.last_used_at is None or at - token.last_used_at >= _USE_NOTED_EVERY:
+        known = read_address(address)
+        used: dict[str, object] = {"last_used_at": at} | ({"last_used_from": str(known)} if known else {})
+        AccessToken.objects.filter(pk=token.pk).update(**used)
