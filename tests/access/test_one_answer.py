@@ -1,10 +1,11 @@
-"""Five places say whether what was bought may be read: they never disagree, whatever ended it, at any moment."""
+"""Six places say whether what was bought may be read: they never disagree, whatever ended it, at any moment."""
 
 from datetime import timedelta
 
 import pytest
 
-from marketplace.access.services import authorise, issue_token, obstacle_to
+from marketplace.access.models import AccessToken
+from marketplace.access.services import Grant, authorise, authorise_all, issue_token, obstacle_to
 from marketplace.delivery.sight import access_facts
 from marketplace.errors import MarketError
 from marketplace.listings.entries import PlanTerms
@@ -59,9 +60,11 @@ def give_back(purchase, at):
 def test_all_say_the_same(bought, now, act, after):
     purchase, token = bought
     act(purchase, now)
+    found = AccessToken.objects.get(purchase=purchase)
     fresh, at = Purchase.objects.select_related("listing__consent", "plan").get(pk=purchase.pk), now + after
     may_read = {
         "the door": opens(token, at),
+        "streams": isinstance(authorise_all([found.public_id], at)[found.public_id], Grant),
         "its reason": obstacle_to(fresh, at) is None,
         "lists": Purchase.objects.readable_at(at).filter(pk=fresh.pk).exists(),
         "pages": not access_facts([fresh], at)[fresh.pk].ended,

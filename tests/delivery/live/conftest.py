@@ -43,8 +43,8 @@ class Subscription:
 
     def send(self, *values: float, at: datetime | None = None, name: str = "air_temperature") -> list[datetime]:
         """Send readings a millisecond apart, the last of them of now."""
-        now = at or timezone.now()
-        times = [now - timedelta(milliseconds=number) for number in reversed(range(len(values)))]
+        now = timezone.now()
+        times = [(at or now) - timedelta(milliseconds=number) for number in reversed(range(len(values)))]
         times = [time.replace(microsecond=time.microsecond // 1000 * 1000) for time in times]
         self.sender.send([(time, name, value) for time, value in zip(times, values, strict=True)], now)
         return times
@@ -55,6 +55,10 @@ def subscribe(seller: User, buyer: User, plan: PlanTerms = MONTH, **terms: Any) 
     sender, listing = make_stocked_listing(seller, at, plans=[plan], **terms)
     fill_wallet(buyer, 20, at)
     token, text = buy_token(listing, buyer, at)
+    if plan.kind == "period":
+        # Many readings at moments of their own do not fit into the seconds since the purchase.
+        token.purchase.window_from = at - timedelta(hours=1)
+        token.purchase.save(update_fields=["window_from"])
     return Subscription(sender, listing, token.purchase, token, text)
 
 
