@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from django.db import connection
@@ -85,9 +85,9 @@ def test_asks_once_for_all(sara: User, ben: User, now: datetime) -> None:
     assert len(of_all) == len(of_one)
 
 
-def alone(public_id: object, at: datetime) -> Grant | AccessError:
+def alone(public_id: UUID, at: datetime) -> Grant | AccessError:
     try:
-        return authorise_token_id(public_id, at)  # type: ignore[arg-type]
+        return authorise_token_id(public_id, at)
     except AccessError as error:
         return error
 

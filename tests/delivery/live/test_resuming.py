@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.db import connection, transaction
@@ -130,9 +131,9 @@ def test_goes_on_after_the_process_was_killed(server: LiveServer, subscription: 
 
 @pytest.mark.parametrize("is_at_start", [True, False])
 def test_goes_on_without_redis(
-    sara: User, ben: User, tmp_path: object, transactional_db: None, is_at_start: bool
+    sara: User, ben: User, tmp_path: Path, transactional_db: None, is_at_start: bool
 ) -> None:
-    quiet = LiveServer(tmp_path, CACHE_URL="unix:///nowhere/valkey?db=1")  # type: ignore[arg-type]
+    quiet = LiveServer(tmp_path, CACHE_URL="unix:///nowhere/valkey?db=1")
     quiet.start()
     try:
         subscription = subscribe(sara, ben)
@@ -190,8 +191,5 @@ def open_and_never_read(server: LiveServer, subscription: Subscription) -> socke
 
 def memory_of(server: LiveServer) -> int:
     """Resident bytes of the process that holds the streams."""
-    children = f"/proc/{server.child.pid}/task/{server.child.pid}/children"
-    with open(children) as file:  # noqa: PTH123 - not a file that lies anywhere
-        worker = file.read().split()[0]
-    with open(f"/proc/{worker}/statm") as file:  # noqa: PTH123
-        return int(file.read().split()[1]) * 4096
+    (worker,) = Path(f"/proc/{server.child.pid}/task/{server.child.pid}/children").read_text().split()[-1:]
+    return int(Path(f"/proc/{worker}/statm").read_text().split()[1]) * 4096
