@@ -5,4 +5,5 @@ urlpatterns = [
     path("", include("marketplace.web.urls_owner")),
     path("", include("marketplace.web.urls_buyer")),
     path("", include("marketplace.web.urls_disputes")),
+    path("", include("marketplace.web.urls_metadata")),
 ]

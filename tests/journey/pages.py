@@ -23,7 +23,8 @@ from tests.journey.visits import Act, Visit, send_empty, visit
 
 # Addresses that never give a page for people to look at, by the reason.
 NOT_PAGES = {
-    "what programs ask every site for": "favicon robots",
+    "what programs ask every site for": "favicon robots sitemap sitemap_part (dataspace_)?catalog sample_file "
+    r"listing_\w+\.json(ld)?",
     "takes only POST": "device_claim listing_publication token_create token_rotation profile_download top_up_create "
     "top_up_outcome api_key_create payee_create payout_schedule payout_answer notice_reading notices_reading "
     "card_refund_answer dispute_answer earnings_move device_handover_withdrawal device_takeover_acceptance "

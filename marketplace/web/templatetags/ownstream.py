@@ -7,6 +7,7 @@ from datetime import datetime, time
 from functools import cache
 from typing import Any
 
+import orjson
 from django import template
 from django.conf import settings
 from django.http import QueryDict
@@ -23,6 +24,17 @@ register = template.Library()
 ICON_FOLDER = settings.BASE_DIR / "static" / "icons"
 ICON_BODY = re.compile(r"<svg[^>]*>(.*)</svg>", re.DOTALL)
 TABLE_ROWS = 200
+
+
+# As Django's json_script does it: nothing in the data can end the element.
+_AS_ESCAPES = {ord(sign): f"\\u{ord(sign):04X}" for sign in "<>&"}
+
+
+@register.simple_tag
+def structured_data(content: Mapping[str, Any]) -> SafeString:
+    """A data block for search engines. No browser runs it, so it needs no exception from the content policy."""
+    text = orjson.dumps(content).decode().translate(_AS_ESCAPES)
+    return format_html('<script type="application/ld+json">{}</script>', mark_safe(text))
 
 
 @register.filter

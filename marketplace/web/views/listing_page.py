@@ -2,12 +2,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from marketplace.countries import country_name
+from marketplace.delivery.services import describe_table
 from marketplace.listings.models import Listing
 from marketplace.purchases.models import Purchase
 from marketplace.purchases.services import tax_of_buyer
@@ -22,6 +24,8 @@ from marketplace.web.buyer.listings import (
     sample_table,
     shows_data,
 )
+from marketplace.web.metadata import schema_org
+from marketplace.web.metadata.facts import dataset_facts, market_facts
 from marketplace.web.records import seal_of
 
 
@@ -45,8 +49,17 @@ def listing_page(request: HttpRequest, public_id: UUID) -> HttpResponse:
         "sales_count": Purchase.objects.filter(listing__seller=listing.seller).count(),
         "purchases": earlier_purchases(mine.filter(listing=listing)),
         **data_context(request, listing, now),
+        **metadata_context(listing, now),
     }
     return render(request, "buyer/listing.html", context)
+
+
+def metadata_context(listing: Listing, at: datetime) -> dict[str, Any]:
+    """What search engines read in the page, where anybody may buy it."""
+    if not Listing.objects.for_sale_to(AnonymousUser(), at).filter(pk=listing.pk).exists():
+        return {}
+    facts = dataset_facts(listing, describe_table(listing.consent))
+    return {"structured": schema_org.dataset(facts, market_facts())}
 
 
 def data_context(request: HttpRequest, listing: Listing, at: datetime) -> dict[str, Any]:

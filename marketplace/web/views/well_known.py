@@ -3,9 +3,11 @@
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.templatetags.static import static
+from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-ROBOTS = "User-agent: *\nDisallow: /account/\nDisallow: /admin/\nDisallow: /purchases/\nDisallow: /wallet/\n"
+_CLOSED = ("account", "accounts", "admin", "api", "data", "delta-sharing", "my", "oauth", "purchases", "wallet")
+ROBOTS = "User-agent: *\n" + "".join(f"Disallow: /{folder}/\n" for folder in _CLOSED)
 
 
 @require_safe
@@ -15,4 +17,5 @@ def favicon(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def robots(request: HttpRequest) -> HttpResponse:
-    return HttpResponse(ROBOTS, content_type="text/plain")
+    site_map = request.build_absolute_uri(reverse("sitemap"))
+    return HttpResponse(f"{ROBOTS}Sitemap: {site_map}\n", content_type="text/plain")
