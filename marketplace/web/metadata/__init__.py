@@ -1,3 +1,3 @@
-"""What programs read about a listing: the same facts in the vocabularies that catalogues, search engines, model
-builders and dataspaces understand. `facts` collects, the other files write, and are pure.
+"""What programs read about a listing: the same facts in the vocabularies of catalogues, search engines, model builders
+and dataspaces. `collecting` fills `facts`; the other files write them in one vocabulary each.
 """

@@ -5,8 +5,7 @@ Source: MLCommons Croissant format specification 1.1.
 
 from typing import Any
 
-from marketplace.delivery.projection import Column
-from marketplace.web.metadata.facts import DatasetFacts, MarketFacts
+from marketplace.web.metadata.facts import ColumnFacts, DatasetFacts, MarketFacts
 from marketplace.web.metadata.terms import instant, without_nothing
 
 SAMPLE = "sample"
@@ -78,7 +77,7 @@ def _records(facts: DatasetFacts) -> dict[str, Any]:
     }
 
 
-def _field(column: Column) -> dict[str, Any]:
+def _field(column: ColumnFacts) -> dict[str, Any]:
     words = f"{column.field} in {column.unit} (UCUM)" if column.unit else column.field or column.name
     return {
         "@type": "cr:Field",

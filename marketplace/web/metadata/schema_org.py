@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from marketplace.delivery.projection import Column
-from marketplace.web.metadata.facts import DatasetFacts, MarketFacts, PlanFacts
+from marketplace.web.metadata.facts import ColumnFacts, DatasetFacts, MarketFacts, PlanFacts
 from marketplace.web.metadata.terms import amount, instant, without_nothing
 
 
@@ -39,7 +38,7 @@ def _coverage(facts: DatasetFacts) -> str | None:
     return f"{instant(facts.first_at)}/.."
 
 
-def _variable(column: Column) -> dict[str, Any]:
+def _variable(column: ColumnFacts) -> dict[str, Any]:
     about = {"@type": "PropertyValue", "name": column.name, "alternateName": column.field, "unitText": column.unit}
     return without_nothing(about)
 

@@ -25,7 +25,7 @@ from marketplace.web.buyer.listings import (
     shows_data,
 )
 from marketplace.web.metadata import schema_org
-from marketplace.web.metadata.facts import dataset_facts, market_facts
+from marketplace.web.metadata.collecting import dataset_facts, market_facts
 from marketplace.web.records import seal_of
 
 

@@ -25,7 +25,8 @@ from django.views.decorators.http import require_safe
 from marketplace.delivery.services import describe_table, sample_rows
 from marketplace.listings.models import Listing
 from marketplace.web.metadata import croissant, dataspace, dcat, schema_org
-from marketplace.web.metadata.facts import DatasetFacts, MarketFacts, dataset_facts, market_facts
+from marketplace.web.metadata.collecting import dataset_facts, market_facts
+from marketplace.web.metadata.facts import DatasetFacts, MarketFacts
 
 LISTINGS_A_PAGE = 100
 SAMPLE_ROWS = 50

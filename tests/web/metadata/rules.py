@@ -126,7 +126,7 @@ DATASET = {
 }
 DATASPACE_DATASET = DATASET | {
     "required": ["@context", "@id", "hasPolicy", "distribution"],
-    "properties": {**DATASET["properties"], "@context": CONTEXT},  # type: ignore[dict-item]
+    "properties": {**DATASET["properties"], "@context": CONTEXT},  # type: ignore[dict-item]  # a dict of dicts
 }
 DATASPACE_CATALOG = {
     "type": "object",

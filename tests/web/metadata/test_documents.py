@@ -17,6 +17,7 @@ from rdflib import Graph
 
 from marketplace.accounts.models import User
 from marketplace.consents.services import withdraw_consent
+from marketplace.delivery.services import refresh_table
 from marketplace.listings.entries import PlanTerms
 from marketplace.listings.models import Listing
 from marketplace.listings.services import make_offer
@@ -39,7 +40,9 @@ NAMES = list(metadata.DOCUMENTS)
 @pytest.fixture
 def listing(sara: User) -> Listing:
     at = timezone.now()
-    return make_stocked_listing(sara, at, readings=minutes(day_start(at, 2), 900), plans=PLANS)[1]
+    _, listing = make_stocked_listing(sara, at, readings=minutes(day_start(at, 2), 900), plans=PLANS)
+    refresh_table(listing=listing, at=at)
+    return listing
 
 
 def document(client: Client, listing: Listing, name: str) -> Any:
@@ -58,7 +61,7 @@ def check_dcat(content: Any) -> Graph:
 def test_dcat_conforms_to_the_application_profile(client: Client, listing: Listing) -> None:
     graph = check_dcat(document(client, listing, "dcat.jsonld"))
     words = "PREFIX o: <http://www.w3.org/ns/odrl/2/> SELECT ?a WHERE { ?d o:hasPolicy/o:permission/o:action ?a }"
-    found = [str(row[0]) for row in graph.query(words)]  # type: ignore[index]
+    found = [str(row[0]) for row in graph.query(words)]  # type: ignore[index]  # rows of a SELECT
     assert found == ["http://www.w3.org/ns/odrl/2/use"] * len(PLANS)
 
 
@@ -156,9 +159,9 @@ def test_the_catalogue_comes_in_pages_that_lead_on(client: Client, sara: User, m
     while address:
         graph = check_dcat(json.loads(client.get(address).content))
         asked = "PREFIX dcat: <http://www.w3.org/ns/dcat#> SELECT ?d WHERE { ?c dcat:dataset ?d }"
-        seen += [str(row[0]).split("/")[-2] for row in graph.query(asked)]  # type: ignore[index]
+        seen += [str(row[0]).split("/")[-2] for row in graph.query(asked)]  # type: ignore[index]  # rows of a SELECT
         following = list(graph.query("PREFIX h: <http://www.w3.org/ns/hydra/core#> SELECT ?n WHERE { ?p h:next ?n }"))
-        address = "/catalog?" + urlsplit(str(following[0][0])).query if following else ""  # type: ignore[index]
+        address = "/catalog?" + urlsplit(str(following[0][0])).query if following else ""  # type: ignore[index]  # rows of a SELECT
     assert (len(seen), set(seen)) == (5, wanted)
     assert client.get("/catalog/dataspace")["Link"].endswith('; rel="next"')
     for wrong in ("x", "00000000-0000-0000-0000-000000000000"):
