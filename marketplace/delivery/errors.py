@@ -9,17 +9,17 @@ class DeliveryError(MarketError):
 
 class VersionUnknown(DeliveryError):
     code = "version_unknown"
-    sentence = "The table never had this version."
+    sentence = "This purchase opens no such version of the table."
 
 
 class VersionGone(DeliveryError):
     code = "version_gone"
-    sentence = "The files of this version of the table are not kept any more."
+    sentence = "The files of this version, or of what it changed, are not kept any more. Load the whole table again."
 
 
 class TimestampUnknown(DeliveryError):
     code = "timestamp_unknown"
-    sentence = "The table had no version at this time."
+    sentence = "This purchase opens no version of the table of this time."
 
 
 class LinkInvalid(DeliveryError):
@@ -42,11 +42,6 @@ class RequestRefused(DeliveryError):
 class BodyMalformed(RequestRefused):
     code = "MALFORMED_REQUEST"
     sentence = "The body must be a JSON object."
-
-
-class ChangesUnsupported(RequestRefused):
-    code = "UNSUPPORTED_OPERATION"
-    sentence = "This table has no change feed. Query it by version or timestamp instead."
 
 
 class FormatUnsupported(RequestRefused):

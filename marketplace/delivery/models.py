@@ -24,6 +24,7 @@ class DeliveryTable(models.Model):
     source_stamp: names the reading files that the table was made of; terms_number: the consent's terms of then.
     next_due_at: when readings that are held back (a delay, an unfinished average) may be delivered, if there are any.
     oldest_version: versions before it cannot be read any more, for their files are gone.
+    changes_from: what this version and each later one changed can be told.
     """
 
     class Name(models.TextChoices):
@@ -36,6 +37,7 @@ class DeliveryTable(models.Model):
     name = models.CharField(max_length=40, choices=Name, default=Name.READINGS)
     version = models.BigIntegerField(default=0)
     oldest_version = models.BigIntegerField(default=0)
+    changes_from = models.BigIntegerField(default=0)
     source_stamp = models.CharField(max_length=64, blank=True)
     terms_number = models.PositiveIntegerField(default=1)
     created_at = models.DateTimeField()
@@ -75,7 +77,15 @@ class Segment(models.Model):
     """One immutable Parquet file: some days of a listing's projection, from day until before end_day.
 
     source_stamp names the reading files that it was made of, terms_number the consent's terms at that moment.
+    change: set where the file tells what the version that added it changed. A file that tells nothing else, because it
+    holds only part of what the version's files hold, was added and removed with that same version: no version has it.
     """
+
+    class Change(models.TextChoices):
+        """In the protocol's words."""
+
+        INSERT = "add", "Rows that the version brought"
+        DELETE = "remove", "Rows that the version took away"
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     table = models.ForeignKey(DeliveryTable, models.PROTECT, related_name="segments")
@@ -87,6 +97,7 @@ class Segment(models.Model):
     removed_at = models.DateTimeField(null=True)
     source_stamp = models.CharField(max_length=64)
     terms_number = models.PositiveIntegerField(default=1)
+    change = models.CharField(max_length=6, choices=Change, blank=True)
     path = models.CharField(max_length=255, unique=True)
     row_count = models.BigIntegerField()
     reading_count = models.BigIntegerField(help_text="Readings that went into the rows.")
@@ -104,6 +115,7 @@ class Segment(models.Model):
                 fields=["table", "day"], condition=Q(removed_version=None), name="segment_one_current_per_day"
             )
         ]
+        indexes = [models.Index(fields=["table", "added_version"], condition=~Q(change=""), name="segment_changes")]
 
     def __str__(self) -> str:
         return f"{self.day} v{self.added_version}"

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from typing import Any
 
 import polars
 from django.db import transaction
@@ -20,6 +21,7 @@ from devices.services import resolve_batches
 from marketplace.consents.models import Consent, ConsentDevice
 from marketplace.consents.standing import rely_on_standing
 from marketplace.delivery import projection
+from marketplace.delivery.changes import compare_files, group_spans
 from marketplace.delivery.files import WrittenFile, delete_file, parquet_bytes, time_range, write_rows
 from marketplace.delivery.models import DeliveryTable, Segment
 from marketplace.delivery.quality import QUALITY_REST, measure_quality
@@ -55,6 +57,28 @@ class BuiltSpan:
 
 
 @dataclass(frozen=True)
+class ChangeFile:
+    """Rows that a version brings or takes away, where no file of the version holds just these."""
+
+    span: Span
+    change: Segment.Change
+    new: NewFile
+
+
+@dataclass(frozen=True)
+class Build:
+    """What a refresh has made, not in the table yet."""
+
+    spans: list[BuiltSpan]
+    changes: list[ChangeFile]
+
+    def discard(self) -> None:
+        for new in [*(one.new for one in self.spans), *(change.new for change in self.changes)]:
+            if new is not None:
+                delete_file(new.written.path)
+
+
+@dataclass(frozen=True)
 class Sources:
     """What a table is made of at a moment: a stamp for each span of days, and one for all."""
 
@@ -86,8 +110,9 @@ def refresh_table(*, listing: Listing, at: datetime) -> DeliveryTable:
         listing.consent.refresh_from_db()
         members = _members(listing)
         sources = _sources(listing.consent, members, at)
-        built = _build_spans(table, members, sources)
-        refreshed = _apply(listing, table, built, sources, at)
+        spans = _build_spans(table, members, sources)
+        build = Build(spans, _find_changes(table, spans, sources))
+        refreshed = _apply(listing, table, build, sources, at)
         if refreshed is not None:
             _measure(listing, refreshed, at)
             return refreshed
@@ -174,9 +199,26 @@ def _build_span(
     return BuiltSpan(span, stamp, current, NewFile(write_rows(rows), first_at, last_at, reading_count, signed_count))
 
 
-def _apply(
-    listing: Listing, seen: DeliveryTable, built: list[BuiltSpan], sources: Sources, at: datetime
-) -> DeliveryTable | None:
+def _find_changes(table: DeliveryTable, built: list[BuiltSpan], sources: Sources) -> list[ChangeFile]:
+    """Compare the replaced files with the new ones. Nothing is told of what was made under wider terms."""
+    if table.terms_number != sources.terms_number:
+        return []
+    old = [(one.span, one.current.path) for one in built if one.current is not None and not one.is_unchanged]
+    # A span's new file may hold what older files of other spans held.
+    new = [(one.span, one.new.written.path) for one in built if one.new is not None]
+    found = []
+    for group in group_spans(old, new):
+        if group.old:
+            inserts, deletes = compare_files(group.old, group.new)
+            found += [
+                ChangeFile(group.span, change, NewFile(write_rows(rows), *time_range(rows), 0, 0))
+                for change, rows in ((Segment.Change.DELETE, deletes), (Segment.Change.INSERT, inserts))
+                if not rows.is_empty()
+            ]
+    return found
+
+
+def _apply(listing: Listing, seen: DeliveryTable, build: Build, sources: Sources, at: datetime) -> DeliveryTable | None:
     """Put the new files in the table in one transaction.
 
     None when another refresh changed the table meanwhile, or a withdrawal ended what it is for.
@@ -189,49 +231,60 @@ def _apply(
         if not has_moved:
             is_narrower = table.terms_number != sources.terms_number
             table.terms_number = sources.terms_number
-            if _replace_segments(table, built, at):
+            if _replace_segments(table, build, at):
                 table.version += 1
                 table.updated_at = at
             if is_narrower:
                 # Versions of before hold what may not be shown any more.
                 table.oldest_version = table.version
+                table.changes_from = table.version + 1
             table.source_stamp = sources.stamp
             table.refreshed_at = max(at, table.refreshed_at or at)
             table.next_due_at = next_due_at
             table.save()
     if has_moved:
-        for one in built:
-            if one.new is not None:
-                delete_file(one.new.written.path)
+        build.discard()
         return None
     if table.version != seen.version:
         logger.info("table.refreshed", extra={"table_id": table.public_id, "version": table.version})
     return table
 
 
-def _replace_segments(table: DeliveryTable, built: list[BuiltSpan], at: datetime) -> bool:
+def _replace_segments(table: DeliveryTable, build: Build, at: datetime) -> bool:
     """Return whether what can be read has changed."""
     version = table.version + 1
-    for one in built:
+    for one in build.spans:
         if one.is_unchanged and one.current is not None:
             kept = table.segments.filter(pk=one.current.pk)
             kept.update(source_stamp=one.stamp, terms_number=table.terms_number)
-    replaced = [one.current.pk for one in built if one.current is not None and not one.is_unchanged]
-    removed = table.segments.current().filter(pk__in=replaced).update(removed_version=version, removed_at=at)
-    added = Segment.objects.bulk_create(
-        _segment(table, version, one, one.new, at) for one in built if one.new is not None
+    replaced = [one.current for one in build.spans if one.current is not None and not one.is_unchanged]
+    removed = (
+        table.segments.current()
+        .filter(pk__in=[segment.pk for segment in replaced])
+        .update(removed_version=version, removed_at=at)
     )
+    old_spans = [Span(segment.day, segment.end_day) for segment in replaced]
+    added = []
+    for one in build.spans:
+        if one.new is not None:
+            is_all_new = not any(one.span.overlaps(old) for old in old_spans)
+            change = Segment.Change.INSERT if is_all_new else ""
+            added.append(_segment(table, version, one.span, one.new, at, source_stamp=one.stamp, change=change))
+    added += [
+        _segment(table, version, one.span, one.new, at, change=one.change, removed_version=version, removed_at=at)
+        for one in build.changes
+    ]
+    Segment.objects.bulk_create(added)
     return bool(removed or added)
 
 
-def _segment(table: DeliveryTable, version: int, built: BuiltSpan, new: NewFile, at: datetime) -> Segment:
+def _segment(table: DeliveryTable, version: int, span: Span, new: NewFile, at: datetime, **more: Any) -> Segment:
     return Segment(
         table=table,
-        day=built.span.first,
-        end_day=built.span.end,
+        day=span.first,
+        end_day=span.end,
         added_version=version,
         added_at=at,
-        source_stamp=built.stamp,
         terms_number=table.terms_number,
         path=new.written.path,
         row_count=new.written.row_count,
@@ -241,6 +294,7 @@ def _segment(table: DeliveryTable, version: int, built: BuiltSpan, new: NewFile,
         sha256=new.written.sha256,
         first_at=new.first_at,
         last_at=new.last_at,
+        **more,
     )
 
 

@@ -13,14 +13,14 @@ from marketplace.access.services import Grant
 from marketplace.delivery import sharing_lines as lines
 from marketplace.delivery import sharing_protocol as protocol
 from marketplace.delivery.doors import door, grant_of
-from marketplace.delivery.errors import ChangesUnsupported, NameUnknown
+from marketplace.delivery.errors import NameUnknown
 from marketplace.delivery.links import LINK_SECONDS, SIGNATURE_PARAMETER, sign_link
 from marketplace.delivery.models import Read
 from marketplace.delivery.pruning import may_match
 from marketplace.delivery.services import begin_delivery, current_version, describe_table, files_for, record_read
 from marketplace.delivery.sharing_protocol import SCHEMA, TABLE, Form
-from marketplace.delivery.versions import check_version, version_at, version_since
-from marketplace.delivery.windows import TableFile
+from marketplace.delivery.versions import check_changes, check_version, version_at, version_since
+from marketplace.delivery.windows import TableFile, changes_for
 
 
 @door("GET")
@@ -55,7 +55,7 @@ def table_version(request: HttpRequest, share: str, schema: str, table: str) -> 
     if since is None:
         version = current_version(grant.listing)
     else:
-        version = version_since(grant.listing, protocol.parse_timestamp("startingTimestamp", since))
+        version = version_since(grant, protocol.parse_timestamp("startingTimestamp", since))
     return _ndjson([], version, Form.PARQUET)
 
 
@@ -73,6 +73,8 @@ def table_query(request: HttpRequest, share: str, schema: str, table: str) -> Ht
     grant = _named(request, share, schema, table)
     form = _form(request)
     query = protocol.parse_query(request.body)
+    if query.changes is not None:
+        return _tell_changes(request, grant, query.changes, at)
     version = _asked_version(grant, query)
     grant = begin_delivery(grant=grant, at=at)
     files = [file for file in files_for(grant, version=version) if may_match(query.json_predicate, file)]
@@ -84,14 +86,26 @@ def table_query(request: HttpRequest, share: str, schema: str, table: str) -> Ht
 
 @door("GET")
 def table_changes(request: HttpRequest, share: str, schema: str, table: str) -> HttpResponse:
-    _named(request, share, schema, table)
-    raise ChangesUnsupported
+    """Answer with a link to each file of rows that the asked versions brought or took away. Metered as a query is."""
+    grant = _named(request, share, schema, table)
+    return _tell_changes(request, grant, protocol.parse_changes(request.GET.dict()), timezone.now())
 
 
 @door("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 def unknown_address(request: HttpRequest) -> HttpResponse:
     grant_of(request)
     raise NameUnknown
+
+
+def _tell_changes(request: HttpRequest, grant: Grant, asked: protocol.ChangeRange, at: datetime) -> HttpResponse:
+    form = _form(request)
+    first, last = _asked_changes(grant, asked)
+    grant = begin_delivery(grant=grant, at=at)
+    changes = changes_for(grant, first=first, last=last)
+    record_read(grant=grant, door=Read.Door.DELTA_SHARING, files=[file for _, file in changes], at=at)
+    body = _head_lines(grant, form, version=first)
+    body += [lines.change_line(form, _file_action(request, grant, file, at), change.value) for change, file in changes]
+    return _ndjson(body, last, form)
 
 
 def _named(request: HttpRequest, share: str, schema: str = SCHEMA, table: str = TABLE) -> Grant:
@@ -113,10 +127,16 @@ def _share(grant: Grant) -> dict[str, str]:
 
 def _asked_version(grant: Grant, query: protocol.TableQuery) -> int:
     if query.version is not None:
-        return check_version(grant.listing, query.version)
+        return check_version(grant, query.version)
     if query.timestamp is not None:
-        return version_at(grant.listing, query.timestamp)
+        return version_at(grant, query.timestamp)
     return current_version(grant.listing)
+
+
+def _asked_changes(grant: Grant, asked: protocol.ChangeRange) -> tuple[int, int]:
+    first = version_since(grant, asked.start) if isinstance(asked.start, datetime) else asked.start
+    last = version_at(grant, asked.end) if isinstance(asked.end, datetime) else asked.end
+    return check_changes(grant, first, last)
 
 
 def _first_files(files: list[TableFile], row_limit: int | None) -> list[TableFile]:
@@ -131,14 +151,14 @@ def _first_files(files: list[TableFile], row_limit: int | None) -> list[TableFil
     return chosen
 
 
-def _head_lines(grant: Grant, form: Form) -> list[bytes]:
+def _head_lines(grant: Grant, form: Form, version: int | None = None) -> list[bytes]:
     listing = grant.listing
     fields = [
         lines.SchemaField(column.name, column.kind, column.unit, column.field)
         for column in describe_table(grant.consent, grant.fields)
     ]
     metadata = lines.metadata_line(
-        form, table_id=str(listing.public_id), name=TABLE, description=listing.title, fields=fields
+        form, table_id=str(listing.public_id), name=TABLE, description=listing.title, fields=fields, version=version
     )
     return [lines.protocol_line(form), metadata]
 

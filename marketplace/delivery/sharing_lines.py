@@ -44,7 +44,10 @@ def protocol_line(form: Form) -> bytes:
     return _line({"protocol": {"minReaderVersion": 1}})
 
 
-def metadata_line(form: Form, *, table_id: str, name: str, description: str, fields: Sequence[SchemaField]) -> bytes:
+def metadata_line(
+    form: Form, *, table_id: str, name: str, description: str, fields: Sequence[SchemaField], version: int | None = None
+) -> bytes:
+    """version: named in answers about changes, which may tell of more than one."""
     metadata: dict[str, Any] = {
         "id": table_id,
         "name": name,
@@ -52,12 +55,14 @@ def metadata_line(form: Form, *, table_id: str, name: str, description: str, fie
         "format": {"provider": "parquet"},
         "schemaString": schema_string(fields),
         "partitionColumns": [],
-        "configuration": {},
+        "configuration": {"enableChangeDataFeed": "true"},
     }
+    about = {} if version is None else {"version": version}
     if form is Form.PARQUET:
-        return _line({"metaData": metadata})
-    metadata["format"]["options"] = {}
-    return _line({"metaData": {"deltaMetadata": metadata}})
+        return _line({"metaData": metadata | about})
+    metadata["format"] |= {"options": {}}
+    metadata["configuration"] = {"delta.enableChangeDataFeed": "true"}
+    return _line({"metaData": {"deltaMetadata": metadata, **about}})
 
 
 def schema_string(fields: Sequence[SchemaField]) -> str:
@@ -70,16 +75,17 @@ def schema_string(fields: Sequence[SchemaField]) -> str:
 
 
 def file_line(form: Form, action: FileAction) -> bytes:
-    about = {
-        "id": action.id,
-        "size": action.size,
-        "version": action.version,
-        "timestamp": milliseconds(action.added_at),
-        "expirationTimestamp": milliseconds(action.expires_at),
-    }
-    if form is Form.DELTA:
-        return _line({"file": {**about, "deltaSingleAction": {"add": _delta_add(action)}}})
-    return _line({"file": {**about, "url": action.url, "partitionValues": {}, "stats": stats_string(action)}})
+    if form is Form.PARQUET:
+        return _line({"file": _file(action)})
+    return _line({"file": _delta_file(action, {"add": _delta_add(action)})})
+
+
+def change_line(form: Form, action: FileAction, change: str) -> bytes:
+    """A file of rows that the action's version brought ("add") or took away ("remove")."""
+    if form is Form.PARQUET:
+        return _line({change: _file(action)})
+    single = _delta_add(action) if change == "add" else _delta_remove(action)
+    return _line({"file": _delta_file(action, {change: single})})
 
 
 def stats_string(action: FileAction) -> str:
@@ -97,6 +103,24 @@ def milliseconds(at: datetime) -> int:
     return int(at.timestamp() * 1000)
 
 
+def _file(action: FileAction) -> dict[str, Any]:
+    return {"url": action.url, "partitionValues": {}, "stats": stats_string(action), **_about(action)}
+
+
+def _delta_file(action: FileAction, single: dict[str, Any]) -> dict[str, Any]:
+    return {**_about(action), "deltaSingleAction": single}
+
+
+def _about(action: FileAction) -> dict[str, Any]:
+    return {
+        "id": action.id,
+        "size": action.size,
+        "version": action.version,
+        "timestamp": milliseconds(action.added_at),
+        "expirationTimestamp": milliseconds(action.expires_at),
+    }
+
+
 def _delta_add(action: FileAction) -> dict[str, Any]:
     return {
         "path": action.url,
@@ -105,6 +129,17 @@ def _delta_add(action: FileAction) -> dict[str, Any]:
         "modificationTime": milliseconds(action.added_at),
         "dataChange": True,
         "stats": stats_string(action),
+    }
+
+
+def _delta_remove(action: FileAction) -> dict[str, Any]:
+    return {
+        "path": action.url,
+        "deletionTimestamp": milliseconds(action.added_at),
+        "dataChange": True,
+        "extendedFileMetadata": True,
+        "partitionValues": {},
+        "size": action.size,
     }
 
 

@@ -4,7 +4,7 @@ Source: delta-io/delta-sharing, PROTOCOL.md.
 """
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from marketplace.delivery.errors import BodyMalformed, ChangesUnsupported, FormatUnsupported, RequestRefused
+from marketplace.delivery.errors import BodyMalformed, FormatUnsupported, RequestRefused
 
 NDJSON = "application/x-ndjson; charset=utf-8"
 VERSION_HEADER = "Delta-Table-Version"
@@ -29,13 +29,22 @@ class Form(Enum):
 
 
 @dataclass(frozen=True)
+class ChangeRange:
+    """Which versions' changes are wanted, by number or time, both included; no end means up to now."""
+
+    start: int | datetime
+    end: int | datetime | None
+
+
+@dataclass(frozen=True)
 class TableQuery:
-    """The body of a query; at most one of version and timestamp is set."""
+    """The body of a query; at most one of version, timestamp and changes is set."""
 
     version: int | None
     timestamp: datetime | None
     row_limit: int | None
     json_predicate: str
+    changes: ChangeRange | None = None
 
 
 def page(items: Sequence[dict[str, str]], *, most: str, token: str) -> dict[str, Any]:
@@ -67,7 +76,7 @@ def choose_form(header: str) -> Form:
 def parse_query(body: bytes) -> TableQuery:
     """Read a query's body. Hints that make no sense are ignored: they only ever make an answer smaller.
 
-    Raises: BodyMalformed, ChangesUnsupported, RequestRefused.
+    Raises: BodyMalformed, RequestRefused.
     """
     try:
         content = orjson.loads(body) if body.strip() else {}
@@ -75,20 +84,28 @@ def parse_query(body: bytes) -> TableQuery:
         raise BodyMalformed("The body is not JSON.") from error
     if not isinstance(content, dict):
         raise BodyMalformed
-    if content.get("startingVersion") is not None or content.get("endingVersion") is not None:
-        raise ChangesUnsupported
-    version, timestamp = content.get("version"), content.get("timestamp")
-    if version is not None and timestamp is not None:
-        raise RequestRefused("Give either a version or a timestamp, not both.")
-    if version is not None and not _is_count(version):
-        raise RequestRefused("version must be a whole number.")
+    version, timestamp = _version(content, "version"), content.get("timestamp")
+    start, end = _version(content, "startingVersion"), _version(content, "endingVersion")
+    if end is not None and start is None:
+        raise RequestRefused("endingVersion needs a startingVersion.")
+    if sum(given is not None for given in (version, timestamp, start)) > 1:
+        raise RequestRefused("Give one of version, timestamp and startingVersion.")
     limit, predicate = content.get("limitHint"), content.get("jsonPredicateHints")
     return TableQuery(
         version=version,
         timestamp=None if timestamp is None else parse_timestamp("timestamp", timestamp),
         row_limit=limit if _is_count(limit) else None,
         json_predicate=predicate if isinstance(predicate, str) else "",
+        changes=None if start is None else ChangeRange(start, end),
     )
+
+
+def parse_changes(asked: Mapping[str, str]) -> ChangeRange:
+    """Read the parameters of a request for changes. Raises: RequestRefused."""
+    start, end = _edge(asked, "starting"), _edge(asked, "ending")
+    if start is None:
+        raise RequestRefused("Give a startingVersion or a startingTimestamp.")
+    return ChangeRange(start, end)
 
 
 def parse_timestamp(name: str, text: object) -> datetime:
@@ -117,8 +134,24 @@ def _page_start(token: str, length: int) -> int:
     return start
 
 
+def _version(content: dict[str, Any], name: str) -> int | None:
+    version = content.get(name)
+    if version is not None and not _is_count(version):
+        raise RequestRefused(f"{name} must be a whole number.")
+    return version
+
+
+def _edge(asked: Mapping[str, str], which: str) -> int | datetime | None:
+    version, timestamp = asked.get(f"{which}Version"), asked.get(f"{which}Timestamp")
+    if version is not None and timestamp is not None:
+        raise RequestRefused(f"Give one of {which}Version and {which}Timestamp.")
+    if version is not None:
+        return _whole_number(f"{which}Version", version)
+    return None if timestamp is None else parse_timestamp(f"{which}Timestamp", timestamp)
+
+
 def _whole_number(name: str, text: str) -> int:
-    if not (text.isascii() and text.isdigit()) or len(text) > 9:
+    if not (text.isascii() and text.isdigit()) or len(text) > 18:
         raise RequestRefused(f"{name} must be a whole number.")
     return int(text)
 

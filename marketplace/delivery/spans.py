@@ -19,6 +19,9 @@ class Span:
     first: date
     end: date
 
+    def overlaps(self, other: "Span") -> bool:
+        return self.first < other.end and other.first < self.end
+
     @property
     def start_at(self) -> datetime:
         return datetime.combine(self.first, time.min, UTC)

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from django.core.files.storage import default_storage
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import F, Max, Q
 
 from marketplace.accounts.models import User
 from marketplace.delivery.files import FOLDER, delete_file
@@ -12,11 +12,13 @@ from marketplace.delivery.models import DeliveryTable, Segment, SegmentCut
 
 # Longer than any link and most readers of an older version need; a busy table makes a file every half minute.
 _KEPT_FOR = timedelta(hours=6)
+# Who follows the changes asks for them once a week at least.
+_CHANGES_KEPT_FOR = timedelta(days=8)
 _MOST_AT_ONCE = 1000
 
 
 def sweep_files(*, at: datetime) -> int:
-    """Remove replaced segments with their cuts, and files that no row names, once they are old. Returns how many."""
+    """Remove replaced segments with their cuts, changes, and files that no row names, once old. Returns how many."""
     return _sweep_segments(at) + _sweep_orphans(at)
 
 
@@ -36,17 +38,24 @@ def erase_tables(*, seller: User) -> list[str]:
 
 
 def _sweep_segments(at: datetime) -> int:
-    old = list(Segment.objects.filter(removed_at__lt=at - _KEPT_FOR).order_by("pk")[:_MOST_AT_ONCE])
+    tells_nothing = Q(change="") | ~Q(terms_number=F("table__terms_number"))
+    is_old = Q(tells_nothing, removed_at__lt=at - _KEPT_FOR) | Q(removed_at__lt=at - _CHANGES_KEPT_FOR)
+    old = list(Segment.objects.filter(is_old).order_by("pk")[:_MOST_AT_ONCE])
+    gone = Segment.objects.filter(pk__in=[segment.pk for segment in old])
     with transaction.atomic():
         paths = [segment.path for segment in old]
         paths += SegmentCut.objects.filter(segment__in=old).values_list("path", flat=True)
-        newest = Segment.objects.filter(pk__in=[segment.pk for segment in old]).values_list("table")
-        for table_id, version in newest.annotate(version=Max("removed_version")):
-            table = DeliveryTable.objects.select_for_update().get(pk=table_id)
-            table.oldest_version = max(table.oldest_version, version)
-            table.save(update_fields=["oldest_version"])
+        newest = gone.values("table").annotate(
+            removed=Max("removed_version", filter=Q(added_version__lt=F("removed_version"))),
+            told=Max("added_version", filter=~Q(change="")),
+        )
+        for row in newest:
+            table = DeliveryTable.objects.select_for_update().get(pk=row["table"])
+            table.oldest_version = max(table.oldest_version, row["removed"] or 0)
+            table.changes_from = max(table.changes_from, (row["told"] or -1) + 1)
+            table.save(update_fields=["oldest_version", "changes_from"])
         SegmentCut.objects.filter(segment__in=old).delete()
-        Segment.objects.filter(pk__in=[segment.pk for segment in old]).delete()
+        gone.delete()
     for path in paths:
         delete_file(path)
     return len(paths)

@@ -18,7 +18,7 @@ from django.db.models import F, Q
 from marketplace.access.services import Grant
 from marketplace.delivery.errors import NameUnknown, TableRebuilding
 from marketplace.delivery.files import delete_file, read_rows, time_range, write_rows
-from marketplace.delivery.models import DeliveryTable, Segment, SegmentCut
+from marketplace.delivery.models import DeliveryTable, Segment, SegmentCut, SegmentQuerySet
 from marketplace.delivery.projection import DEVICE, TIME, column_names
 
 
@@ -57,18 +57,27 @@ def files_for(grant: Grant, *, version: int) -> list[TableFile]:
 
     Raises: TableRebuilding.
     """
-    segments = Segment.objects.of_readings(grant.listing).at_version(version).filter(first_at__lt=grant.window_until)
-    if grant.window_from is not None:
-        segments = segments.filter(last_at__gte=grant.window_from)
-    files = []
-    found = segments.order_by("day")
+    found = _in_window(grant).at_version(version).order_by("day")
     if not found:
         check_is_rebuilt(grant)
-    for segment in found:
-        part = _part_of(segment, grant)
-        source: Segment | SegmentCut = cut_segment(segment, part) if part else segment
-        if source.row_count:
-            files.append(_table_file(segment, source))
+    return [file for segment in found if (file := _file_of(segment, grant)).row_count]
+
+
+def changes_for(grant: Grant, *, first: int, last: int) -> list[tuple[Segment.Change, TableFile]]:
+    """Return the files of what the versions from first to last changed in the grant's window, in their order.
+
+    Raises: TableRebuilding.
+    """
+    check_is_rebuilt(grant)
+    told = _in_window(grant).exclude(change="").filter(added_version__range=(first, last))
+    # What was gone before the purchase, the buyer never had.
+    told = told.exclude(change=Segment.Change.DELETE, added_at__lte=grant.purchase.purchased_at)
+    files = []
+    # What a version took away comes before what it put in its place.
+    for segment in told.order_by("added_version", "-change", "day"):
+        file = _file_of(segment, grant)
+        if file.row_count:
+            files.append((Segment.Change(segment.change), file))
     return files
 
 
@@ -166,6 +175,16 @@ def _rows_of(segment: Segment, part: Part) -> polars.DataFrame:
     if part.window_until is not None:
         rows = rows.filter(polars.col(TIME) < part.window_until)
     return rows
+
+
+def _in_window(grant: Grant) -> SegmentQuerySet:
+    segments = Segment.objects.of_readings(grant.listing).filter(first_at__lt=grant.window_until)
+    return segments if grant.window_from is None else segments.filter(last_at__gte=grant.window_from)
+
+
+def _file_of(segment: Segment, grant: Grant) -> TableFile:
+    part = _part_of(segment, grant)
+    return _table_file(segment, cut_segment(segment, part) if part else segment)
 
 
 def _table_file(segment: Segment, source: Segment | SegmentCut) -> TableFile:

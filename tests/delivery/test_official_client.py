@@ -1,15 +1,11 @@
 """The official Delta Sharing client, in an environment of its own, against the running server."""
 
 import json
-import subprocess
 import time
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-from django.conf import settings
 from django.utils import timezone
 from pytest_django.live_server_helper import LiveServer
 from vega_datasets import data as vega_datasets
@@ -18,67 +14,15 @@ from marketplace.accounts.models import User
 from marketplace.consents.services import withdraw_consent
 from marketplace.delivery.models import Read
 from marketplace.delivery.services import refresh_table
-from marketplace.listings.models import Listing
-from tests.builders_delivery import buy_token, day_start, make_stocked_listing, minutes
+from tests.builders_delivery import day_start, make_stocked_listing, minutes
+from tests.delivery.official import CLIENT, LIST, LOAD, microseconds, reader_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
-CLIENT = Path(settings.BASE_DIR) / ".venv-clients" / "bin" / "python"
-
-# Times as whole microseconds, values as repr: nothing is rounded on the way to this test.
-LOAD = """
-import json, sys
-import delta_sharing
-profile, table, options = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
-frame = delta_sharing.load_as_pandas(f"{profile}#{table}", **options)
-times = [moment.value // 1000 for moment in frame["time"]]
-values = {name: [repr(float(value)) for value in frame[name]] for name in frame.columns[2:]}
-print(json.dumps({"columns": list(frame.columns), "times": times, "devices": list(frame["device"]), "values": values}))
-"""
-LIST = """
-import json, sys
-import delta_sharing
-tables = delta_sharing.SharingClient(sys.argv[1]).list_all_tables()
-print(json.dumps([[table.share, table.schema, table.name] for table in tables]))
-"""
-
-
-@dataclass
-class Reader:
-    """ben with his profile file and the client."""
-
-    profile: Path
-    table: str
-
-    def run(self, program: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [str(CLIENT), "-c", program, str(self.profile), *arguments],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-
-    def load(self, **options: Any) -> dict[str, Any]:
-        done = self.run(LOAD, self.table, json.dumps(options))
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
 
 
 @pytest.fixture(autouse=True)
 def _environment() -> None:
     assert CLIENT.exists(), "`make test` makes .venv-clients from requirements-clients.lock."
-
-
-def reader_of(listing: Listing, ben: User, at: datetime, server: LiveServer, folder: Path) -> Reader:
-    _, text = buy_token(listing, ben, at)
-    profile = folder / "profile.share"
-    endpoint = f"{server.url}/delta-sharing"
-    profile.write_text(json.dumps({"shareCredentialsVersion": 1, "endpoint": endpoint, "bearerToken": text}))
-    return Reader(profile, f"{listing.share_name}.data.readings")
-
-
-def microseconds(at: datetime) -> int:
-    return (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
 def test_loads_a_real_recording_to_the_last_digit_until_it_is_withdrawn(

@@ -172,15 +172,25 @@ def test_a_crash_before_the_rows_leaves_only_a_file_that_is_swept(
 
 
 def test_replaced_files_go_after_a_while_and_their_versions_with_them(sara: User, now: datetime) -> None:
+    """A file that tells a change goes later than one that does not."""
     sender, listing = make_stocked_listing(sara, now)
+    for value in (1.0, 2.0):
+        refresh_table(listing=listing, at=now)
+        sender.send([(day_start(now, 1), "air_temperature", value)], now)
     refresh_table(listing=listing, at=now)
-    sender.send([(day_start(now, 1), "air_temperature", 1.0)], now)
-    refresh_table(listing=listing, at=now)
+    told = [(1, "add", 2), (2, "add", 2), (3, "add", 3), (3, "remove", 3)]
+    rows = Segment.objects.order_by("added_version", "change").values_list("added_version", "change", "removed_version")
+    assert [row for row in rows if row[1]] == told
     sweep_files(at=now + timedelta(hours=5))
-    assert Segment.objects.count() == 2
+    assert Segment.objects.count() == 6
     sweep_files(at=now + timedelta(hours=7))
-    assert Segment.objects.get().added_version == 2
-    assert DeliveryTable.objects.get().oldest_version == 2
+    assert list(Segment.objects.filter(change="").values_list("added_version", "removed_version")) == [(3, None)]
+    table = DeliveryTable.objects.get()
+    assert (table.oldest_version, table.changes_from, Segment.objects.count()) == (3, 0, 5)
+    sweep_files(at=now + timedelta(days=9))
+    assert Segment.objects.get().added_version == 3
+    table = DeliveryTable.objects.get()
+    assert (table.oldest_version, table.changes_from) == (3, 4)
 
 
 def test_a_purchase_is_ready_once_a_refresh_followed_it(sara: User, ben: User, now: datetime) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from marketplace.delivery import sharing_lines as lines
 from marketplace.delivery import sharing_protocol as protocol
-from marketplace.delivery.errors import BodyMalformed, ChangesUnsupported, FormatUnsupported, RequestRefused
+from marketplace.delivery.errors import BodyMalformed, FormatUnsupported, RequestRefused
 from marketplace.delivery.sharing_protocol import Form
 
 AT = datetime(2026, 3, 14, 9, 26, 53, 589793, tzinfo=UTC)
@@ -150,7 +150,35 @@ def test_refuses_a_version_that_is_none(body: bytes) -> None:
         protocol.parse_query(body)
 
 
-@pytest.mark.parametrize("body", [b'{"startingVersion": 0}', b'{"endingVersion": 2}'])
-def test_says_that_there_is_no_change_feed(body: bytes) -> None:
-    with pytest.raises(ChangesUnsupported):
-        protocol.parse_query(body)
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({"startingVersion": "0"}, protocol.ChangeRange(0, None)),
+        (
+            {"startingVersion": "3", "endingVersion": "4", "includeHistoricalMetadata": "True"},
+            protocol.ChangeRange(3, 4),
+        ),
+        ({"startingTimestamp": "2026-03-14T09:26:53.589793Z", "endingVersion": "4"}, protocol.ChangeRange(AT, 4)),
+        ({"startingVersion": "3", "endingTimestamp": AT.isoformat()}, protocol.ChangeRange(3, AT)),
+    ],
+)
+def test_reads_which_changes_are_wanted(asked: dict[str, str], expected: protocol.ChangeRange) -> None:
+    assert protocol.parse_changes(asked) == expected
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {},
+        {"endingVersion": "4"},
+        {"startingVersion": "x"},
+        {"startingVersion": "-1"},
+        {"startingVersion": "9" * 30},
+        {"startingVersion": "1", "startingTimestamp": "2026-03-14T09:26:53Z"},
+        {"startingVersion": "1", "endingVersion": "2", "endingTimestamp": "2026-03-14T09:26:53Z"},
+        {"startingTimestamp": "yesterday"},
+    ],
+)
+def test_refuses_changes_that_are_none(asked: dict[str, str]) -> None:
+    with pytest.raises(RequestRefused):
+        protocol.parse_changes(asked)

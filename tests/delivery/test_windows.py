@@ -1,14 +1,16 @@
+from copy import copy
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
 from marketplace.access.services import Grant, authorise, issue_token
 from marketplace.accounts.models import User
-from marketplace.delivery.errors import NameUnknown, TimestampUnknown, VersionGone, VersionUnknown
+from marketplace.delivery.errors import NameUnknown, RequestRefused, TimestampUnknown, VersionGone, VersionUnknown
 from marketplace.delivery.files import read_rows
 from marketplace.delivery.models import Segment, SegmentCut
 from marketplace.delivery.services import files_for, refresh_table, sweep_files
-from marketplace.delivery.versions import check_version, version_at, version_since
+from marketplace.delivery.versions import check_changes, check_version, version_at, version_since
 from marketplace.delivery.windows import Part, cut_segment, find_file
 from marketplace.listings.entries import PlanTerms
 from marketplace.listings.models import Listing
@@ -115,24 +117,41 @@ def test_a_file_of_another_listing_is_not_found(sara: User, ben: User, now: date
         find_file(authorise(token=text, at=now), foreign.public_id)
 
 
-def test_versions_are_found_by_number_and_by_time(sara: User, now: datetime) -> None:
+def test_versions_are_found_by_number_and_by_time_from_the_purchase_on(sara: User, ben: User, now: datetime) -> None:
     sender, listing = make_stocked_listing(sara, now, plans=[FREE])
     hour = timedelta(hours=1)
-    refresh_table(listing=listing, at=now)
-    sender.send([(day_start(now), "air_temperature", 1.0)], now + hour)
-    refresh_table(listing=listing, at=now + hour)
-    sender.send([(day_start(now, 1), "air_temperature", 1.0)], now + 2 * hour)
-    refresh_table(listing=listing, at=now + 2 * hour)
+    refresh_table(listing=listing, at=now - hour)
+    _, text = buy_token(listing, ben, now)
+    grant = authorise(token=text, at=now)
+    for number in (1, 2, 3):
+        sender.send([(day_start(now, 1), "air_temperature", number)], now + number * hour)
+        refresh_table(listing=listing, at=now + number * hour)
 
-    assert [version_at(listing, now + step * hour) for step in (0, 0.5, 1, 1.5, 2, 9)] == [1, 1, 2, 2, 3, 3]
-    assert [version_since(listing, now + step * hour) for step in (-1, 0.5, 1, 1.5, 2)] == [0, 2, 2, 3, 3]
-    for wrong in (lambda: version_at(listing, now - hour), lambda: version_since(listing, now + 3 * hour)):
+    assert [version_at(grant, now + step * hour) for step in (0, 0.5, 1, 1.5, 2, 9)] == [1, 1, 2, 2, 3, 4]
+    assert [version_since(grant, now + step * hour) for step in (-2, 0.5, 1, 1.5, 3)] == [1, 2, 2, 3, 4]
+    late = replace(grant, purchase=copy(grant.purchase))
+    late.purchase.purchased_at = now + 1.5 * hour
+    assert [version_since(late, now + step * hour) for step in (-2, 0.5, 2, 3)] == [2, 2, 3, 4]
+    for wrong in (
+        lambda: version_at(grant, now - 2 * hour),
+        lambda: version_since(grant, now + 4 * hour),
+        lambda: version_at(late, now + 0.5 * hour),
+    ):
         with pytest.raises(TimestampUnknown):
             wrong()
-    for version in (-1, 4):
+    for one, version in ((grant, 0), (grant, 5), (late, 1)):
         with pytest.raises(VersionUnknown):
-            check_version(listing, version)
+            check_version(one, version)
+        with pytest.raises(VersionUnknown):
+            check_changes(one, version, None)
+    assert check_changes(late, 2, 90) == (2, 4)
+    with pytest.raises(RequestRefused):
+        check_changes(late, 3, 2)
     sweep_files(at=now + timedelta(days=2))
     with pytest.raises(VersionGone):
-        check_version(listing, 2)
-    assert check_version(listing, 3) == 3
+        check_version(grant, 3)
+    assert check_version(grant, 4) == 4
+    assert check_changes(grant, 1, 3) == (1, 3)
+    sweep_files(at=now + timedelta(days=20))
+    with pytest.raises(VersionGone):
+        check_changes(grant, 3, None)
