@@ -6,6 +6,7 @@ urlpatterns = [
     path("api/", include("marketplace.api.urls")),
     path("delta-sharing/", include("marketplace.delivery.urls")),
     path("data/", include("marketplace.delivery.urls_data")),
+    path("live/", include("marketplace.delivery.urls_live")),
     path("", include("marketplace.web.urls")),
     path("accounts/", include("allauth.urls")),
     path("admin/", admin.site.urls),

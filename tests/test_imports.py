@@ -29,6 +29,7 @@ PUBLIC = {
     "marketplace.accounts.places",
     "marketplace.consents.standing",
     "marketplace.delivery.live_app",  # The process of live streams.
+    "marketplace.delivery.live_page",
     "marketplace.delivery.preview",
     "marketplace.delivery.projection",
     "marketplace.delivery.sight",

@@ -24,6 +24,7 @@ from marketplace.delivery import live_events
 from marketplace.delivery.doors import refusal, refuse
 from marketplace.delivery.errors import DeliveryError
 from marketplace.delivery.live_door import open_stream
+from marketplace.delivery.live_rows import columns_of
 from marketplace.delivery.live_streams import HEARTBEAT_SECONDS, LAST_WORD_SECONDS, TICK_SECONDS, Reader, Streams
 
 logger = logging.getLogger(__name__)
@@ -121,7 +122,10 @@ class LiveApp:
     async def send_all(self, reader: Reader, source: str, send: Send) -> None:
         """Send what comes, until the reader leaves or may not stay."""
         sent = reader.position.text()
-        await say(reader, send, live_events.opening() + live_events.heartbeat(sent))
+        reader.delivery.note(sent, 0, monotonic())
+        columns = columns_of(reader.grant)
+        at = timezone.now()
+        await say(reader, send, live_events.opened(source=source, position=sent, columns=columns, at=at))
         while not reader.is_gone and reader.refusal is None:
             if reader.queue:
                 piece = reader.queue.popleft()
@@ -135,6 +139,7 @@ class LiveApp:
                 continue
             if monotonic() - reader.heard_at >= HEARTBEAT_SECONDS:
                 sent = reader.position.text()
+                reader.delivery.note(sent, 0, monotonic())
                 await say(reader, send, live_events.heartbeat(sent))
             reader.changed.clear()
             await reader.changed.wait()

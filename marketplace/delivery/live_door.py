@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from marketplace.access.errors import AccessError
 from marketplace.access.services import Grant, authorise_all, authorise_token_id
+from marketplace.addresses import client_address
 from marketplace.delivery.doors import grant_of
 from marketplace.delivery.errors import DeliveryError, NameUnknown
 from marketplace.delivery.live_links import LINK_PARAMETER, read_live_link
@@ -57,7 +58,8 @@ def _asked_grant(request: HttpRequest, purchase_id: UUID, at: datetime) -> Grant
     signature = request.GET.get(LINK_PARAMETER, "")
     if "Authorization" in request.headers or not signature:
         return grant_of(request, at)
-    return authorise_token_id(read_live_link(signature, purchase_id=purchase_id), at)
+    token_id = read_live_link(signature, purchase_id=purchase_id)
+    return authorise_token_id(token_id, at, client_address(request))
 
 
 def follow(listing_pk: int, wanted: Mapping[Position, set[View]]) -> tuple[list[int], dict[Position, Step]]:

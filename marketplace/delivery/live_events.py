@@ -1,15 +1,18 @@
 """The bytes of a live stream: server-sent events (HTML, 9.2) that hold CloudEvents 1.0 in their JSON format. Pure."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import orjson
 
-READINGS, ENDED = "ownstream.readings", "ownstream.stream.ended"
+OPENED, READINGS, ENDED = "ownstream.stream.opened", "ownstream.readings", "ownstream.stream.ended"
 RETRY_MILLISECONDS = 2000
 
 
-def opening() -> bytes:
-    return b"retry: %d\n\n" % RETRY_MILLISECONDS
+def opened(*, source: str, position: str, columns: Sequence[str], at: datetime) -> bytes:
+    """The first event: a reader who comes back before there was any other one knows from where."""
+    retry = b"retry: %d\n" % RETRY_MILLISECONDS
+    return retry + _event("opened", position, _cloud_event(OPENED, source, position, {"columns": columns}, at))
 
 
 def heartbeat(position: str) -> bytes:

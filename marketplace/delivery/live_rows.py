@@ -57,6 +57,11 @@ def view_of(grant: Grant) -> View:
     return View(grant.fields, grant.window_from, grant.window_until)
 
 
+def columns_of(grant: Grant) -> list[str]:
+    names = column_names(grant.consent.fields)
+    return [TIME, DEVICE, *(name for field, name in names.items() if field in grant.fields)]
+
+
 def newest_position(consent: Consent, at: datetime) -> Position:
     return Position(current_horizon(), due_until(consent, at))
 

@@ -11,6 +11,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from time import monotonic
 from typing import TypeVar
@@ -23,6 +24,7 @@ from marketplace.access.services import Grant
 from marketplace.delivery.errors import DeliveryError, ReaderTooSlow, ServerFull, TooManyStreams
 from marketplace.delivery.live_door import ask_again, count_pieces, follow, with_connection
 from marketplace.delivery.live_positions import Position
+from marketplace.delivery.live_returns import Delivery, Returns
 from marketplace.delivery.live_rows import Piece, View, view_of
 
 logger = logging.getLogger(__name__)
@@ -42,11 +44,28 @@ Answer = TypeVar("Answer")
 
 
 class Reader:
-    """One open stream. `position` is the place after all that is in the queue."""
+    """One open stream. `position` is the place after all that is in the queue.
 
-    __slots__ = ("busy_since", "changed", "grant", "heard_at", "is_gone", "position", "queue", "refusal", "task")
+    counted_before: rows that were counted on a connection that broke, and are sent again.
+    """
+
+    __slots__ = (
+        "busy_since",
+        "changed",
+        "counted_before",
+        "delivery",
+        "grant",
+        "heard_at",
+        "is_gone",
+        "position",
+        "queue",
+        "refusal",
+        "task",
+    )
 
     def __init__(self, grant: Grant, position: Position) -> None:
+        self.delivery = Delivery()
+        self.counted_before = 0
         self.grant = grant
         self.position = position
         self.queue: deque[Piece] = deque()
@@ -128,7 +147,8 @@ class Streams:
         self.feeds_of: dict[int, set[Feed]] = defaultdict(set)
         self.reader_counts: dict[UUID, int] = defaultdict(int)
         self.tasks: set[asyncio.Task[None]] = set()
-        self.uncounted: list[tuple[Grant, Piece, asyncio.Future[Refusal | None]]] = []
+        self.returns = Returns()
+        self.uncounted: list[tuple[tuple[Grant, int, int], asyncio.Future[Refusal | None]]] = []
         self.uncounted_changed = asyncio.Event()
         self.asked_at = monotonic()
         self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="live")
@@ -159,6 +179,7 @@ class Streams:
 
     def add(self, reader: Reader) -> None:
         listing_pk = reader.grant.listing.pk
+        reader.counted_before = self.returns.take(reader.grant.token.public_id, reader.position.text(), monotonic())
         self.reader_counts[reader.grant.token.public_id] += 1
         feed = self.feeds.get(listing_pk)
         if feed is None:
@@ -172,6 +193,8 @@ class Streams:
         reader.is_gone = True
         self.feeds[reader.grant.listing.pk].readers.discard(reader)
         token_id = reader.grant.token.public_id
+        if reader.refusal is None:
+            self.returns.keep(token_id, reader.delivery, monotonic())
         self.reader_counts[token_id] -= 1
         if not self.reader_counts[token_id]:
             del self.reader_counts[token_id]
@@ -190,10 +213,18 @@ class Streams:
 
     async def count(self, reader: Reader, piece: Piece) -> Refusal | None:
         """Count a piece before it is sent. Returns why it may not be. Raises DatabaseError when it can't be counted."""
-        answer: asyncio.Future[Refusal | None] = asyncio.get_running_loop().create_future()
-        self.uncounted.append((reader.grant, piece, answer))
-        self.uncounted_changed.set()
-        return await answer
+        uncounted = max(piece.row_count - reader.counted_before, 0)
+        reader.counted_before -= piece.row_count - uncounted
+        refusal = None
+        if uncounted:
+            size = len(piece.rows_json) * uncounted // piece.row_count
+            answer: asyncio.Future[Refusal | None] = asyncio.get_running_loop().create_future()
+            self.uncounted.append(((reader.grant, uncounted, size), answer))
+            self.uncounted_changed.set()
+            refusal = await answer
+        if refusal is None:
+            reader.delivery.note(piece.position.text(), uncounted, monotonic())
+        return refusal
 
     async def _run_feed(self, feed: Feed) -> None:
         try:
@@ -216,15 +247,14 @@ class Streams:
             await self.uncounted_changed.wait()
             self.uncounted_changed.clear()
             waiting, self.uncounted = self.uncounted, []
-            reads = [(grant, piece.row_count, len(piece.rows_json)) for grant, piece, _ in waiting]
             try:
-                refusals = await self.ask(partial(count_pieces, reads))
+                refusals = await self.ask(partial(count_pieces, [read for read, _ in waiting]))
             except DatabaseError as error:
                 logger.warning("live.not_counted", extra={"reason": type(error).__name__})
-                for _, _, answer in waiting:
+                for _, answer in waiting:
                     answer.set_exception(error)
                 continue
-            for (_, _, answer), refusal in zip(waiting, refusals, strict=True):
+            for (_, answer), refusal in zip(waiting, refusals, strict=True):
                 if not answer.done():
                     answer.set_result(refusal)
 
@@ -254,7 +284,9 @@ def _judge(reader: Reader, answer: Grant | AccessError, now: float) -> None:
     if isinstance(answer, AccessError):
         reader.cut(answer)
         return
-    reader.grant = answer
+    # Whatever the token opens, nobody gets more fields than he came for.
+    fields = tuple(field for field in answer.fields if field in reader.grant.fields)
+    reader.grant = replace(answer, fields=fields)
     if reader.busy_since is not None and now - reader.busy_since > SLOW_SECONDS:
         reader.cut(ReaderTooSlow())
     elif now - reader.heard_at >= HEARTBEAT_SECONDS:

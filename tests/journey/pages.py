@@ -34,10 +34,10 @@ NOT_PAGES = {
     "admin:ledger_auditrun_progress",
     "a file or JSON": "health(_live)? consent_(record|schema) (statement|read)_file reading_batch log_checkpoint "
     "log_policy log_vkey log_receipt log_tile log_entry_bytes log_entry_bundle api_schema mfa_download_recovery_codes "
-    "mfa_login_webauthn invoice_file "
+    "mfa_login_webauthn invoice_file purchase_live_link "
     "admin:jsi18n admin:autocomplete",
-    "for machines": "sharing_.* payment_webhook device_nonce device_enrolment device_batches_upload oauth_.* None "
-    ".*:None",
+    "for machines": "live_stream sharing_.* payment_webhook device_nonce device_enrolment device_batches_upload "
+    "oauth_.* None .*:None",
     "switched off or a redirect": "log_entries account_set_password account_confirm_login_code admin:login "
     "admin:logout admin:view_on_site admin:password_change(_done)?",
     # Nobody but a superuser, whom an installation need not have, adds or changes anything there.
@@ -178,6 +178,11 @@ def selling_pages(market: Market) -> Iterator[Visit]:
         yield visit("sara", "payout_page", payout.public_id, state=state)
 
 
+def show_newest_rows(page: Page) -> None:
+    page.get_by_role("button", name="Show the newest").click()
+    page.locator("tbody tr").first.wait_for()
+
+
 def buying_pages(market: Market) -> Iterator[Visit]:
     live = market.listings["live"].public_id
     yield visit("ben", "home", state="buyer")
@@ -207,7 +212,12 @@ def buying_pages(market: Market) -> Iterator[Visit]:
         yield visit("ben", "purchase_page", market.purchases[state].public_id, state=state)
     untouched = market.purchases["untouched"].public_id
     yield visit("ben", "purchase_page", untouched, state="token shown", act=wait_for_token)
-    yield visit("ben", "purchase_receipt", market.purchases["used"].public_id)
+    used = market.purchases["used"].public_id
+    yield visit("ben", "purchase_live", used)
+    yield visit("ben", "purchase_live", used, state="newest rows", act=show_newest_rows)
+    yield visit("ben", "purchase_live", market.purchases["ended"].public_id, state="ended")
+    yield visit("ben", "purchase_live", market.purchases["metered"].public_id, state="without a token")
+    yield visit("ben", "purchase_receipt", used)
     yield visit("ben", "token_revocation", market.tokens["used"].public_id)
     yield visit("ben", "wallet")
     yield visit("ben", "wallet", state="refused", act=send_empty("amount"))

@@ -106,6 +106,7 @@ class Stream:
     def __init__(self, server: LiveServer, path: str, headers: Mapping[str, str], last_id: str = "") -> None:
         self.events: list[Event] = []
         self.beats = 0
+        self.columns: list[str] = []
         self.last_id = last_id
         self.has_ended = threading.Event()
         sent = dict(headers) | ({"Last-Event-ID": last_id} if last_id else {})
@@ -136,7 +137,10 @@ class Stream:
         self.beats += sum(line.startswith(":") for line in lines)
         if "data" in fields:
             event = Event(fields["event"], fields.get("id", ""), json.loads(fields["data"]), time.monotonic())
-            self.events.append(event)
+            if event.name == "opened":
+                self.columns = event.content["data"]["columns"]
+            else:
+                self.events.append(event)
         self.last_id = fields.get("id", self.last_id)
 
     @property

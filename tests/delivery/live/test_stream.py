@@ -23,6 +23,7 @@ def test_sends_a_reading_within_a_second_of_its_upload(server: LiveServer, subsc
 
 def test_an_event_is_a_cloud_event_and_is_counted(server: LiveServer, subscription: Subscription) -> None:
     stream = subscription.open(server)
+    assert stream.columns == ["time", "device", "air_temperature"]
     subscription.send(20.5, 21.5, 22.5)
     wait_for(lambda: stream.rows, "rows")
     (event,) = stream.events
