@@ -19,6 +19,7 @@ from marketplace.access.services import Grant, authorise
 from marketplace.addresses import client_address
 from marketplace.delivery.errors import (
     DeliveryError,
+    ExportUnderWay,
     LinkExpired,
     LinkInvalid,
     RequestRefused,
@@ -34,6 +35,7 @@ FAILURES_A_MINUTE = 60
 _WINDOW_SECONDS = 60
 _LONGEST_TOKEN = 200
 _REBUILT_WITHIN_SECONDS = "30"
+_PREPARED_WITHIN_SECONDS = "2"
 
 View = Callable[..., HttpResponseBase]
 
@@ -119,6 +121,8 @@ def refuse(error: AccessError | DeliveryError) -> HttpResponse:
         response = refusal(error.http_status, error.code, str(error))
         if isinstance(error, TableRebuilding):
             response["Retry-After"] = _REBUILT_WITHIN_SECONDS
+        if isinstance(error, ExportUnderWay):
+            response["Retry-After"] = _PREPARED_WITHIN_SECONDS
         return response
     code = "RESOURCE_GONE" if isinstance(error, VersionGone) else "INVALID_PARAMETER_VALUE"
     return refusal(400, code, str(error))

@@ -1,8 +1,10 @@
 """Hand out a file's bytes: whole or a range (RFC 9110, 14), a mebibyte at a time, for as long as they may be read."""
 
+import base64
 import logging
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from time import monotonic
 from uuid import UUID
 
@@ -23,7 +25,17 @@ from marketplace.delivery.windows import TableFile, find_file
 logger = logging.getLogger(__name__)
 
 ASK_AGAIN_SECONDS = 1.0
+PARQUET = "application/vnd.apache.parquet"
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A file of the default storage. It never changes."""
+
+    path: str
+    size: int
+    sha256: bytes
 
 
 @door("GET", "HEAD")
@@ -34,12 +46,19 @@ def sharing_file(request: HttpRequest, file_id: UUID) -> HttpResponseBase:
     def find() -> TableFile:
         return find_file(authorise_token_id(token_id, timezone.now(), client_address(request)), file_id)
 
-    return file_response(request, find(), ask_again=find)
+    file = find()
+    return file_response(request, Stored(file.path, file.size, file.sha256), ask_again=find)
 
 
-def file_response(request: HttpRequest, file: TableFile, *, ask_again: Callable[[], object]) -> HttpResponseBase:
+def etag_of(sha256: bytes) -> str:
+    return f'"{sha256.hex()}"'
+
+
+def file_response(
+    request: HttpRequest, file: Stored, *, ask_again: Callable[[], object], content_type: str = PARQUET
+) -> HttpResponseBase:
     """ask_again: raises once the file may not be read any more."""
-    etag = f'"{file.sha256.hex()}"'
+    etag = etag_of(file.sha256)
     wanted = request.headers.get("Range", "")
     if request.headers.get("If-Range", etag) != etag:
         wanted = ""
@@ -49,7 +68,8 @@ def file_response(request: HttpRequest, file: TableFile, *, ask_again: Callable[
         response["Content-Range"] = f"bytes */{file.size}"
     else:
         chunks = while_allowed(read_chunks(file.path, *span), ask_again)
-        response = _bytes_response(request, chunks, span, file.size)
+        response = _bytes_response(request, chunks, span, file.size, content_type)
+        _add_digests(response, file.sha256)
     response["Accept-Ranges"] = "bytes"
     response["ETag"] = etag
     response["Cache-Control"] = "private, no-store"
@@ -95,11 +115,10 @@ def while_allowed(chunks: Iterator[bytes], ask_again: Callable[[], object]) -> I
 
 
 def _bytes_response(
-    request: HttpRequest, chunks: Iterator[bytes], span: tuple[int, int], size: int
+    request: HttpRequest, chunks: Iterator[bytes], span: tuple[int, int], size: int, content_type: str
 ) -> HttpResponseBase:
     start, length = span
     _release_connection()
-    content_type = "application/vnd.apache.parquet"
     response: HttpResponseBase
     if request.method == "HEAD":
         response = HttpResponse(content_type=content_type)
@@ -110,6 +129,14 @@ def _bytes_response(
         response.status_code = 206
         response["Content-Range"] = f"bytes {start}-{start + length - 1}/{size}"
     return response
+
+
+def _add_digests(response: HttpResponseBase, sha256: bytes) -> None:
+    """RFC 9530: of the whole file, and of what is sent where that is the whole file."""
+    digest = f"sha-256=:{base64.b64encode(sha256).decode()}:"
+    response["Repr-Digest"] = digest
+    if response.status_code == 200:
+        response["Content-Digest"] = digest
 
 
 def _release_connection() -> None:

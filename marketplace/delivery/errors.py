@@ -49,6 +49,30 @@ class FormatUnsupported(RequestRefused):
     sentence = "This server answers with responseformat=delta or responseformat=parquet."
 
 
+class FormNotOffered(RequestRefused):
+    code = "form_not_offered"
+    sentence = "Ask for one of: parquet, csv, ndjson, senml, arrow; with ?format= or by its media type."
+    http_status = 406
+
+
+class ColumnUnknown(RequestRefused):
+    code = "column_unknown"
+    sentence = "The token opens no such column."
+
+
+class SpanInvalid(RequestRefused):
+    code = "span_invalid"
+    sentence = "Give from and until as times such as 2026-01-31T12:00:00Z, from before until."
+
+
+class ExportUnderWay(RequestRefused):
+    """details: rows_done, rows_total. Clients that are told 503 with Retry-After ask again."""
+
+    code = "export_under_way"
+    sentence = "The file is being prepared. Ask again in a moment, at the same address."
+    http_status = 503
+
+
 class NameUnknown(RequestRefused):
     code = "RESOURCE_DOES_NOT_EXIST"
     sentence = "There is no such share, schema, table or file for this token."

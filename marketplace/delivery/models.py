@@ -148,6 +148,43 @@ class SegmentCut(models.Model):
         return f"Cut of {self.segment_id}"
 
 
+class Export(models.Model):
+    """A file made of a table for download, in one form: the same for everybody whose grant and wishes are the same.
+
+    mark: names all of that. data_until: everything that the devices had sent by then is in it. claimed_at: when
+    whoever makes it last said so; it is made anew by another where that is long ago.
+    """
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    table = models.ForeignKey(DeliveryTable, models.PROTECT, related_name="exports")
+    mark = models.CharField(max_length=64, unique=True)
+    form = models.CharField(max_length=8)
+    version = models.BigIntegerField()
+    terms_number = models.PositiveIntegerField()
+    data_until = models.DateTimeField()
+    expected_rows = models.BigIntegerField()
+    row_count = models.BigIntegerField(default=0)
+    created_at = models.DateTimeField()
+    asked_at = models.DateTimeField(db_index=True)
+    claimed_at = models.DateTimeField(null=True)
+    ready_at = models.DateTimeField(null=True)
+    path = models.CharField(max_length=255, blank=True)
+    size = models.BigIntegerField(default=0)
+    sha256 = models.BinaryField(max_length=32, null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(ready_at=None, path="", sha256=None)
+                | (Q(ready_at__isnull=False, sha256__isnull=False) & ~Q(path="")),
+                name="export_is_ready_with_its_file",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.form} of table {self.table_id} at version {self.version}"
+
+
 class Read(models.Model):
     """One read of a purchase's data, as the owner sees it under "who read me"."""
 
@@ -169,3 +206,17 @@ class Read(models.Model):
 
     def __str__(self) -> str:
         return f"{self.row_count} rows at {self.at}"
+
+
+class ExportRead(models.Model):
+    """That a token's download of a file was counted: what goes on with it is the same read."""
+
+    export = models.ForeignKey(Export, models.CASCADE, related_name="counted")
+    token = models.ForeignKey(AccessToken, models.PROTECT, related_name="+")
+    read = models.ForeignKey(Read, models.PROTECT, related_name="+")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["export", "token"], name="export_counted_once_per_token")]
+
+    def __str__(self) -> str:
+        return f"Read {self.read_id} of export {self.export_id}"

@@ -8,7 +8,7 @@ from django.db.models import F, Max, Q
 
 from marketplace.accounts.models import User
 from marketplace.delivery.files import FOLDER, delete_file
-from marketplace.delivery.models import DeliveryTable, Segment, SegmentCut
+from marketplace.delivery.models import DeliveryTable, Export, Segment, SegmentCut
 
 # Longer than any link and most readers of an older version need; a busy table makes a file every half minute.
 _KEPT_FOR = timedelta(hours=6)
@@ -30,7 +30,9 @@ def erase_tables(*, seller: User) -> list[str]:
     tables = DeliveryTable.objects.select_for_update(of=("self",)).filter(listing__seller=seller).order_by("pk")
     pks = [table.pk for table in tables]
     segments, cuts = Segment.objects.filter(table__in=pks), SegmentCut.objects.filter(segment__table__in=pks)
-    paths = [*segments.values_list("path", flat=True), *cuts.values_list("path", flat=True)]
+    exports = Export.objects.filter(table__in=pks)
+    paths = [path for found in (segments, cuts, exports) for path in found.values_list("path", flat=True) if path]
+    exports.delete()
     cuts.delete()
     segments.delete()
     DeliveryTable.objects.filter(pk__in=pks).delete()

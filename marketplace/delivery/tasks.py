@@ -1,10 +1,23 @@
+import logging
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
 from celery import shared_task
 from django.utils import timezone
 
+from marketplace.access.errors import AccessError
+from marketplace.access.services import authorise_token_id
+from marketplace.delivery.errors import DeliveryError
+from marketplace.delivery.exports import Wish, make_export, sweep_exports
+from marketplace.delivery.formats import Format
+from marketplace.delivery.models import Export
 from marketplace.delivery.promise import refund_what_never_came
 from marketplace.delivery.services import refresh_table, sweep_files
 from marketplace.delivery.waiting import tables_to_refresh
 from marketplace.listings.models import Listing
+
+logger = logging.getLogger(__name__)
 
 # A nudge that is not taken by then is not needed: the next sweep gives it again.
 _NUDGE_SECONDS = 15
@@ -32,3 +45,20 @@ def refund_what_never_came_task() -> int:
 @shared_task
 def sweep_files_task() -> None:
     sweep_files(at=timezone.now())
+    sweep_exports(timezone.now())
+
+
+@shared_task(ignore_result=True)
+def make_export_task(export_id: int, token_id: str, wanted: list[Any]) -> None:
+    """Of a token that opens nothing any more nothing is made."""
+    export = Export.objects.filter(pk=export_id, ready_at=None).first()
+    if export is None:
+        return
+    form, start, until, columns, version = wanted
+    start, until = (text and datetime.fromisoformat(text) for text in (start, until))
+    wish = Wish(Format(form), start, until, columns and tuple(columns), version)
+    now = timezone.now()
+    try:
+        make_export(export, authorise_token_id(UUID(token_id), now), wish, now)
+    except (AccessError, DeliveryError) as error:
+        logger.info("export.not_made", extra={"code": error.code})

@@ -1,0 +1,110 @@
+"""A bought table as one file, in the form that the reader asks for: whole, in ranges, resumed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http.response import HttpResponseBase
+from django.utils import timezone
+
+from marketplace.access.services import Grant
+from marketplace.addresses import client_address
+from marketplace.consents.models import Resolution
+from marketplace.delivery.doors import door, grant_of
+from marketplace.delivery.downloads import Stored, etag_of, file_response
+from marketplace.delivery.errors import FormNotOffered, NameUnknown, RequestRefused, SpanInvalid
+from marketplace.delivery.evidence_door import proof_address
+from marketplace.delivery.exports import Wish, check_readable, count_once, prepared_export
+from marketplace.delivery.formats import FORMS, MEDIA_TYPES, Format
+from marketplace.delivery.models import Export
+from marketplace.delivery.services import begin_delivery
+
+_MOST_COLUMNS = 500
+
+
+@door("GET", "HEAD")
+def readings_file(request: HttpRequest, purchase_id: UUID) -> HttpResponseBase:
+    """What the token opens. A part of it: ?from=, until=, columns=, version=; its form: ?format=, or Accept."""
+    grant = grant_of(request)
+    if grant.purchase.public_id != purchase_id:
+        raise NameUnknown
+    return export_response(request, grant, wish_of(request.GET, form_of(request)))
+
+
+def form_of(request: HttpRequest) -> Format:
+    """What the address asks for, or else the Accept header; Parquet when both leave it open. Raises: FormNotOffered."""
+    if asked := request.GET.get("format", ""):
+        try:
+            return Format(asked.lower())
+        except ValueError as error:
+            raise FormNotOffered from error
+    preferred = request.get_preferred_type(list(MEDIA_TYPES))
+    if preferred is None:
+        raise FormNotOffered
+    return MEDIA_TYPES[preferred]
+
+
+def wish_of(asked: QueryDict, form: Format) -> Wish:
+    """Raises: SpanInvalid, ColumnUnknown, RequestRefused."""
+    start, until = _moment(asked.get("from", "")), _moment(asked.get("until", ""))
+    if start is not None and until is not None and start >= until:
+        raise SpanInvalid
+    names = [name.strip() for part in asked.getlist("columns") for name in part.split(",") if name.strip()]
+    if len(names) > _MOST_COLUMNS:
+        raise RequestRefused(f"Ask for at most {_MOST_COLUMNS} columns.")
+    version = asked.get("version", "")
+    if version and not (version.isascii() and version.isdigit() and len(version) < 18):
+        raise RequestRefused("version must be a whole number.")
+    return Wish(form, start, until, tuple(names) or None, int(version) if version else None)
+
+
+def export_response(request: HttpRequest, grant: Grant, wish: Wish) -> HttpResponseBase:
+    """Send what a grant opens of a wish, once it is prepared. Counted before the first byte; HEAD counts nothing.
+
+    Raises: what begin_delivery, prepared_export and count_once raise.
+    """
+    at = timezone.now()
+    if request.method != "HEAD":
+        grant = begin_delivery(grant=grant, at=at)
+    export = prepared_export(grant, wish, at)
+    assert export.sha256 is not None
+    stored = Stored(export.path, export.size, bytes(export.sha256))
+    response: HttpResponseBase
+    if request.headers.get("If-None-Match", "") == etag_of(stored.sha256):
+        response = HttpResponse(status=304)
+        response["ETag"] = etag_of(stored.sha256)
+        return response
+    if request.method != "HEAD":
+        count_once(export, grant, at)
+    token_id, address = grant.token.public_id, client_address(request)
+    response = file_response(
+        request,
+        stored,
+        ask_again=lambda: check_readable(export, token_id, address, timezone.now()),
+        content_type=FORMS[wish.form].media_type,
+    )
+    _describe(response, grant, export, wish)
+    return response
+
+
+def _describe(response: HttpResponseBase, grant: Grant, export: Export, wish: Wish) -> None:
+    name = f"{grant.listing.share_name}-v{export.version}.{FORMS[wish.form].suffix}"
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    response["Vary"] = "Accept"
+    response["Delta-Table-Version"] = str(export.version)
+    if grant.consent.resolution == Resolution.RAW:
+        proof = proof_address(grant, start=wish.start, until=wish.until, at=export.data_until)
+        response["Link"] = f'<{proof}>; rel="proof"'
+
+
+def _moment(text: str) -> datetime | None:
+    """A + of a zone that came as a space is read as one. Raises: SpanInvalid."""
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
+    except ValueError as error:
+        raise SpanInvalid from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.get_default_timezone())

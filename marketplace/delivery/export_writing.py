@@ -1,0 +1,177 @@
+"""Write the files of a table as one file in the form that was asked for, a file at a time, in bounded memory."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO
+
+import polars
+from django.core.files.storage import default_storage
+
+from marketplace.delivery.files import read_rows
+from marketplace.delivery.formats import Format
+from marketplace.delivery.projection import DEVICE, TIME, Column
+from marketplace.delivery.windows import TableFile
+
+# RFC 3339 with microseconds: what every one of our files can hold.
+_INSTANT = "%Y-%m-%dT%H:%M:%S%.6fZ"
+_END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"
+
+Portions = Iterable[polars.DataFrame]
+
+
+@dataclass(frozen=True)
+class Span:
+    """Which part of the files is wanted: from start until before `until`, None where it is open; these columns."""
+
+    start: datetime | None
+    until: datetime | None
+    columns: Sequence[Column]
+
+    @property
+    def names(self) -> list[str]:
+        return [column.name for column in self.columns]
+
+    @property
+    def condition(self) -> polars.Expr:
+        """Of fewer columns only the rows that hold one of them, as in a file that was cut."""
+        wanted = polars.lit(value=True)
+        if self.start is not None:
+            wanted &= polars.col(TIME) >= self.start
+        if self.until is not None:
+            wanted &= polars.col(TIME) < self.until
+        values = [polars.col(name).is_not_null() for name in self.names if name not in {TIME, DEVICE}]
+        return wanted & polars.any_horizontal(values)
+
+    def touches(self, file: TableFile) -> bool:
+        is_after = self.start is not None and file.last_at is not None and file.last_at < self.start
+        is_before = self.until is not None and file.first_at is not None and file.first_at >= self.until
+        return not (is_after or is_before)
+
+    def no_rows(self) -> polars.DataFrame:
+        kinds = {"timestamp": polars.Datetime("us", "UTC"), "string": polars.String(), "double": polars.Float64()}
+        return polars.DataFrame(schema={column.name: kinds[column.kind] for column in self.columns})
+
+
+def write_export(
+    target: Path, files: Sequence[TableFile], span: Span, form: Format, *, tell: Callable[[int], None]
+) -> int:
+    """Write the rows of the files, which lie in the order of time, and return how many. tell: told of each portion."""
+    count = 0
+
+    def portions() -> Iterator[polars.DataFrame]:
+        nonlocal count
+        yield span.no_rows()
+        for file in files:
+            rows = read_rows(file.path, span.names).filter(span.condition).select(span.names)
+            count += rows.height
+            yield rows
+            tell(count)
+
+    if form is Format.PARQUET:
+        return _write_parquet(target, files, span)
+    with target.open("wb") as opened:
+        _WRITERS[form](opened, portions(), span)
+    return count
+
+
+def _write_parquet(target: Path, files: Sequence[TableFile], span: Span) -> int:
+    """As one stream through the engine, which keeps no more than a few row groups."""
+    if not files:
+        span.no_rows().write_parquet(target)
+        return 0
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        paths = [_local(file.path, Path(folder)) for file in files]
+        rows = polars.scan_parquet(paths).filter(span.condition).select(span.names)
+        rows.sink_parquet(target, compression="zstd", statistics=True, maintain_order=True)
+    return int(polars.scan_parquet(target).select(polars.len()).collect().item())
+
+
+def _local(path: str, folder: Path) -> Path:
+    """Where a stored file lies on this machine; it is fetched when it lies elsewhere."""
+    try:
+        return Path(default_storage.path(path))
+    except NotImplementedError:
+        copy = folder / path.rpartition("/")[2]
+        with default_storage.open(path) as source, copy.open("wb") as written:
+            shutil.copyfileobj(source, written)
+        return copy
+
+
+def _write_csv(target: BinaryIO, portions: Portions, span: Span) -> None:
+    for number, rows in enumerate(portions):
+        _with_text_times(rows).write_csv(target, include_header=number == 0)
+
+
+def _write_ndjson(target: BinaryIO, portions: Portions, span: Span) -> None:
+    for rows in portions:
+        _with_text_times(rows).write_ndjson(target)
+
+
+def _write_senml(target: BinaryIO, portions: Portions, span: Span) -> None:
+    """One record a line; a pack is a list, so each line but the last ends in a comma."""
+    target.write(b"[")
+    is_first = True
+    for rows in portions:
+        if rows.is_empty():
+            continue
+        records = io.BytesIO()
+        _records(rows, span).write_ndjson(records)
+        target.write(b"\n" if is_first else b",\n")
+        target.write(records.getvalue().removesuffix(b"\n").replace(b"\n", b",\n"))
+        is_first = False
+    target.write(b"\n]\n")
+
+
+def _records(rows: polars.DataFrame, span: Span) -> polars.DataFrame:
+    """Values of the same moment and device stay beside each other."""
+    names = [name for name in span.names if name not in {TIME, DEVICE}]
+    units = {column.name: column.unit for column in span.columns if column.kind == "double"}
+    long = rows.with_row_index("row").unpivot(names, index=["row", TIME, DEVICE], variable_name="n", value_name="v")
+    return (
+        long.filter(polars.col("v").is_not_null())
+        .sort("row", maintain_order=True)
+        .select(
+            (polars.col(DEVICE) + "/").alias("bn"),
+            "n",
+            polars.col("n").replace_strict(units, return_dtype=polars.String()).alias("u"),
+            (polars.col(TIME).dt.epoch("us") / 1_000_000).alias("t"),
+            "v",
+        )
+    )
+
+
+def _write_arrow(target: BinaryIO, portions: Portions, span: Span) -> None:
+    """One stream: the schema of the first portion, the batches of all, one end."""
+    for number, rows in enumerate(portions):
+        stream = io.BytesIO()
+        rows.write_ipc_stream(stream, compat_level=polars.CompatLevel.oldest())
+        content = stream.getvalue().removesuffix(_END_OF_STREAM)
+        target.write(content if number == 0 else content[_schema_length(content) :])
+    target.write(_END_OF_STREAM)
+
+
+def _schema_length(stream: bytes) -> int:
+    """A message is 0xFFFFFFFF, its metadata's length as a little-endian int32, and that metadata; a schema has no body.
+
+    Source: Apache Arrow, Columnar Format, encapsulated message format.
+    """
+    return 8 + int.from_bytes(stream[4:8], "little")
+
+
+def _with_text_times(rows: polars.DataFrame) -> polars.DataFrame:
+    return rows.with_columns(polars.col(TIME).dt.to_string(_INSTANT))
+
+
+_WRITERS: dict[Format, Callable[[BinaryIO, Portions, Span], None]] = {
+    Format.CSV: _write_csv,
+    Format.NDJSON: _write_ndjson,
+    Format.SENML: _write_senml,
+    Format.ARROW: _write_arrow,
+}
