@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("access", "0002_narrower_tokens"),
-        ("delivery", "0004_cuts_by_fields"),
+        ("delivery", "0005_changes"),
     ]
 
     operations = [
