@@ -32,6 +32,11 @@ class LinkExpired(DeliveryError):
     sentence = "This link has expired. Query the table again for fresh links."
 
 
+class RefreshTokenInvalid(DeliveryError):
+    code = "refresh_token_invalid"
+    sentence = "This refresh token is too old or was not made for this purchase. Query the table again without it."
+
+
 class RequestRefused(DeliveryError):
     """A request that the sharing protocol does not allow; answered as 400 unless the class says otherwise."""
 

@@ -1,10 +1,13 @@
-"""Leave out files that a reader's predicate cannot match, by their times. Whatever is not understood keeps the file.
+"""Leave out files that a reader's predicates cannot match, by their times. Whatever is not understood keeps the file.
 
-A hint looks like {"op": "greaterThan", "children": [{"op": "column", "name": "time", ...}, {"op": "literal", ...}]}.
+A hint is JSON such as {"op": "greaterThan", "children": [{"op": "column", "name": "time"}, {"op": "literal", ...}]}
+or, from older readers, a list of SQL conditions such as "time >= '2026-01-31T12:00:00Z'" that hold together.
 """
 
-from collections.abc import Callable
-from datetime import UTC, datetime
+import re
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -13,6 +16,7 @@ from marketplace.delivery.projection import TIME
 from marketplace.delivery.windows import TableFile
 
 _MOST_DEPTH = 20
+_MOST_CONDITIONS = 100
 _MIRRORED = {
     "lessThan": "greaterThan",
     "lessThanOrEqual": "greaterThanOrEqual",
@@ -20,26 +24,54 @@ _MIRRORED = {
     "greaterThanOrEqual": "lessThanOrEqual",
     "equal": "equal",
 }
+_SQL = re.compile(
+    r"""\s*[`"]?(\w{1,64})[`"]?\s*(<=|>=|<|>|==?)\s*(?:cast\s*\(|timestamp|date)?\s*'([^']{1,40})'(?:\s+as\s+\w+\s*\))?\s*""",
+    re.IGNORECASE,
+)
+_SQL_OPS = {
+    "<": "lessThan",
+    "<=": "lessThanOrEqual",
+    ">": "greaterThan",
+    ">=": "greaterThanOrEqual",
+    "=": "equal",
+    "==": "equal",
+}
+# A time without an offset is one of the reader's own clock, wherever on Earth that is.
+_FARTHEST_CLOCK = timedelta(hours=14)
+Moment = tuple[datetime, datetime]
 
-
-_BOUNDS: dict[str, Callable[[datetime, datetime, datetime], bool]] = {
-    "lessThan": lambda first, _, moment: first < moment,
-    "lessThanOrEqual": lambda first, _, moment: first <= moment,
-    "greaterThan": lambda _, last, moment: last > moment,
-    "greaterThanOrEqual": lambda _, last, moment: last >= moment,
-    "equal": lambda first, last, moment: first <= moment <= last,
+_BOUNDS: dict[str, Callable[[datetime, datetime, Moment], bool]] = {
+    "lessThan": lambda first, _, moment: first < moment[1],
+    "lessThanOrEqual": lambda first, _, moment: first <= moment[1],
+    "greaterThan": lambda _, last, moment: last > moment[0],
+    "greaterThanOrEqual": lambda _, last, moment: last >= moment[0],
+    "equal": lambda first, last, moment: first <= moment[1] and moment[0] <= last,
 }
 
 
-def may_match(json_predicate: str, file: TableFile) -> bool:
+def read_hints(*, json_predicate: str, conditions: Sequence[object]) -> Any:
+    """Return one predicate of all that is understood; None when nothing is."""
+    nodes = [_condition(text) for text in conditions[:_MOST_CONDITIONS] if isinstance(text, str)]
+    with suppress(orjson.JSONDecodeError):
+        nodes.append(orjson.loads(json_predicate) if json_predicate else None)
+    known = [node for node in nodes if node is not None]
+    return {"op": "and", "children": known} if known else None
+
+
+def may_match(predicate: Any, file: TableFile) -> bool:
     """Return False only when no row of the file can match."""
-    if not json_predicate or file.first_at is None or file.last_at is None:
-        return True
-    try:
-        predicate = orjson.loads(json_predicate)
-    except orjson.JSONDecodeError:
+    if predicate is None or file.first_at is None or file.last_at is None:
         return True
     return _may_match(predicate, file.first_at, file.last_at, _MOST_DEPTH)
+
+
+def _condition(text: str) -> dict[str, Any] | None:
+    match = _SQL.fullmatch(text)
+    if match is None:
+        return None
+    column, op, value = match.groups()
+    literal = {"op": "literal", "value": value, "valueType": "timestamp"}
+    return {"op": _SQL_OPS[op], "children": [{"op": "column", "name": column}, literal]}
 
 
 def _may_match(node: Any, first: datetime, last: datetime, depth: int) -> bool:
@@ -69,11 +101,15 @@ def _is_time(node: Any) -> bool:
     return isinstance(node, dict) and node.get("op") == "column" and str(node.get("name")).lower() == TIME
 
 
-def _moment(node: Any) -> datetime | None:
-    if not isinstance(node, dict) or node.get("op") != "literal" or node.get("valueType") != "timestamp":
+def _moment(node: Any) -> Moment | None:
+    """Return the earliest and the latest instant that a literal may mean."""
+    if not isinstance(node, dict) or node.get("op") != "literal" or node.get("valueType") not in {"timestamp", "date"}:
         return None
     try:
         moment = datetime.fromisoformat(str(node.get("value")))
-    except ValueError:
+        if moment.tzinfo:
+            return moment, moment
+        moment = moment.replace(tzinfo=UTC)
+        return moment - _FARTHEST_CLOCK, moment + _FARTHEST_CLOCK
+    except (ValueError, OverflowError):
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -14,9 +14,16 @@ from marketplace.delivery import sharing_lines as lines
 from marketplace.delivery import sharing_protocol as protocol
 from marketplace.delivery.doors import door, grant_of
 from marketplace.delivery.errors import NameUnknown
-from marketplace.delivery.links import LINK_SECONDS, SIGNATURE_PARAMETER, sign_link
+from marketplace.delivery.links import (
+    LINK_SECONDS,
+    SIGNATURE_PARAMETER,
+    Renewal,
+    files_digest,
+    read_renewal,
+    sign_link,
+)
 from marketplace.delivery.models import Read
-from marketplace.delivery.pruning import may_match
+from marketplace.delivery.pruning import may_match, read_hints
 from marketplace.delivery.services import begin_delivery, current_version, describe_table, files_for, record_read
 from marketplace.delivery.sharing_protocol import SCHEMA, TABLE, Form
 from marketplace.delivery.versions import check_changes, check_version, version_at, version_since
@@ -75,13 +82,25 @@ def table_query(request: HttpRequest, share: str, schema: str, table: str) -> Ht
     query = protocol.parse_query(request.body)
     if query.changes is not None:
         return _tell_changes(request, grant, query.changes, at)
-    version = _asked_version(grant, query)
+    renewal = None
+    if query.refresh_token:
+        renewal = read_renewal(query.refresh_token, purchase_id=grant.purchase.public_id, at=at)
+    version = _asked_version(grant, query) if renewal is None else check_version(grant, renewal.version)
     grant = begin_delivery(grant=grant, at=at)
-    files = [file for file in files_for(grant, version=version) if may_match(query.json_predicate, file)]
+    predicate = read_hints(json_predicate=query.json_predicate, conditions=query.conditions)
+    files = [file for file in files_for(grant, version=version) if may_match(predicate, file)]
     files = _first_files(files, query.row_limit)
-    record_read(grant=grant, door=Read.Door.DELTA_SHARING, files=files, at=at)
-    actions = [_file_action(request, grant, file, at) for file in files]
-    return _ndjson([*_head_lines(grant, form), *(lines.file_line(form, action) for action in actions)], version, form)
+    digest = files_digest(file.public_id for file in files)
+    if renewal is None or renewal.files != digest:
+        record_read(grant=grant, door=Read.Door.DELTA_SHARING, files=files, at=at)
+        renewal = Renewal(grant.purchase.public_id, version, digest, int(at.timestamp()))
+    body = _head_lines(grant, form)
+    body += [lines.file_line(form, _file_action(request, grant, file, at)) for file in files]
+    has_end = protocol.wants_end_of_stream(request.headers.get(protocol.CAPABILITIES_HEADER, ""))
+    if has_end:
+        refresh_token = renewal.text if query.wants_refresh_token else ""
+        body.append(lines.end_line(expires_at=at + timedelta(seconds=LINK_SECONDS), refresh_token=refresh_token))
+    return _ndjson(body, version, form, has_end=has_end)
 
 
 @door("GET")
@@ -190,10 +209,12 @@ def _json(content: dict[str, Any]) -> HttpResponse:
     return response
 
 
-def _ndjson(body: list[bytes], version: int, form: Form) -> HttpResponse:
+def _ndjson(body: list[bytes], version: int, form: Form, *, has_end: bool = False) -> HttpResponse:
     response = HttpResponse(b"".join(body), content_type=protocol.NDJSON)
     response[protocol.VERSION_HEADER] = str(version)
-    if form is Form.DELTA:
+    if has_end:
+        response[protocol.CAPABILITIES_HEADER] = f"responseformat={form.value};includeEndStreamAction=true"
+    elif form is Form.DELTA:
         # Readers take the header's absence for the Parquet form.
         response[protocol.CAPABILITIES_HEADER] = f"responseformat={form.value}"
     response["Cache-Control"] = "no-store"

@@ -88,6 +88,14 @@ def change_line(form: Form, action: FileAction, change: str) -> bytes:
     return _line({"file": _delta_file(action, {change: single})})
 
 
+def end_line(*, expires_at: datetime, refresh_token: str) -> bytes:
+    """The last line of an answer, without which it is not whole. expires_at: when its links do."""
+    about: dict[str, Any] = {"minUrlExpirationTimestamp": milliseconds(expires_at)}
+    if refresh_token:
+        about["refreshToken"] = refresh_token
+    return _line({"endStreamAction": about})
+
+
 def stats_string(action: FileAction) -> str:
     """Return Delta's statistics. It keeps times in milliseconds, so the highest is rounded up to stay a bound."""
     stats = {

@@ -38,13 +38,19 @@ class ChangeRange:
 
 @dataclass(frozen=True)
 class TableQuery:
-    """The body of a query; at most one of version, timestamp and changes is set."""
+    """The body of a query; at most one of version, timestamp and changes is set.
 
-    version: int | None
-    timestamp: datetime | None
-    row_limit: int | None
-    json_predicate: str
+    conditions: as they came, in SQL. refresh_token: of the answer whose links are to be renewed.
+    """
+
+    version: int | None = None
+    timestamp: datetime | None = None
+    row_limit: int | None = None
+    json_predicate: str = ""
+    conditions: Sequence[object] = ()
     changes: ChangeRange | None = None
+    refresh_token: str = ""
+    wants_refresh_token: bool = False
 
 
 def page(items: Sequence[dict[str, str]], *, most: str, token: str) -> dict[str, Any]:
@@ -73,6 +79,11 @@ def choose_form(header: str) -> Form:
     return Form.PARQUET
 
 
+def wants_end_of_stream(header: str) -> bool:
+    """Whether the reader takes a last line that says that the answer is whole."""
+    return "includeendstreamaction=true" in header.lower().replace(" ", "").split(";")
+
+
 def parse_query(body: bytes) -> TableQuery:
     """Read a query's body. Hints that make no sense are ignored: they only ever make an answer smaller.
 
@@ -91,12 +102,18 @@ def parse_query(body: bytes) -> TableQuery:
     if sum(given is not None for given in (version, timestamp, start)) > 1:
         raise RequestRefused("Give one of version, timestamp and startingVersion.")
     limit, predicate = content.get("limitHint"), content.get("jsonPredicateHints")
+    conditions, refresh_token = content.get("predicateHints"), content.get("refreshToken")
+    if refresh_token is not None and not isinstance(refresh_token, str):
+        raise RequestRefused("refreshToken must be a text.")
     return TableQuery(
         version=version,
         timestamp=None if timestamp is None else parse_timestamp("timestamp", timestamp),
         row_limit=limit if _is_count(limit) else None,
         json_predicate=predicate if isinstance(predicate, str) else "",
+        conditions=conditions if isinstance(conditions, list) else (),
         changes=None if start is None else ChangeRange(start, end),
+        refresh_token=refresh_token or "",
+        wants_refresh_token=content.get("includeRefreshToken") is True,
     )
 
 

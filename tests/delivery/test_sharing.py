@@ -13,7 +13,9 @@ from django.http.response import HttpResponseBase
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from marketplace.delivery import links
 from marketplace.delivery.files import read_rows
+from marketplace.delivery.links import Renewal
 from marketplace.delivery.models import Read, Segment
 from marketplace.delivery.services import refresh_table
 from tests.builders_delivery import day_start
@@ -278,6 +280,66 @@ def test_hints_only_make_the_answer_smaller(client: Client, bought: Bought) -> N
         assert file_count({"jsonPredicateHints": json.dumps(hint)}) == count, op
     for wrong in ("{", "[]", '{"op": "and"}', '{"op": "and", "children": [5]}'):
         assert file_count({"jsonPredicateHints": wrong, "predicateHints": ["time >"]}) == 2
+
+
+def test_sql_conditions_are_hints_too(client: Client, bought: Bought) -> None:
+    bought.sender.send([(day_start(bought.at), "air_temperature", 1.0)], bought.at)
+    refresh_table(listing=bought.listing, at=bought.at)
+    today, noon = day_start(bought.at), (day_start(bought.at) - timedelta(hours=12)).replace(tzinfo=None)
+    for conditions, count in [
+        ([f"time >= '{today.isoformat()}'"], 1),
+        ([f"`time` < TIMESTAMP '{today.isoformat()}'"], 1),
+        ([f"time<=CAST('{today.isoformat()}' AS TIMESTAMP)"], 2),
+        ([f"time >= '{today.isoformat()}'", f"time < '{today.isoformat()}'"], 0),
+        # Noon of whose clock, nobody knows: both days may match.
+        ([f"time >= '{noon}'"], 2),
+        ([f"time = '{noon.date() - timedelta(days=3)}'"], 0),
+        (["time >=", "device = 'x'", 5, None, "time = 'never'", "1=1; DROP TABLE x", "time > '0001-01-01'"], 2),
+        ("time < '2001-01-01'", 2),
+    ]:
+        answer = query(client, bought, {"predicateHints": conditions})
+        assert len(lines(answer)) - 2 == count, conditions
+
+
+END = {"delta-sharing-capabilities": "responseformat=parquet;includeEndStreamAction=true"}
+
+
+def test_a_reader_that_is_not_done_renews_its_links_and_is_counted_once(client: Client, bought: Bought) -> None:
+    answer = query(client, bought, {"includeRefreshToken": True}, **END)
+    assert answer["delta-sharing-capabilities"] == "responseformat=parquet;includeEndStreamAction=true"
+    *_, file, end = lines(answer)
+    token = end["endStreamAction"]["refreshToken"]
+    assert end["endStreamAction"]["minUrlExpirationTimestamp"] == file["file"]["expirationTimestamp"]
+    later = bought.at + timedelta(seconds=1)
+    bought.sender.send([(day_start(bought.at, 1), "air_temperature", 1.0)], later)
+    refresh_table(listing=bought.listing, at=later)
+
+    again = query(client, bought, {"refreshToken": token, "includeRefreshToken": True}, **END)
+
+    assert again["Delta-Table-Version"] == "1"
+    assert lines(again)[2]["file"]["id"] == file["file"]["id"]
+    assert Read.objects.count() == 1
+    assert fetch(client, lines(again)[2]["file"]["url"]).height == 60
+    # Other files than those that were counted are another read.
+    none = query(client, bought, {"refreshToken": token, "limitHint": 0}, **END)
+    assert "refreshToken" not in lines(none)[-1]["endStreamAction"]
+    assert Read.objects.count() == 2
+
+
+def test_a_refresh_token_is_the_purchases_own_and_lives_an_hour(
+    client: Client, bought: Bought, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = lines(query(client, bought, {"includeRefreshToken": True}, **END))[-1]["endStreamAction"]["refreshToken"]
+    foreign = Renewal(bought.listing.public_id, 1, "", int(bought.at.timestamp())).text
+    for wrong in (token[:-1], "nonsense", foreign):
+        assert error_of(query(client, bought, {"refreshToken": wrong})) == (400, "INVALID_PARAMETER_VALUE")
+    monkeypatch.setattr(links, "RENEWAL_SECONDS", -1)
+    assert error_of(query(client, bought, {"refreshToken": token})) == (400, "INVALID_PARAMETER_VALUE")
+    assert Read.objects.count() == 1
+
+
+def test_nobody_gets_a_last_line_unasked(client: Client, bought: Bought) -> None:
+    assert len(lines(query(client, bought, {"includeRefreshToken": True}))) == 3
 
 
 @pytest.mark.parametrize(("method", "path"), [("post", "metadata"), ("get", "query"), ("delete", "version")])

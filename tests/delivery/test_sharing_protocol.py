@@ -110,21 +110,23 @@ def test_refuses_a_page_that_is_none(most: str, token: str) -> None:
 
 @pytest.mark.parametrize("body", [b"", b"{}", b" \n", b'{"version": null}'])
 def test_an_empty_query_asks_for_everything(body: bytes) -> None:
-    assert protocol.parse_query(body) == protocol.TableQuery(None, None, None, "")
+    assert protocol.parse_query(body) == protocol.TableQuery()
 
 
 def test_reads_a_query() -> None:
     query = protocol.parse_query(
         b'{"version": 3, "limitHint": 10, "jsonPredicateHints": "{}", "predicateHints": ["a"]}'
     )
-    assert query == protocol.TableQuery(3, None, 10, "{}")
+    assert query == protocol.TableQuery(version=3, row_limit=10, json_predicate="{}", conditions=["a"])
     query = protocol.parse_query(b'{"timestamp": "2026-03-14T09:26:53Z"}')
     assert query.timestamp == datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("body", [b'{"limitHint": "x"}', b'{"limitHint": -1}', b'{"jsonPredicateHints": 5}'])
+@pytest.mark.parametrize(
+    "body", [b'{"limitHint": "x"}', b'{"limitHint": -1}', b'{"jsonPredicateHints": 5}', b'{"predicateHints": "x"}']
+)
 def test_a_hint_that_makes_no_sense_is_ignored(body: bytes) -> None:
-    assert protocol.parse_query(body) == protocol.TableQuery(None, None, None, "")
+    assert protocol.parse_query(body) == protocol.TableQuery()
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b"nonsense", b"\xff"])
@@ -141,6 +143,7 @@ def test_refuses_a_body_that_is_no_object(body: bytes) -> None:
         b'{"version": true}',
         b'{"version": 1.5}',
         b'{"timestamp": 5}',
+        b'{"refreshToken": 5}',
         b'{"timestamp": "yesterday"}',
         b'{"version": 1, "timestamp": "2026-03-14T09:26:53Z"}',
     ],
