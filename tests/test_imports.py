@@ -30,6 +30,7 @@ PUBLIC = {
     "marketplace.consents.standing",
     "marketplace.delivery.live_app",  # The process of live streams.
     "marketplace.delivery.live_page",
+    "marketplace.delivery.evidence_door",
     "marketplace.delivery.preview",
     "marketplace.delivery.projection",
     "marketplace.delivery.sight",

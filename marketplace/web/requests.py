@@ -5,7 +5,8 @@ from functools import wraps
 from typing import Any
 
 from django.core.cache import cache
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
@@ -21,17 +22,17 @@ class OwnerRequest(HttpRequest):
     user: User
 
 
-def post_only(page: str) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]:
+def post_only(page: str) -> Callable[[Callable[..., HttpResponseBase]], Callable[..., HttpResponseBase]]:
     """Take POST only. Whoever opens the address by hand, or comes back to it from the log-in, is led to the page.
 
     page: the name of a URL with the arguments of this one.
     """
 
-    def decorate(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    def decorate(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
         take_post = require_POST(view)
 
         @wraps(view)
-        def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if request.method in {"GET", "HEAD"}:
                 return redirect(page, *args, **kwargs)
             return take_post(request, *args, **kwargs)
@@ -58,3 +59,11 @@ def is_too_often(request: HttpRequest, name: str, most: int) -> bool:
     except (RedisError, ValueError):
         # Without the cache nothing is counted; what is asked for must be harmless then.
         return False
+
+
+def announced_size(request: HttpRequest) -> int:
+    """How many bytes a request says that it brings."""
+    try:
+        return int(request.META.get("CONTENT_LENGTH") or 0)
+    except ValueError:
+        return 0

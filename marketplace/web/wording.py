@@ -10,7 +10,10 @@ from marketplace.listings.models import Plan
 from marketplace.web.formats import duration_text, plural
 
 RESOLUTION_NOTES = {
-    Resolution.RAW: "The most detail, and the most that can be learned about you.",
+    Resolution.RAW: (
+        "The most detail, and the most that can be learned about you. Buyers also get the devices’ signatures and "
+        "public keys."
+    ),
     Resolution.MINUTE: "Still shows when a kettle or a charger is switched on.",
     Resolution.QUARTER: "Shows the course of a day; single acts blur.",
     Resolution.HOUR: "Shows habits, hardly single acts.",
@@ -87,6 +90,13 @@ def purpose_labels(codes: Iterable[str]) -> list[str]:
 
 def delay_text(seconds: int) -> str:
     return f"{duration_text(seconds)} after they were measured" if seconds else "as soon as they arrive"
+
+
+def origin_text(resolution: str) -> str:
+    """What shows a buyer where the rows come from."""
+    if resolution == Resolution.RAW:
+        return "You get the devices’ own signed messages, and can prove each row to anybody"
+    return "Derived: computed from signed readings, so no device signed these rows"
 
 
 def resolution_label(resolution: str) -> str:

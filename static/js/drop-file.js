@@ -9,11 +9,12 @@ function choose(field, file) {
 
 async function sort(form, files) {
   const rules = [
+    [named(/\.evidence\.jsonl$/i), form.elements.evidence],
     [named(/^disclosure.*\.json$/i), form.elements.disclosure],
     [named(/\.json$/i), form.elements.entry],
     [named(/^policy/i), form.elements.policy],
-    [() => true, form.elements.receipt],
-  ];
+    [() => true, form.elements.receipt ?? form.elements.download],
+  ].filter(([, field]) => field);
   for (const file of files) {
     const field = rules.find(([fits]) => fits(file))[1];
     if (field.type === "file") choose(field, file);

@@ -10,16 +10,20 @@ from allauth.account.forms import default_token_generator
 from allauth.account.utils import user_pk_to_url_str
 from django.apps import apps
 from django.urls import URLResolver, get_resolver, reverse
-from playwright.sync_api import Page
+from playwright.sync_api import FilePayload, Page
 
 from ledger.models import Checkpoint
-from tests.builders_receipts import SmallLog
+from tests.builders_origin import Origin, csv_of
+from tests.builders_receipts import POLICY, SmallLog
 from tests.conftest import PASSWORD
 from tests.journey.market import Market
 from tests.journey.pages_devices import device_pages
 from tests.journey.pages_notices import notice_pages
 from tests.journey.people import add_passkey, fill_in, plug_in_authenticator, send_form
 from tests.journey.visits import Act, Visit, send_empty, visit
+
+# Signed by devices and noted in a log that exist in memory only.
+SIGNED = Origin([(1, 1, [(minute, "air_temperature", 20.25 + minute / 8) for minute in range(5)], {})])
 
 # Addresses that never give a page for people to look at, by the reason.
 NOT_PAGES = {
@@ -28,7 +32,7 @@ NOT_PAGES = {
     "takes only POST": "device_claim listing_publication token_create token_rotation profile_download top_up_create "
     "top_up_outcome api_key_create payee_create payout_schedule payout_answer notice_reading notices_reading "
     "card_refund_answer dispute_answer earnings_move device_handover_withdrawal device_takeover_acceptance "
-    "order_create purchase_renewal purchase_cap purchase_stop "
+    "order_create purchase_renewal purchase_cap purchase_stop purchase_evidence "
     "webhook_create webhook_test webhook_activation delivery_replay",
     "a fragment of a page": "device_status listing_status listing_quotes purchase_status purchase_news "
     "admin:ledger_auditrun_progress",
@@ -104,6 +108,10 @@ def checking_pages() -> Iterator[Visit]:
     yield visit("visitor", "log_verification", state="good", act=check_receipt_of_first_entry)
     yield visit("visitor", "log_verification", state="bad", act=check_nonsense)
     yield visit("visitor", "log_verification", state="of another log", act=check_receipt_of_another_log)
+    yield visit("visitor", "origin_verification")
+    yield visit("visitor", "origin_verification", state="refused", act=send_empty("download"))
+    yield visit("visitor", "origin_verification", state="good", act=check_download)
+    yield visit("visitor", "origin_verification", state="bad", act=check_changed_download)
 
 
 def check_receipt_of_first_entry(page: Page) -> None:
@@ -120,6 +128,24 @@ def check_receipt_of_another_log(page: Page) -> None:
 
 def send_receipt(page: Page, text: str) -> None:
     send_form(fill_in(page, {"receipt_text": text}))
+    page.locator("#verdict").wait_for()
+
+
+def check_download(page: Page) -> None:
+    send_download(page, csv_of(SIGNED.table()))
+
+
+def check_changed_download(page: Page) -> None:
+    send_download(page, csv_of(SIGNED.table()).replace(b"20.25", b"20.5"))
+
+
+def send_download(page: Page, table: bytes) -> None:
+    files = {"download": ("data.csv", table), "evidence": ("data.evidence.jsonl", SIGNED.evidence())}
+    for name, (file_name, content) in files.items():
+        chosen = FilePayload(name=file_name, mimeType="text/plain", buffer=content)
+        page.locator(f"[name={name}]").set_input_files(chosen)
+    page.locator("[data-drop-form] summary").click()
+    send_form(fill_in(page, {"policy": POLICY.text()}))
     page.locator("#verdict").wait_for()
 
 

@@ -29,6 +29,7 @@ from marketplace.web.wording import (
     delay_text,
     first_fields_text,
     join_words,
+    origin_text,
     plan_name,
     purpose_labels,
     resolution_label,
@@ -203,6 +204,7 @@ def terms_of(consent: Consent) -> list[tuple[str, str]]:
     """The consent in plain words, as (label, text)."""
     return [
         ("What you get", resolution_label(consent.resolution)),
+        ("Proof of origin", origin_text(consent.resolution)),
         ("When you get it", delay_text(consent.delay_seconds).capitalize()),
         ("What you may use it for", join_words(purpose_labels(consent.purposes))),
     ]

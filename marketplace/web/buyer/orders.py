@@ -16,12 +16,20 @@ from ledger.models import WitnessMemory
 from marketplace.access.errors import ConsentEnded, ConsentWithdrawn, ListingWithdrawn, PurchaseEnded, PurchaseRefunded
 from marketplace.access.models import ROTATION_GRACE, AccessToken
 from marketplace.access.services import obstacle_to
+from marketplace.consents.models import Resolution
 from marketplace.delivery.models import Read
 from marketplace.delivery.services import is_ready
 from marketplace.delivery.sight import AccessFacts, access_facts
 from marketplace.listings.models import Plan
 from marketplace.purchases.models import Purchase
-from marketplace.purchases.services import Usage, may_return_until, obstacle_to_refund, refund_for_asking, usages_now
+from marketplace.purchases.services import (
+    Usage,
+    is_counted,
+    may_return_until,
+    obstacle_to_refund,
+    refund_for_asking,
+    usages_now,
+)
 from marketplace.web.buyer.cards import terms_of
 from marketplace.web.buyer.running import running_context
 from marketplace.web.buyer.snippets import snippets_of
@@ -160,8 +168,18 @@ def purchase_context(request: HttpRequest, purchase: Purchase, secret: str = "")
         "money_back": money_back(purchase, now),
         "last_reads": list(Read.objects.filter(purchase=purchase).select_related("token")[:10]),
         "cap_form": CapForm(initial=cap_values(purchase)),
+        "origin": origin_context(purchase, access["tokens"]),
         **running_context(purchase, now, is_over=bool(ended)),
         **access,
+    }
+
+
+def origin_context(purchase: Purchase, tokens: Sequence[dict[str, Any]]) -> dict[str, bool]:
+    """is_signed: devices signed the very rows. may_load: there is a token by which the evidence can be had."""
+    return {
+        "is_signed": purchase.listing.consent.resolution == Resolution.RAW,
+        "may_load": any(row["is_usable"] for row in tokens),
+        "is_counted": is_counted(purchase),
     }
 
 

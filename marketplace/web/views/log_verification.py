@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods
 from ledger.verdicts import EntryMissing
 from marketplace.web.forms.log import LARGEST_UPLOAD, ReceiptForm
 from marketplace.web.log.checking import check_sent
-from marketplace.web.requests import is_too_often
+from marketplace.web.requests import announced_size, is_too_often
 
 PAGE = "log/verify.html"
 CHECKS_A_MINUTE = 60
@@ -27,7 +27,7 @@ def log_verification(request: HttpRequest) -> HttpResponse:
         return _answer(request, HTTPStatus.OK, form=ReceiptForm())
     if is_too_often(request, "log-verification", CHECKS_A_MINUTE):
         return render(request, "429.html", status=HTTPStatus.TOO_MANY_REQUESTS)
-    if _announced_size(request) > LARGEST_UPLOAD:
+    if announced_size(request) > LARGEST_UPLOAD:
         # Not read, so not even a temporary file is made of it.
         return _answer(request, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, form=ReceiptForm(), is_too_large=True)
     form = ReceiptForm(request.POST, request.FILES)
@@ -43,13 +43,6 @@ def log_verification(request: HttpRequest) -> HttpResponse:
     kept = ("policy", "receipt_text") if outcome.failed else ("policy",)
     again = ReceiptForm(initial={name: form.cleaned_data[name] for name in kept})
     return _answer(request, status, form=again, outcome=outcome, verdict=outcome.verdict)
-
-
-def _announced_size(request: HttpRequest) -> int:
-    try:
-        return int(request.META.get("CONTENT_LENGTH") or 0)
-    except ValueError:
-        return 0
 
 
 def _answer(request: HttpRequest, status: HTTPStatus, **context: Any) -> HttpResponse:
