@@ -58,7 +58,7 @@ def conclusion(verdict: OriginVerdict) -> str:
         return "Bad. Do not rely on it."
     if verdict.is_final:
         return "Good: every row is what devices signed, under keys that the log knows."
-    return f"Nothing is wrong, and not everything is proven: {verdict.lacking}."
+    return f"Nothing is wrong, and not everything is proven. What is lacking: {verdict.lacking}."
 
 
 def _check(verdict: OriginVerdict, words: Sequence[str]) -> None:

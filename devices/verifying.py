@@ -28,7 +28,7 @@ class CheckStopped(Exception):
 @dataclass
 class OriginVerdict(Verdict):
     """What a check found. differing: the first row that is not what the devices signed, in words; unproven: the first
-    row for which there is no evidence.
+    row for which there is no evidence; unwitnessed: the first one under a key whose entry is not final.
     """
 
     is_bad: bool = False
@@ -36,8 +36,10 @@ class OriginVerdict(Verdict):
     proven_count: int = 0
     differing_count: int = 0
     unproven_count: int = 0
+    unwitnessed_count: int = 0
     differing: str = ""
     unproven: str = ""
+    unwitnessed: str = ""
     missing_count: int = 0
     missing: str = ""
     lacking_reasons: list[str] = field(default_factory=list)
@@ -94,7 +96,7 @@ def _compare(verdict: OriginVerdict, download: BinaryIO, signed: SignedRows) -> 
         first = row.time if first is None else min(first, row.time)
         last = row.time if last is None else max(last, row.time)
         _compare_row(verdict, number, row, signed, place_of)
-    verdict.say(NOTE, f"The download is {form} with {verdict.row_count:,} rows.")
+    verdict.say(NOTE, f"The download is {form} with {_count(verdict.row_count, 'row')}.")
     if first is not None and last is not None:
         _find_missing(verdict, signed, (first, last), places)
 
@@ -124,6 +126,9 @@ def _compare_row(
         verdict.unproven = verdict.unproven or f"{where}. {trouble or 'No envelope here holds it.'}"
     else:
         verdict.proven_count += 1
+        if known and not known.key.is_final:
+            verdict.unwitnessed_count += 1
+            verdict.unwitnessed = verdict.unwitnessed or where
     return None
 
 
@@ -136,6 +141,10 @@ def _use_up(known: SignedRow | None, places: list[int]) -> None:
     for place in places:
         if known is not None and known.cells[place] is not None:
             known.cells[place] = SEEN
+
+
+def _count(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _is_same(cell: object, value: float | None) -> bool:
@@ -163,26 +172,22 @@ def _say_keys(verdict: OriginVerdict, signed: SignedRows, *, is_trusted: bool) -
             "Whose log this is. The log's keys come from the evidence itself, so it only agrees with itself. Name a "
             "policy that you trust with --policy.",
         )
-        verdict.lacking_reasons.append("only a policy that you trust shows whose log it is")
-    not_final = 0
+        verdict.lacking_reasons.append("a policy that you trust, which shows whose log it is")
     for (device, _), key in signed.keys.items():
         short = key.public_key.hex()[:12]
         if key.trouble:
             verdict.say(NOT_PROVED, f"That the key {short}… of {device} was ever enrolled. {key.trouble}")
-            verdict.lacking_reasons.append(f"nothing proves the key of {device}")
+            verdict.lacking_reasons.append(f"a proof of the key of {device}")
             continue
         state = "which is final" if key.is_final else "which its log signed and not enough witnesses have seen"
         verdict.say(PROVED, f"The log says in entry {key.entry_index}, {state}, that the key {short}… was enrolled.")
-        not_final += not key.is_final
-    if not_final:
-        verdict.lacking_reasons.append("the log's entry of a key is not final yet")
+    if any(not key.is_final and not key.trouble for key in signed.keys.values()):
+        verdict.lacking_reasons.append("witnesses for the log's entry of a key")
 
 
 def _say_faults(verdict: OriginVerdict, signed: SignedRows) -> None:
-    verdict.say(
-        PROVED if signed.envelope_count else NOTE,
-        f"{signed.envelope_count:,} envelopes with {signed.reading_count:,} readings were signed by these keys.",
-    )
+    envelopes, readings = _count(signed.envelope_count, "envelope"), _count(signed.reading_count, "reading")
+    verdict.say(PROVED if signed.envelope_count else NOTE, f"These keys signed {envelopes} with {readings}.")
     for sentence in signed.faults[:3]:
         verdict.say(FAILED, sentence)
     if len(signed.faults) > 3:
@@ -198,28 +203,35 @@ def _say_rows(verdict: OriginVerdict, signed: SignedRows) -> None:
             verdict.say(FAILED, f"{verdict.differing_count:,} rows differ; this is the first of them.")
     if verdict.missing:
         verdict.is_bad = True
-        verdict.say(FAILED, f"{verdict.missing_count:,} signed rows are not in the file, the first: {verdict.missing}.")
+        verdict.say(
+            FAILED, f"Not in the file: {_count(verdict.missing_count, 'signed row')}, the first: {verdict.missing}."
+        )
     if verdict.differing or verdict.missing:
         verdict.say(NOTE, "A file that is older than envelopes which came later is checked with --received-until.")
     if verdict.proven_count:
+        rows = _count(verdict.row_count, "row")
+        verdict.say(PROVED, f"{verdict.proven_count:,} of {rows}: what the devices signed, to the last digit.")
+    if verdict.unwitnessed:
+        rows = _count(verdict.unwitnessed_count, "row")
         verdict.say(
-            PROVED,
-            f"{verdict.proven_count:,} of {verdict.row_count:,} rows are what the devices signed, to the last digit.",
+            NOT_PROVED, f"That all are shown the same entry of the key, for {rows}, the first: {verdict.unwitnessed}."
         )
     if verdict.unproven:
-        verdict.say(NOT_PROVED, f"{verdict.unproven_count:,} rows have no evidence, the first: {verdict.unproven}")
-        verdict.lacking_reasons.append(f"{verdict.unproven_count:,} of {verdict.row_count:,} rows have no evidence")
+        verdict.say(
+            NOT_PROVED, f"Without evidence: {_count(verdict.unproven_count, 'row')}, the first: {verdict.unproven}"
+        )
+        verdict.lacking_reasons.append(f"evidence for {verdict.unproven_count:,} of {_count(verdict.row_count, 'row')}")
     if not verdict.row_count:
-        verdict.lacking_reasons.append("the file has no rows")
+        verdict.lacking_reasons.append("rows")
 
 
 def _say_limits(verdict: OriginVerdict, signed: SignedRows) -> None:
     if signed.late_count:
-        verdict.say(NOTE, f"{signed.late_count:,} envelopes came later than you asked for, and were left out.")
+        verdict.say(NOTE, f"Left out, as later than you asked for: {_count(signed.late_count, 'envelope')}.")
     if signed.replaced:
-        verdict.say(NOTE, f"{len(signed.replaced):,} readings were replaced by others, by the market's word.")
+        verdict.say(NOTE, f"Replaced by others, by the market's word: {_count(len(signed.replaced), 'reading')}.")
     for reason, count in (signed.end.withheld if signed.end else {}).items():
         if count:
-            verdict.say(NOTE, f"{count:,} envelopes are not here: they {_WITHHELD.get(reason, 'were held back')}.")
+            verdict.say(NOTE, f"Not here: {_count(count, 'envelope')}. They {_WITHHELD.get(reason, 'were held back')}.")
     verdict.say(NOT_PROVED, "That a device measured rightly, and stood where it should. It signed what it sent.")
     verdict.say(NOT_PROVED, "That nothing was left out before the first row and after the last one.")

@@ -1,4 +1,4 @@
-"""A buyer loads the evidence of what he bought, drops it with his download on the public page, and changes one digit."""
+"""A buyer loads the evidence of what he bought, drops it with his download on the page, and changes one digit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def check(page: Page, table: bytes, evidence: bytes) -> None:
     page.goto("/verify-data/")
-    drop(page, **{"data__csv": table, "roof__evidence__jsonl": evidence})
+    drop(page, data__csv=table, roof__evidence__jsonl=evidence)
     expect(page.get_by_role("status")).to_contain_text("ready to be checked.")
     page.get_by_role("button", name="Check it").click()
 
@@ -38,7 +38,7 @@ def test_from_the_purchase_to_the_proof(
     evidence, rows = (tmp_path / "evidence").read_bytes(), rows_of(shop.start, 60)
     stranger = open_browser(new_context, live_server)
     check(stranger, csv_of(rows), evidence)
-    expect(stranger.get_by_text("120 of 120 rows are what the devices signed, to the last digit.")).to_be_visible()
+    expect(stranger.get_by_text("120 of 120 rows: what the devices signed, to the last digit.")).to_be_visible()
     # Nobody witnesses the log of the tests.
     expect(stranger.get_by_role("heading", name="Nothing is wrong, and not everything is proven")).to_be_visible()
     rows[41]["air_temperature"] += 0.5

@@ -10,7 +10,6 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
-from devices.verify import conclusion
 from devices.verifying import FAILED, CheckStopped, OriginVerdict, check_download
 from ledger.errors import LedgerError
 from ledger.policy import LogPolicy
@@ -33,10 +32,6 @@ class OriginOutcome:
         if self.verdict.is_bad:
             return "broken"
         return "final" if self.verdict.is_final else "signed"
-
-    @property
-    def sentence(self) -> str:
-        return conclusion(self.verdict)
 
     @property
     def first_failure(self) -> str:

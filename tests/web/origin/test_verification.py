@@ -33,7 +33,7 @@ def test_the_page_asks_for_two_files(client):
 def test_a_good_download_is_final(client):
     status, text = send(client)
     assert (status, "Good: devices signed every row" in text) == (200, True)
-    assert "3 of 3 rows are what the devices signed, to the last digit." in text
+    assert "3 of 3 rows: what the devices signed, to the last digit." in text
 
 
 @pytest.mark.parametrize(
@@ -55,12 +55,12 @@ def test_the_logs_own_policy_is_used_when_none_is_given(client):
     status, text = send(client, policy="")
     assert status == 422
     assert "That the key 8a88e3dd7409… of device-1 was ever enrolled. The log&#x27;s receipt" in text
-    assert "3 rows have no evidence, the first: Row 1 (line 2): device-1" in text
+    assert "Without evidence: 3 rows, the first: Row 1 (line 2): device-1" in text
 
 
 def test_an_older_download_is_checked_as_of_its_time(client):
     status, text = send(client, received_until="2026-03-13T09:00:00Z")
-    assert (status, "1 envelopes came later than you asked for" in text) == (200, True)
+    assert (status, "Left out, as later than you asked for: 1 envelope" in text) == (200, True)
     assert "not everything is proven" in text
     status, text = send(client, received_until="yesterday")
     assert (status, "Give a time such as" in text) == (422, True)
