@@ -72,7 +72,7 @@ class Part:
 def part_of(grant: Grant, wish: Wish) -> Part:
     """Raises: ColumnUnknown, VersionUnknown, VersionGone, TableRebuilding."""
     current = current_version(grant.listing)
-    version = current if wish.version is None else check_version(grant.listing, wish.version)
+    version = current if wish.version is None else check_version(grant, wish.version)
     span = Span(wish.start, wish.until, _chosen(describe_table(grant.consent, grant.fields), wish.columns))
     files = [file for file in files_for(grant, version=version) if span.touches(file)]
     return Part(wish.form, version, files, span)
