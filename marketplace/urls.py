@@ -11,6 +11,7 @@ urlpatterns = [
     path("accounts/", include("allauth.urls")),
     path("admin/", admin.site.urls),
     path("oauth/", include("marketplace.delivery.urls_oauth")),
+    path(".well-known/", include("marketplace.delivery.urls_well_known")),
     path("log/", include("ledger.urls")),
 ]
 

@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import secrets
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 
@@ -15,10 +15,22 @@ logger = logging.getLogger(__name__)
 KEY_PREFIX = "own_key_"
 SHOWN_PREFIX_LENGTH = 14
 KEYS_PER_PERSON = 20
+_USE_NOTED_EVERY = timedelta(minutes=1)
 
 
 def hash_api_key(key: str) -> bytes:
     return hashlib.sha256(key.encode()).digest()
+
+
+def find_api_key(key: str, at: datetime) -> ApiKey | None:
+    """Return the working key with this text, with whose it is, and note that it was used.
+
+    At most one write a minute, so that reading stays a read.
+    """
+    api_key = ApiKey.objects.usable().select_related("user").filter(key_hash=hash_api_key(key)).first()
+    if api_key and (api_key.last_used_at is None or at - api_key.last_used_at >= _USE_NOTED_EVERY):
+        ApiKey.objects.filter(pk=api_key.pk).update(last_used_at=at)
+    return api_key
 
 
 @transaction.atomic

@@ -1,6 +1,6 @@
 """What others may do with accounts: keys for programs, and the devices that a person owns."""
 
-from marketplace.accounts.api_keys import create_api_key, hash_api_key, revoke_api_key, revoke_api_keys
+from marketplace.accounts.api_keys import create_api_key, find_api_key, revoke_api_key, revoke_api_keys
 from marketplace.accounts.billing import Particulars, declare_billing, particulars_of
 from marketplace.accounts.erasing import ErasedPerson, blank_account, hold_account, lock_account
 from marketplace.accounts.ownership import enrol_owned_device, enrolment_entry, record_handover, retire_owned_device
@@ -13,7 +13,7 @@ __all__ = [
     "declare_billing",
     "enrol_owned_device",
     "enrolment_entry",
-    "hash_api_key",
+    "find_api_key",
     "hold_account",
     "lock_account",
     "particulars_of",

@@ -26,6 +26,7 @@ from marketplace.delivery.errors import (
     TableRebuilding,
     VersionGone,
 )
+from marketplace.delivery.oauth_metadata import area_of, resource_address
 from marketplace.delivery.sharing_protocol import error_body
 
 logger = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ def door(*methods: str) -> Callable[[View], View]:
             try:
                 return view(request, *args, **kwargs)
             except (AccessError, DeliveryError) as error:
-                return refuse(error)
+                return refuse(error, request.path)
             except RequestDataTooBig:
                 return refusal(400, "MALFORMED_REQUEST", "The body is too large.")
 
@@ -102,14 +103,15 @@ def brake_guessing(request: HttpRequest) -> None:
         raise TooManyFailures
 
 
-def refuse(error: AccessError | DeliveryError) -> HttpResponse:
+def refuse(error: AccessError | DeliveryError, path: str = "") -> HttpResponse:
+    """path: what was asked for, by which the challenge names the door."""
     if isinstance(error, AccessError):
         logger.info("door.refused", extra={"code": error.code})
         response = refusal(error.http_status, error.code, str(error))
         if isinstance(error, RateExceeded):
             response["Retry-After"] = str(error.details["retry_after_seconds"])
         else:
-            response["WWW-Authenticate"] = challenge(error)
+            response["WWW-Authenticate"] = challenge(error, path)
         return response
     if isinstance(error, TooManyFailures):
         response = refusal(429, error.code, str(error))
@@ -128,12 +130,13 @@ def refuse(error: AccessError | DeliveryError) -> HttpResponse:
     return refusal(400, code, str(error))
 
 
-def challenge(error: AccessError) -> str:
-    """Return the WWW-Authenticate value of RFC 6750, section 3."""
+def challenge(error: AccessError, path: str = "") -> str:
+    """Return the WWW-Authenticate value of RFC 6750, section 3, with where a client learns more (RFC 9728, 5.1)."""
+    place = f'Bearer realm="{REALM}", resource_metadata="{resource_address(area_of(path))}"'
     if not error.error:
-        return f'Bearer realm="{REALM}"'
+        return place
     description = str(error).replace('"', "'")
-    return f'Bearer realm="{REALM}", error="{error.error}", error_description="{description}"'
+    return f'{place}, error="{error.error}", error_description="{description}"'
 
 
 def refusal(status: int, code: str, message: str) -> HttpResponse:

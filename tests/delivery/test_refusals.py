@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
@@ -55,7 +56,9 @@ def ask_everywhere(client: Client, bought: Bought, headers: dict[str, str]) -> s
 def test_nobody_comes_in_without_a_token(client: Client, bought: Bought) -> None:
     for headers in ({}, {"Authorization": "Basic eDp5"}, {"Authorization": "Bearer"}, {"Authorization": ""}):
         answers = ask_everywhere(client, bought, headers)
-        assert answers == {(401, code, 'Bearer realm="ownstream"') for code in ("token_missing", "-")}
+        metadata = f"{settings.PUBLIC_URL}/.well-known/oauth-protected-resource/delta-sharing"
+        challenge = f'Bearer realm="ownstream", resource_metadata="{metadata}"'
+        assert answers == {(401, code, challenge) for code in ("token_missing", "-")}
 
 
 def test_an_unknown_token_is_told_so(client: Client, bought: Bought) -> None:

@@ -3,8 +3,9 @@ import re
 import pytest
 from django.urls import reverse
 
+from marketplace.accounts.api_keys import hash_api_key
 from marketplace.accounts.models import ApiKey
-from marketplace.accounts.services import create_api_key, hash_api_key
+from marketplace.accounts.services import create_api_key
 from tests.web.buyer.conftest import HTMX
 
 pytestmark = pytest.mark.django_db
