@@ -56,6 +56,7 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "task": "marketplace.invoices.tasks.issue_settlements_task",
         "schedule": crontab(day_of_month=1, hour=4, minute=7),
     },
+    "access-forget": {"task": "marketplace.access.tasks.forget_short_tokens_task", "schedule": crontab(minute=23)},
     "delivery-refresh": {"task": "marketplace.delivery.tasks.refresh_tables_task", "schedule": 15.0},
     "consents-remind": {"task": "marketplace.consents.tasks.remind_owners_task", "schedule": crontab(hour=6, minute=5)},
     "delivery-promise": {"task": "marketplace.delivery.tasks.refund_what_never_came_task", "schedule": 900.0},

@@ -21,6 +21,7 @@ from marketplace.environment import (
     env_text,
     owner_login,
 )
+from marketplace.oauth_clients import OAUTH_CLIENTS
 from marketplace.purchases.tax import compact_vat_id
 from marketplace.schedule import BEAT_SCHEDULE, TASK_ROUTES
 
@@ -76,6 +77,7 @@ INSTALLED_APPS = [
     "csp",
     "django_htmx",
     "drf_spectacular",
+    "oauth2_provider",
     "rest_framework",
     "ledger",
     "devices",
@@ -356,6 +358,7 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "marketplace.api.schema.ProblemSchema",
     "EXCEPTION_HANDLER": "marketplace.api.errors.problem_response",
 }
+OAUTH2_PROVIDER = OAUTH_CLIENTS
 SPECTACULAR_SETTINGS = {
     "TITLE": "Ownstream API",
     "DESCRIPTION": "Sell and buy the data of connected devices. The same acts as the web pages, as JSON.",

@@ -49,6 +49,7 @@ COMMON = {
     "environment",
     "errors",
     "logs",
+    "oauth_clients",
     "readonly",
     "rights",
     "schedule",

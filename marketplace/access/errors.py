@@ -134,3 +134,15 @@ class RateExceeded(AccessError):
     sentence = "This access token has had as many requests in this minute as it may have."
     http_status = 429
     error = ""
+
+
+class ClientExists(AccessError):
+    code = "client_exists"
+    sentence = "This purchase has an OAuth client already. Revoke it first to get a new secret."
+
+
+class NotRotatable(AccessError):
+    code = "not_rotatable"
+    sentence = "Only a token of your own is rotated. For a new client secret, revoke the client and make another one."
+    http_status = 400
+    error = "invalid_request"

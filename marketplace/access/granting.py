@@ -14,6 +14,7 @@ from django.db.models import F, Q, QuerySet
 from marketplace.access import errors
 from marketplace.access.models import AccessToken
 from marketplace.access.narrowing import is_within, read_address
+from marketplace.access.oauth_tokens import SHORT_PREFIX, find_short_token
 from marketplace.access.rates import count_request
 from marketplace.accounts.errors import AccountErased
 from marketplace.consents.models import Consent
@@ -30,6 +31,7 @@ class Grant:
     """What a token opens at the moment it was asked: these fields, in the devices' own names and the consent's order,
     in this window, window_until exclusive.
 
+    expires_at: when it stops by itself; a renewal of the purchase may move it.
     row_cap_left: how many rows the token may still read, None when its rows are not limited.
     row_budgets: the primary keys of the tokens on whose limits its rows are counted.
     """
@@ -41,6 +43,7 @@ class Grant:
     fields: tuple[str, ...]
     window_from: datetime | None
     window_until: datetime
+    expires_at: datetime
     row_cap_left: int | None = None
     row_budgets: tuple[int, ...] = ()
 
@@ -65,11 +68,10 @@ def authorise(*, token: str, at: datetime, address: str | None = None) -> Grant:
     Raises: TokenUnknown, TokenRevoked, TokenExpired, AccountClosed, ConsentWithdrawn, ConsentEnded, ListingWithdrawn,
     PurchaseEnded, PurchaseRefunded, NothingLeft, NetworkRefused, RateExceeded.
     """
-    row = _found(Q(token_hash=token_hash(token)))
-    grant = _grant(row, at)
-    _check_networks(row, address)
-    count_request(row, at)
-    _note_use(row, at, address)
+    grant = inspect_token(token=token, at=at)
+    _check_networks(grant.token, address)
+    count_request(grant.token, at)
+    _note_use(grant.token, at, address)
     return grant
 
 
@@ -102,6 +104,14 @@ def authorise_all(public_ids: Collection[uuid.UUID], at: datetime) -> dict[uuid.
 
 def inspect_token(*, token: str, at: datetime) -> Grant:
     """What a token opens, asked by somebody who does not use it. Raises what authorise raises of token and purchase."""
+    if token.startswith(SHORT_PREFIX):
+        short = find_short_token(token)
+        if short is None:
+            raise errors.TokenUnknown
+        if short.expires <= at:
+            raise errors.TokenExpired
+        grant = _grant(_found(Q(application=short.application_id)), at)
+        return replace(grant, expires_at=min(grant.expires_at, short.expires))
     return _grant(_found(Q(token_hash=token_hash(token))), at)
 
 
@@ -172,6 +182,11 @@ def check_token(token: AccessToken, at: datetime) -> None:
         raise errors.TokenExpired
 
 
+def check_client(token: AccessToken, at: datetime) -> None:
+    """Whether an OAuth client may have a token now. Raises what authorise raises of token and purchase."""
+    _grant(_found(Q(pk=token.pk)), at)
+
+
 def find_token(token: str) -> AccessToken | None:
     return AccessToken.objects.filter(token_hash=token_hash(token)).first()
 
@@ -210,6 +225,7 @@ def _grant(token: AccessToken, at: datetime) -> Grant:
         fields=fields,
         window_from=_latest((purchase.window_from, token.window_from)),
         window_until=min(window_until, token.window_until or window_until),
+        expires_at=token.ends_at,
         row_cap_left=None if counted.row_cap is None else counted.row_cap - counted.row_count,
         row_budgets=() if counted.row_cap is None else (counted.pk,),
     )

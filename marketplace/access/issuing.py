@@ -14,7 +14,8 @@ from ledger.services import commit_subject, find_entry, submit_entry
 from marketplace.access import entries, errors
 from marketplace.access.granting import check_terms, check_token, token_hash
 from marketplace.access.models import LONGEST_NAME, AccessToken
-from marketplace.access.narrowing import Narrowing, check_narrowing
+from marketplace.access.narrowing import WIDE, Narrowing, check_narrowing
+from marketplace.access.oauth_tokens import forget_client
 from marketplace.access.succession import TOKEN_PREFIX, successor_texts
 from marketplace.accounts.models import User
 from marketplace.listings.models import Listing
@@ -25,7 +26,6 @@ from marketplace.purchases.services import latest_access
 logger = logging.getLogger(__name__)
 
 MOST_TOKENS = 10
-WIDE = Narrowing()
 _SHOWN_CHARACTERS = 10
 
 
@@ -38,22 +38,12 @@ def issue_token(
     Raises: PurchaseNotRecorded, AccountClosed, ConsentWithdrawn, ConsentEnded, ListingWithdrawn, PurchaseEnded,
     NarrowingInvalid, TokenTooWide, TooManyTokens.
     """
-    locked = _locked_purchase(purchase)
-    _check_purchase(locked, at)
-    _check_narrowing(locked, narrowing, at)
-    _check_room(locked, at)
+    locked = lock_purchase(purchase)
+    check_issuing(locked, narrowing, at)
     text = TOKEN_PREFIX + base64.urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode()
-    token = AccessToken(
-        name=" ".join(name.split())[:LONGEST_NAME],
-        fields=None if narrowing.fields is None else list(narrowing.fields),
-        window_from=narrowing.window_from,
-        window_until=narrowing.window_until,
-        own_expires_at=narrowing.expires_at,
-        rate_per_minute=narrowing.rate_per_minute,
-        row_cap=narrowing.row_cap,
-        networks=list(narrowing.networks),
-    )
-    return _write_token(token, locked, text, at), text
+    token = narrowed_token(narrowing, name)
+    token.token_hash, token.prefix = token_hash(text), text[:_SHOWN_CHARACTERS]
+    return write_token(token, locked, at), text
 
 
 @transaction.atomic
@@ -63,8 +53,10 @@ def rotate_token(*, token: AccessToken, at: datetime) -> tuple[AccessToken, str]
     Whoever asks again meanwhile, at once or later, gets the same successor, as long as that one is not revoked.
     Raises: TokenRevoked, TokenExpired, and what issue_token raises.
     """
-    purchase = _locked_purchase(token.purchase)
+    purchase = lock_purchase(token.purchase)
     locked = AccessToken.objects.select_for_update(no_key=True).get(pk=token.pk)
+    if locked.kind != AccessToken.Kind.BEARER:
+        raise errors.NotRotatable
     check_token(locked, at)
     _check_purchase(purchase, at)
     successor = AccessToken.objects.filter(replaces=locked).first()
@@ -85,20 +77,22 @@ def rotate_token(*, token: AccessToken, at: datetime) -> tuple[AccessToken, str]
         row_cap=locked.row_cap,
         networks=locked.networks,
         replaces=locked,
+        token_hash=token_hash(text),
+        prefix=text[:_SHOWN_CHARACTERS],
     )
-    return _write_token(successor, purchase, text, at), text
+    return write_token(successor, purchase, at), text
 
 
 @transaction.atomic
 def revoke_token(*, token: AccessToken, at: datetime) -> AccessToken:
     """End a token now, and those that it replaced with it. A revoked token is returned as it is."""
-    _locked_purchase(token.purchase)
+    lock_purchase(token.purchase)
     locked = AccessToken.objects.select_for_update(no_key=True).get(pk=token.pk)
     if locked.revoked_at is None:
-        _revoke(locked, at)
+        revoke_locked(locked, at)
     older = locked.replaces
     while older is not None and older.is_usable(at):
-        _revoke(older, at)
+        revoke_locked(older, at)
         older = older.replaces
     return locked
 
@@ -106,11 +100,34 @@ def revoke_token(*, token: AccessToken, at: datetime) -> AccessToken:
 @transaction.atomic
 def end_tokens(*, buyer: User, at: datetime) -> None:
     """Revoke every token of a person whose purchases are locked, and forget what the tokens looked like."""
-    for token in AccessToken.objects.filter(purchase__buyer=buyer).select_for_update(of=("self",), no_key=True):
+    rows = AccessToken.objects.filter(purchase__buyer=buyer).select_related("application")
+    for token in rows.select_for_update(of=("self",), no_key=True):
         if token.is_usable(at):
-            _revoke(token, at)
+            revoke_locked(token, at)
+        if token.application is not None:
+            forget_client(token.application)
         token.token_hash, token.prefix = secrets.token_bytes(32), ""
         token.save(update_fields=["token_hash", "prefix"])
+
+
+def check_issuing(purchase: Purchase, narrowing: Narrowing, at: datetime) -> None:
+    """Whether a locked purchase may have one more token, as narrow as this. Raises what issue_token raises."""
+    _check_purchase(purchase, at)
+    _check_narrowing(purchase, narrowing, at)
+    _check_room(purchase, at)
+
+
+def narrowed_token(narrowing: Narrowing, name: str) -> AccessToken:
+    return AccessToken(
+        name=" ".join(name.split())[:LONGEST_NAME],
+        fields=None if narrowing.fields is None else list(narrowing.fields),
+        window_from=narrowing.window_from,
+        window_until=narrowing.window_until,
+        own_expires_at=narrowing.expires_at,
+        rate_per_minute=narrowing.rate_per_minute,
+        row_cap=narrowing.row_cap,
+        networks=list(narrowing.networks),
+    )
 
 
 def _check_purchase(purchase: Purchase, at: datetime) -> None:
@@ -125,7 +142,7 @@ def _check_room(purchase: Purchase, at: datetime) -> None:
         raise errors.TooManyTokens
 
 
-def _locked_purchase(purchase: Purchase) -> Purchase:
+def lock_purchase(purchase: Purchase) -> Purchase:
     """Share its terms, so that no withdrawal slips between, then lock the purchase, which serialises its tokens."""
     share_terms(purchase.listing)
     locked = Purchase.objects.select_for_update(no_key=True).get(pk=purchase.pk)
@@ -156,9 +173,9 @@ def _text_of(successor: AccessToken, replaced: AccessToken, at: datetime) -> str
     raise errors.TokenExpired("This access token was replaced already.")
 
 
-def _write_token(token: AccessToken, purchase: Purchase, text: str, at: datetime) -> AccessToken:
-    token.purchase, token.token_hash, token.prefix = purchase, token_hash(text), text[:_SHOWN_CHARACTERS]
-    token.created_at = at
+def write_token(token: AccessToken, purchase: Purchase, at: datetime) -> AccessToken:
+    """Put a new row, which knows what it will be presented as, into the table and the log."""
+    token.purchase, token.created_at = purchase, at
     token.expires_at = min(token.own_expires_at or latest_access(purchase), latest_access(purchase))
     token.entry_id = submit_entry(
         kind="access.granted",
@@ -174,7 +191,7 @@ def _write_token(token: AccessToken, purchase: Purchase, text: str, at: datetime
     return token
 
 
-def _revoke(token: AccessToken, at: datetime) -> None:
+def revoke_locked(token: AccessToken, at: datetime) -> None:
     token.revoked_at = at
     token.revocation_entry_id = submit_entry(
         kind="access.revoked",

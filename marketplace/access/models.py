@@ -23,7 +23,16 @@ class AccessToken(models.Model):
     them (None in that one itself): its row_count is what all of them read, where they have a row_cap.
     """
 
+    class Kind(models.TextChoices):
+        """What its holder presents: the token's own text, or what the market gave him for a client's id and secret."""
+
+        BEARER = "bearer", "Token"
+        CLIENT = "client", "OAuth client"
+
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    kind = models.CharField(max_length=16, choices=Kind, default=Kind.BEARER)
+    # Holds a client's id and the SHA-256 of its secret; the tokens that it was given are kept there as hashes too.
+    application = models.OneToOneField("oauth2_provider.Application", models.PROTECT, null=True, related_name="token")
     purchase = models.ForeignKey(Purchase, models.PROTECT, related_name="tokens")
     token_hash = models.BinaryField(max_length=32, unique=True)
     prefix = models.CharField(max_length=16, help_text="The first characters, by which its holder knows it again.")
@@ -54,6 +63,13 @@ class AccessToken(models.Model):
                 condition=Q(revoked_at=None, revocation_entry_id=None)
                 | Q(revoked_at__isnull=False, revocation_entry_id__isnull=False),
                 name="token_revocation_is_recorded",
+            ),
+            models.UniqueConstraint(
+                fields=["purchase"], condition=Q(kind="client", revoked_at=None), name="token_one_client_per_purchase"
+            ),
+            models.CheckConstraint(
+                condition=Q(kind="client", application__isnull=False) | (~Q(kind="client") & Q(application=None)),
+                name="token_client_has_application",
             ),
             models.CheckConstraint(
                 condition=Q(row_cap=None) | Q(row_count__lte=F("row_cap")), name="token_rows_within_cap"

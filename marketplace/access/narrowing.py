@@ -35,6 +35,9 @@ class Narrowing:
     networks: tuple[str, ...] = ()
 
 
+WIDE = Narrowing()
+
+
 def check_narrowing(narrowing: Narrowing, at: datetime) -> None:
     """Refuse what makes no sense by itself, whatever was bought. Raises: NarrowingInvalid."""
     if narrowing.fields is not None and not narrowing.fields:

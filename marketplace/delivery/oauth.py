@@ -1,15 +1,25 @@
 """Ask about a token (RFC 7662), replace it, and end it (RFC 7009)."""
 
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any
 
 import orjson
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from oauth2_provider.views import TokenView
 
 from marketplace.access.errors import AccessError, TokenUnknown
-from marketplace.access.services import Grant, authorise, find_token, inspect_token, revoke_token, rotate_token
+from marketplace.access.services import (
+    Grant,
+    authorise,
+    end_short_token,
+    find_token,
+    inspect_token,
+    revoke_token,
+    rotate_token,
+)
 from marketplace.accounts.models import User
 from marketplace.accounts.services import find_api_key
 from marketplace.addresses import client_address
@@ -62,12 +72,23 @@ def rotate(request: HttpRequest) -> HttpResponse:
 
 
 @door("POST")
+def client_token(request: HttpRequest) -> HttpResponse:
+    """Give an OAuth client a short-lived token for its id and secret (RFC 6749, 4.4)."""
+    response: HttpResponse = TokenView.as_view()(request)
+    if response.status_code == HTTPStatus.UNAUTHORIZED:
+        brake_guessing(request)
+    return response
+
+
+@door("POST")
 def revoke(request: HttpRequest) -> HttpResponse:
     """A token that is unknown or over is answered like one that was ended now (RFC 7009, 2.2)."""
     text = request.POST.get("token", "")
     if not text:
         return _error("invalid_request", "Send the token as the form field 'token'.")
     token = find_token(text)
+    if token is None and end_short_token(text):
+        return _json({})
     if token is None:
         brake_guessing(request)
     else:
@@ -103,7 +124,7 @@ def _facts(grant: Grant) -> dict[str, Any]:
         "iss": settings.PUBLIC_URL,
         "aud": [f"{settings.PUBLIC_URL}/{area}" for area in AREAS],
         "iat": int(token.created_at.timestamp()),
-        "exp": int(token.ends_at.timestamp()),
+        "exp": int(grant.expires_at.timestamp()),
         "jti": str(token.public_id),
         "purchase": str(grant.purchase.public_id),
         "fields": grant.fields,

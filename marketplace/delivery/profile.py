@@ -1,4 +1,4 @@
-"""The Delta Sharing profile file. Pure. Source: Delta Sharing protocol, Profile File Format, version 1."""
+"""The Delta Sharing profile files. Pure. Source: Delta Sharing protocol, Profile File Format, versions 1 and 2."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -11,4 +11,16 @@ def share_profile(*, endpoint: str, token: str, expires_at: datetime) -> dict[st
         "endpoint": endpoint,
         "bearerToken": token,
         "expirationTime": expires_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+    }
+
+
+def client_profile(*, endpoint: str, token_endpoint: str, client_id: str, secret: str) -> dict[str, Any]:
+    """For a client that fetches its tokens by itself: version 2 of the format."""
+    return {
+        "shareCredentialsVersion": 2,
+        "type": "oauth_client_credentials",
+        "endpoint": endpoint,
+        "tokenEndpoint": token_endpoint,
+        "clientId": client_id,
+        "clientSecret": secret,
     }
