@@ -12,7 +12,7 @@ import secrets
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -73,7 +73,8 @@ def part_of(grant: Grant, wish: Wish) -> Part:
     """Raises: ColumnUnknown, VersionUnknown, VersionGone, TableRebuilding."""
     current = current_version(grant.listing)
     version = current if wish.version is None else check_version(grant, wish.version)
-    span = Span(wish.start, wish.until, _chosen(describe_table(grant.consent, grant.fields), wish.columns))
+    start, until = (moment and moment.astimezone(UTC) for moment in (wish.start, wish.until))
+    span = Span(start, until, _chosen(describe_table(grant.consent, grant.fields), wish.columns))
     files = [file for file in files_for(grant, version=version) if span.touches(file)]
     return Part(wish.form, version, files, span)
 

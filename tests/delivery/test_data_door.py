@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 from datetime import UTC, datetime, timedelta
+from datetime import timezone as zone
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -126,7 +127,8 @@ def test_the_accept_header_chooses_the_form(client: Client, bought: Bought) -> N
 
 def test_a_part_by_time_and_columns(client: Client, bought: Bought) -> None:
     start = day_start(bought.at, 2)
-    borders = f"from={start:%Y-%m-%dT%H:%M:%S}Z&until={(start + HOUR).isoformat().replace('+', '%2B')}"
+    elsewhere = (start + HOUR).astimezone(zone(9 * HOUR)).isoformat()
+    borders = f"from={start:%Y-%m-%dT%H:%M:%S}Z&until={elsewhere.replace('+', '%2B')}"
     lines = list(csv.reader(io.StringIO(body(get(client, bought, f"?format=csv&columns=humidity&{borders}")).decode())))
     assert lines[0] == ["time", "device", "humidity"]
     assert len(lines) == 61

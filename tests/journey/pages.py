@@ -34,11 +34,11 @@ NOT_PAGES = {
     "card_refund_answer dispute_answer earnings_move device_handover_withdrawal device_takeover_acceptance "
     "order_create purchase_renewal purchase_cap purchase_stop purchase_evidence "
     "webhook_create webhook_test webhook_activation delivery_replay",
-    "a fragment of a page": "device_status listing_status listing_quotes purchase_status purchase_news "
+    "a fragment of a page": "device_status listing_status listing_quotes purchase_status purchase_news download_status "
     "admin:ledger_auditrun_progress",
     "a file or JSON": "health(_live)? consent_(record|schema) (statement|read)_file reading_batch log_checkpoint "
     "log_policy log_vkey log_receipt log_tile log_entry_bytes log_entry_bundle api_schema mfa_download_recovery_codes "
-    "mfa_login_webauthn invoice_file purchase_live_link "
+    "mfa_login_webauthn invoice_file purchase_live_link purchase_file "
     "admin:jsi18n admin:autocomplete",
     "for machines": "live_stream evidence_file sharing_.* payment_webhook device_nonce device_enrolment "
     "device_batches_upload oauth_.* None .*:None",
@@ -239,6 +239,13 @@ def buying_pages(market: Market) -> Iterator[Visit]:
     untouched = market.purchases["untouched"].public_id
     yield visit("ben", "purchase_page", untouched, state="token shown", act=wait_for_token)
     used = market.purchases["used"].public_id
+    yield visit("ben", "purchase_download", used)
+    yield visit("ben", "purchase_download", used, state="ready", query="?format=csv")
+    yield visit(
+        "ben", "purchase_download", used, state="wrong span", query="?format=csv&start=2026-02-02&until=2026-01-01"
+    )
+    yield visit("ben", "purchase_download", market.purchases["ended"].public_id, state="ended")
+    yield visit("ben", "purchase_download", market.purchases["metered"].public_id, state="without a token")
     yield visit("ben", "purchase_live", used)
     yield visit("ben", "purchase_live", used, state="newest rows", act=show_newest_rows)
     yield visit("ben", "purchase_live", market.purchases["ended"].public_id, state="ended")
