@@ -30,7 +30,9 @@ PUBLIC = {
     "marketplace.consents.standing",
     "marketplace.delivery.live_app",  # The process of live streams.
     "marketplace.delivery.live_page",
+    "marketplace.delivery.data_door",
     "marketplace.delivery.evidence_door",
+    "marketplace.delivery.exports",
     "marketplace.delivery.preview",
     "marketplace.delivery.projection",
     "marketplace.delivery.sight",

@@ -17,6 +17,7 @@ from tests.builders_origin import Origin, csv_of
 from tests.builders_receipts import POLICY, SmallLog
 from tests.conftest import PASSWORD
 from tests.journey.market import Market
+from tests.journey.pages_buying import buying_pages
 from tests.journey.pages_devices import device_pages
 from tests.journey.pages_notices import notice_pages
 from tests.journey.people import add_passkey, fill_in, plug_in_authenticator, send_form
@@ -204,61 +205,6 @@ def selling_pages(market: Market) -> Iterator[Visit]:
         yield visit("sara", "payout_page", payout.public_id, state=state)
 
 
-def show_newest_rows(page: Page) -> None:
-    page.get_by_role("button", name="Show the newest").click()
-    page.locator("tbody tr").first.wait_for()
-
-
-def buying_pages(market: Market) -> Iterator[Visit]:
-    live = market.listings["live"].public_id
-    yield visit("ben", "home", state="buyer")
-    yield visit("mallory", "home", state="new")
-    yield visit("ben", "listing_page", live, state="bought")
-    yield visit("sara", "listing_page", live, state="own")
-    yield visit("ben", "listing_page", market.listings["withdrawn"].public_id, state="withdrawn")
-    yield visit("ben", "purchase_create", live)
-    yield visit("mallory", "purchase_create", live, state="too little money")
-    for state, order in market.orders.items():
-        yield visit("ben", "order_page", order.public_id, state=state)
-    yield visit("ben", "card_refund_list")
-    yield visit("mallory", "card_refund_list", state="empty")
-    paid = market.card_refunds["paid"].top_up.public_id
-    yield visit("ben", "card_refund_add", paid)
-    yield visit("ben", "card_refund_add", paid, query="?amount=0.01", state="confirm")
-    yield visit("ben", "card_refund_add", paid, query="?amount=9999", state="refused", status=422)
-    yield visit("ben", "card_refund_add", market.top_ups["disputed"].public_id, state="nothing to take back")
-    for state, refund in market.card_refunds.items():
-        yield visit("ben", "card_refund_page", refund.public_id, state=state)
-    yield visit("ben", "purchase_list")
-    yield visit("ben", "purchase_list", query="?state=ended", state="ended")
-    yield visit("mallory", "purchase_list", state="empty")
-    running = market.listings["running"]
-    yield visit("mallory", "listing_page", running.public_id, state="every kind of plan")
-    for state in ("used", "ended", "waiting", "returned", "metered", "period", "trial"):
-        yield visit("ben", "purchase_page", market.purchases[state].public_id, state=state)
-    untouched = market.purchases["untouched"].public_id
-    yield visit("ben", "purchase_page", untouched, state="token shown", act=wait_for_token)
-    used = market.purchases["used"].public_id
-    yield visit("ben", "purchase_download", used)
-    yield visit("ben", "purchase_download", used, state="ready", query="?format=csv")
-    yield visit(
-        "ben", "purchase_download", used, state="wrong span", query="?format=csv&start=2026-02-02&until=2026-01-01"
-    )
-    yield visit("ben", "purchase_download", market.purchases["ended"].public_id, state="ended")
-    yield visit("ben", "purchase_download", market.purchases["metered"].public_id, state="without a token")
-    yield visit("ben", "purchase_live", used)
-    yield visit("ben", "purchase_live", used, state="newest rows", act=show_newest_rows)
-    yield visit("ben", "purchase_live", market.purchases["ended"].public_id, state="ended")
-    yield visit("ben", "purchase_live", market.purchases["metered"].public_id, state="without a token")
-    yield visit("ben", "purchase_receipt", used)
-    yield visit("ben", "token_revocation", market.tokens["used"].public_id)
-    yield visit("ben", "wallet")
-    yield visit("ben", "wallet", state="refused", act=send_empty("amount"))
-    yield visit("mallory", "wallet", state="empty")
-    for state in ("pending", "paid"):
-        yield visit("ben", "top_up_page", market.top_ups[state].public_id, state=state)
-
-
 def dispute_pages(market: Market) -> Iterator[Visit]:
     used, waiting = market.purchases["used"].public_id, market.purchases["waiting"].public_id
     for person in ("ben", "sara"):
@@ -274,10 +220,6 @@ def dispute_pages(market: Market) -> Iterator[Visit]:
     yield visit("ben", "purchase_refund", used, state="refused")
     for name in ("open", "answered"):
         yield visit("operator", "admin:disputes_dispute_decision", market.disputes[name].pk, state=name)
-
-
-def wait_for_token(page: Page) -> None:
-    page.locator("#secret-value").wait_for()
 
 
 def make_api_key(page: Page) -> None:
