@@ -11,7 +11,8 @@ from django.db import transaction
 from oauth2_provider.models import Application
 
 from marketplace.access.errors import ClientExists
-from marketplace.access.issuing import check_issuing, lock_purchase, narrowed_token, revoke_locked, write_token
+from marketplace.access.granting import narrowed_token
+from marketplace.access.issuing import check_issuing, lock_purchase, revoke_locked, write_token
 from marketplace.access.models import AccessToken
 from marketplace.access.narrowing import WIDE, Narrowing
 from marketplace.purchases.models import Purchase

@@ -7,13 +7,13 @@ from typing import Any
 from ledger.entries import at_text
 
 
-def access_granted(*, buyer: str, seller: str, expires_at: datetime, is_rotation: bool) -> Mapping[str, Any]:
-    """buyer, seller: commitments, hex."""
+def access_granted(*, buyer: str, seller: str, expires_at: datetime, reason: str) -> Mapping[str, Any]:
+    """buyer, seller: commitments, hex. reason: purchase, rotation, client or delegation."""
     return {
         "buyer": buyer,
         "seller": seller,
         "expires_at": at_text(expires_at),
-        "reason": "rotation" if is_rotation else "purchase",
+        "reason": reason,
     }
 
 

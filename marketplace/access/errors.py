@@ -146,3 +146,20 @@ class NotRotatable(AccessError):
     sentence = "Only a token of your own is rotated. For a new client secret, revoke the client and make another one."
     http_status = 400
     error = "invalid_request"
+
+
+class TokenMalformed(AccessError):
+    code = "token_malformed"
+    sentence = "This token holds something that is not understood here. The market's documentation lists the checks."
+    http_status = 401
+    error = "invalid_token"
+
+
+class TooManyDelegated(AccessError):
+    code = "too_many_delegated"
+    sentence = "As many tokens as may be were passed on from this one. Their giver can revoke some."
+
+
+class NotDelegable(AccessError):
+    code = "not_delegable"
+    sentence = "Only a working token of your own can be passed on."

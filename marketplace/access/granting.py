@@ -12,10 +12,10 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 
 from marketplace.access import errors
-from marketplace.access.models import AccessToken
-from marketplace.access.narrowing import is_within, read_address
+from marketplace.access.delegation import DELEGATED_PREFIX, Delegation, read_delegation
+from marketplace.access.models import LONGEST_NAME, AccessToken
+from marketplace.access.narrowing import Narrowing, is_within, read_address
 from marketplace.access.oauth_tokens import SHORT_PREFIX, find_short_token
-from marketplace.access.rates import count_request
 from marketplace.accounts.errors import AccountErased
 from marketplace.consents.models import Consent
 from marketplace.listings.models import Listing
@@ -57,22 +57,8 @@ class Grant:
         return replace(
             self,
             window_from=max((one for one in (window_from, self.window_from) if one is not None), default=None),
-            window_until=min(window_until, self.token.window_until or window_until),
+            window_until=min([window_until, *_ends(self.token)]),
         )
-
-
-def authorise(*, token: str, at: datetime, address: str | None = None) -> Grant:
-    """Return what a token opens, asking token, purchase, consent and listing afresh: no cache delays a withdrawal.
-
-    address: where the request comes from; a token for certain networks is refused without one.
-    Raises: TokenUnknown, TokenRevoked, TokenExpired, AccountClosed, ConsentWithdrawn, ConsentEnded, ListingWithdrawn,
-    PurchaseEnded, PurchaseRefunded, NothingLeft, NetworkRefused, RateExceeded.
-    """
-    grant = inspect_token(token=token, at=at)
-    _check_networks(grant.token, address)
-    count_request(grant.token, at)
-    _note_use(grant.token, at, address)
-    return grant
 
 
 def authorise_token_id(public_id: uuid.UUID, at: datetime, address: str | None = None) -> Grant:
@@ -81,10 +67,10 @@ def authorise_token_id(public_id: uuid.UUID, at: datetime, address: str | None =
     Without an address only the rest is asked: a stream's reader does not move.
     """
     row = _found(Q(public_id=public_id))
-    grant = _grant(row, at)
+    grant = open_token(row, at)
     if address is not None:
-        _check_networks(row, address)
-    _note_use(row, at, address)
+        check_networks(row, address)
+    note_use(row, at, address)
     return grant
 
 
@@ -94,25 +80,63 @@ def authorise_all(public_ids: Collection[uuid.UUID], at: datetime) -> dict[uuid.
     answers: dict[uuid.UUID, Grant | errors.AccessError] = dict.fromkeys(public_ids, errors.TokenUnknown())
     for token in rows:
         try:
-            answers[token.public_id] = _grant(token, at)
+            answers[token.public_id] = open_token(_with_parents(token), at)
         except errors.AccessError as error:
             answers[token.public_id] = error
         else:
-            _note_use(token, at, None)
+            note_use(token, at, None)
     return answers
 
 
 def inspect_token(*, token: str, at: datetime) -> Grant:
-    """What a token opens, asked by somebody who does not use it. Raises what authorise raises of token and purchase."""
+    """What a token opens, asked by somebody who does not use it. Raises what authorise raises of token and purchase.
+
+    The token of one that was passed on and never used before is not saved.
+    """
+    if token.startswith(DELEGATED_PREFIX):
+        return open_token(delegated_token(read_delegation(token)), at)
     if token.startswith(SHORT_PREFIX):
         short = find_short_token(token)
         if short is None:
             raise errors.TokenUnknown
         if short.expires <= at:
             raise errors.TokenExpired
-        grant = _grant(_found(Q(application=short.application_id)), at)
+        grant = open_token(_found(Q(application=short.application_id)), at)
         return replace(grant, expires_at=min(grant.expires_at, short.expires))
-    return _grant(_found(Q(token_hash=token_hash(token))), at)
+    return open_token(_found(Q(token_hash=token_hash(token))), at)
+
+
+def delegated_token(delegation: Delegation) -> AccessToken:
+    """Return the row of the last block, each block's being part of the one before; those never seen are not saved.
+
+    Raises: TokenUnknown.
+    """
+    token = _found(Q(public_id=delegation.token_id))
+    hashes = [hashlib.sha256(DELEGATED_PREFIX.encode() + block.mark).digest() for block in delegation.blocks]
+    known = {bytes(row.token_hash): row for row in _rows().filter(token_hash__in=hashes)}
+    for block, block_hash in zip(delegation.blocks, hashes, strict=True):
+        row = known.get(block_hash) or narrowed_token(block.narrowing, "")
+        if not row.is_saved:
+            row.kind, row.purchase = AccessToken.Kind.DELEGATED, token.purchase
+            row.token_hash, row.prefix = block_hash, DELEGATED_PREFIX + block.mark.hex()[:6]
+            row.created_at = token.created_at
+            row.expires_at = min(row.own_expires_at or token.expires_at, token.expires_at)
+        row.parent = token
+        token = row
+    return token
+
+
+def narrowed_token(narrowing: Narrowing, name: str) -> AccessToken:
+    return AccessToken(
+        name=" ".join(name.split())[:LONGEST_NAME],
+        fields=None if narrowing.fields is None else list(narrowing.fields),
+        window_from=narrowing.window_from,
+        window_until=narrowing.window_until,
+        own_expires_at=narrowing.expires_at,
+        rate_per_minute=narrowing.rate_per_minute,
+        row_cap=narrowing.row_cap,
+        networks=list(narrowing.networks),
+    )
 
 
 @transaction.atomic
@@ -184,7 +208,7 @@ def check_token(token: AccessToken, at: datetime) -> None:
 
 def check_client(token: AccessToken, at: datetime) -> None:
     """Whether an OAuth client may have a token now. Raises what authorise raises of token and purchase."""
-    _grant(_found(Q(pk=token.pk)), at)
+    open_token(_found(Q(pk=token.pk)), at)
 
 
 def find_token(token: str) -> AccessToken | None:
@@ -205,42 +229,56 @@ def _found(found_by: Q) -> AccessToken:
     token = _rows().filter(found_by).first()
     if token is None:
         raise errors.TokenUnknown
+    return _with_parents(token)
+
+
+def _with_parents(token: AccessToken) -> AccessToken:
+    if token.parent_id is not None:
+        token.parent = _found(Q(pk=token.parent_id))
     return token
 
 
-def _grant(token: AccessToken, at: datetime) -> Grant:
-    check_token(token, at)
+def open_token(token: AccessToken, at: datetime) -> Grant:
+    lineage = list(token.lineage())
+    for one in lineage:
+        check_token(one, at)
     purchase, consent = token.purchase, token.purchase.listing.consent
     check_terms(purchase, at)
-    fields = tuple(field for field in consent.fields if token.fields is None or field in token.fields)
+    fields = tuple(
+        field for field in consent.fields if all(one.fields is None or field in one.fields for one in lineage)
+    )
     if not fields:
         raise errors.NothingLeft
-    window_until = purchase.last_term().window_until
-    counted = token.family or token
+    budgets = [one.family or one for one in lineage if one.row_cap is not None]
     return Grant(
         token=token,
         purchase=purchase,
         listing=purchase.listing,
         consent=consent,
         fields=fields,
-        window_from=_latest((purchase.window_from, token.window_from)),
-        window_until=min(window_until, token.window_until or window_until),
-        expires_at=token.ends_at,
-        row_cap_left=None if counted.row_cap is None else counted.row_cap - counted.row_count,
-        row_budgets=() if counted.row_cap is None else (counted.pk,),
+        window_from=_latest([purchase.window_from, *(one.window_from for one in lineage)]),
+        window_until=min([purchase.last_term().window_until, *_ends(token)]),
+        expires_at=min(one.ends_at for one in lineage),
+        row_cap_left=min((row.row_cap - row.row_count for row in budgets if row.row_cap is not None), default=None),
+        row_budgets=tuple(row.pk for row in budgets if row.is_saved),
     )
+
+
+def _ends(token: AccessToken) -> list[datetime]:
+    return [one.window_until for one in token.lineage() if one.window_until is not None]
 
 
 def _latest(moments: Iterable[datetime | None]) -> datetime | None:
     return max((moment for moment in moments if moment is not None), default=None)
 
 
-def _check_networks(token: AccessToken, address: str | None) -> None:
-    if token.networks and not is_within(address, token.networks):
+def check_networks(token: AccessToken, address: str | None) -> None:
+    """Raises: NetworkRefused."""
+    if not all(is_within(address, one.networks) for one in token.lineage() if one.networks):
         raise errors.NetworkRefused
 
 
-def _note_use(token: AccessToken, at: datetime, address: str | None) -> None:
+def note_use(token: AccessToken, at: datetime, address: str | None) -> None:
     """At most one write a minute, so that reading stays a read."""
     if token.last_used_at is None or at - token.last_used_at >= _USE_NOTED_EVERY:
         known = read_address(address)

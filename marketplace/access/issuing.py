@@ -12,8 +12,9 @@ from django.db import transaction
 
 from ledger.services import commit_subject, find_entry, submit_entry
 from marketplace.access import entries, errors
-from marketplace.access.granting import check_terms, check_token, token_hash
-from marketplace.access.models import LONGEST_NAME, AccessToken
+from marketplace.access.delegation import delegable_text
+from marketplace.access.granting import check_terms, check_token, narrowed_token, token_hash
+from marketplace.access.models import AccessToken
 from marketplace.access.narrowing import WIDE, Narrowing, check_narrowing
 from marketplace.access.oauth_tokens import forget_client
 from marketplace.access.succession import TOKEN_PREFIX, successor_texts
@@ -83,6 +84,18 @@ def rotate_token(*, token: AccessToken, at: datetime) -> tuple[AccessToken, str]
     return write_token(successor, purchase, at), text
 
 
+def delegable_token(*, token: AccessToken, at: datetime) -> str:
+    """Return what its holder narrows and passes on. It opens nothing before it is narrowed, and is kept nowhere.
+
+    Raises: NotDelegable, TokenRevoked, TokenExpired, and what issue_token raises of the purchase.
+    """
+    if token.kind != AccessToken.Kind.BEARER or token.replaced_at is not None:
+        raise errors.NotDelegable
+    check_token(token, at)
+    _check_purchase(token.purchase, at)
+    return delegable_text(token.public_id)
+
+
 @transaction.atomic
 def revoke_token(*, token: AccessToken, at: datetime) -> AccessToken:
     """End a token now, and those that it replaced with it. A revoked token is returned as it is."""
@@ -117,19 +130,6 @@ def check_issuing(purchase: Purchase, narrowing: Narrowing, at: datetime) -> Non
     _check_room(purchase, at)
 
 
-def narrowed_token(narrowing: Narrowing, name: str) -> AccessToken:
-    return AccessToken(
-        name=" ".join(name.split())[:LONGEST_NAME],
-        fields=None if narrowing.fields is None else list(narrowing.fields),
-        window_from=narrowing.window_from,
-        window_until=narrowing.window_until,
-        own_expires_at=narrowing.expires_at,
-        rate_per_minute=narrowing.rate_per_minute,
-        row_cap=narrowing.row_cap,
-        networks=list(narrowing.networks),
-    )
-
-
 def _check_purchase(purchase: Purchase, at: datetime) -> None:
     if find_entry(purchase.entry_id) is None:
         raise errors.PurchaseNotRecorded
@@ -138,7 +138,8 @@ def _check_purchase(purchase: Purchase, at: datetime) -> None:
 
 def _check_room(purchase: Purchase, at: datetime) -> None:
     """A replaced token counts while it still works, or a chain of rotations would make any number of them."""
-    if sum(token.is_usable(at) for token in purchase.tokens.all()) >= MOST_TOKENS:
+    own = purchase.tokens.exclude(kind=AccessToken.Kind.DELEGATED)
+    if sum(token.is_usable(at) for token in own) >= MOST_TOKENS:
         raise errors.TooManyTokens
 
 
@@ -176,12 +177,11 @@ def _text_of(successor: AccessToken, replaced: AccessToken, at: datetime) -> str
 def write_token(token: AccessToken, purchase: Purchase, at: datetime) -> AccessToken:
     """Put a new row, which knows what it will be presented as, into the table and the log."""
     token.purchase, token.created_at = purchase, at
-    token.expires_at = min(token.own_expires_at or latest_access(purchase), latest_access(purchase))
+    ends_at = latest_access(purchase) if token.parent is None else token.parent.expires_at
+    token.expires_at = min(token.own_expires_at or ends_at, ends_at)
     token.entry_id = submit_entry(
         kind="access.granted",
-        body=entries.access_granted(
-            **_parties(purchase), expires_at=token.expires_at, is_rotation=token.replaces_id is not None
-        ),
+        body=entries.access_granted(**_parties(purchase), expires_at=token.expires_at, reason=_reason(token)),
         key=token.public_id,
         at=at,
         refs=_refs(token.public_id, purchase),
@@ -189,6 +189,15 @@ def write_token(token: AccessToken, purchase: Purchase, at: datetime) -> AccessT
     token.save(force_insert=True)
     logger.info("access.granted", extra={"token_id": token.public_id, "purchase_id": purchase.public_id})
     return token
+
+
+def _reason(token: AccessToken) -> str:
+    """Why a token is made, in the words of the log."""
+    if token.replaces_id is not None:
+        return "rotation"
+    return {AccessToken.Kind.CLIENT: "client", AccessToken.Kind.DELEGATED: "delegation"}.get(
+        AccessToken.Kind(token.kind), "purchase"
+    )
 
 
 def revoke_locked(token: AccessToken, at: datetime) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from django.contrib.postgres.fields import ArrayField
@@ -28,11 +29,14 @@ class AccessToken(models.Model):
 
         BEARER = "bearer", "Token"
         CLIENT = "client", "OAuth client"
+        DELEGATED = "delegated", "Passed on"
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     kind = models.CharField(max_length=16, choices=Kind, default=Kind.BEARER)
     # Holds a client's id and the SHA-256 of its secret; the tokens that it was given are kept there as hashes too.
     application = models.OneToOneField("oauth2_provider.Application", models.PROTECT, null=True, related_name="token")
+    # Of which token one that was passed on is a part: it opens no more than that, and no longer.
+    parent = models.ForeignKey("self", models.PROTECT, null=True, related_name="delegated")
     purchase = models.ForeignKey(Purchase, models.PROTECT, related_name="tokens")
     token_hash = models.BinaryField(max_length=32, unique=True)
     prefix = models.CharField(max_length=16, help_text="The first characters, by which its holder knows it again.")
@@ -72,6 +76,10 @@ class AccessToken(models.Model):
                 name="token_client_has_application",
             ),
             models.CheckConstraint(
+                condition=Q(kind="delegated", parent__isnull=False) | (~Q(kind="delegated") & Q(parent=None)),
+                name="token_delegated_has_parent",
+            ),
+            models.CheckConstraint(
                 condition=Q(row_cap=None) | Q(row_count__lte=F("row_cap")), name="token_rows_within_cap"
             ),
         ]
@@ -85,6 +93,17 @@ class AccessToken(models.Model):
         if self.replaced_at is None:
             return self.expires_at
         return min(self.expires_at, self.replaced_at + ROTATION_GRACE)
+
+    @property
+    def is_saved(self) -> bool:
+        return not self._state.adding
+
+    def lineage(self) -> Iterator[AccessToken]:
+        """The token itself and those that it was passed on from, nearest first."""
+        token: AccessToken | None = self
+        while token is not None:
+            yield token
+            token = token.parent
 
     @property
     def family_pk(self) -> int:

@@ -1,10 +1,11 @@
 """What others may do with tokens: make, replace and end them, and ask what they open."""
 
+from marketplace.access.authorising import MOST_DELEGATED, authorise, revoke_text
 from marketplace.access.clients import ClientSecret, issue_client
+from marketplace.access.delegation import DELEGATED_PREFIX, LONGEST_DELEGATED, delegation_key
 from marketplace.access.granting import (
     Grant,
     access_ends_at,
-    authorise,
     authorise_all,
     authorise_token_id,
     find_token,
@@ -13,12 +14,15 @@ from marketplace.access.granting import (
     obstacle_to,
     token_hash,
 )
-from marketplace.access.issuing import MOST_TOKENS, end_tokens, issue_token, revoke_token, rotate_token
+from marketplace.access.issuing import MOST_TOKENS, delegable_token, end_tokens, issue_token, revoke_token, rotate_token
 from marketplace.access.narrowing import WIDE, Narrowing, read_networks
-from marketplace.access.oauth_tokens import end_short_token, forget_short_tokens
+from marketplace.access.oauth_tokens import forget_short_tokens
 from marketplace.access.succession import TOKEN_PREFIX
 
 __all__ = [
+    "DELEGATED_PREFIX",
+    "LONGEST_DELEGATED",
+    "MOST_DELEGATED",
     "MOST_TOKENS",
     "TOKEN_PREFIX",
     "WIDE",
@@ -29,7 +33,8 @@ __all__ = [
     "authorise",
     "authorise_all",
     "authorise_token_id",
-    "end_short_token",
+    "delegable_token",
+    "delegation_key",
     "end_tokens",
     "find_token",
     "forget_short_tokens",
@@ -39,6 +44,7 @@ __all__ = [
     "meter_read",
     "obstacle_to",
     "read_networks",
+    "revoke_text",
     "revoke_token",
     "rotate_token",
     "token_hash",

@@ -15,7 +15,7 @@ from django.views.decorators.csrf import csrf_exempt
 from redis.exceptions import RedisError
 
 from marketplace.access.errors import AccessError, RateExceeded, TokenMissing, TokenUnknown
-from marketplace.access.services import Grant, authorise
+from marketplace.access.services import DELEGATED_PREFIX, LONGEST_DELEGATED, Grant, authorise
 from marketplace.addresses import client_address
 from marketplace.delivery.errors import (
     DeliveryError,
@@ -73,9 +73,13 @@ def token_of(request: HttpRequest) -> str:
     """Return the bearer token. Raises: TokenMissing."""
     scheme, _, token = request.headers.get("Authorization", "").strip().partition(" ")
     token = token.strip()
-    if scheme.lower() != "bearer" or not token or len(token) > _LONGEST_TOKEN:
+    if scheme.lower() != "bearer" or not token or len(token) > _longest(token):
         raise TokenMissing
     return token
+
+
+def _longest(token: str) -> int:
+    return LONGEST_DELEGATED if token.startswith(DELEGATED_PREFIX) else _LONGEST_TOKEN
 
 
 def grant_of(request: HttpRequest, at: datetime | None = None) -> Grant:

@@ -14,10 +14,8 @@ from marketplace.access.errors import AccessError, TokenUnknown
 from marketplace.access.services import (
     Grant,
     authorise,
-    end_short_token,
-    find_token,
     inspect_token,
-    revoke_token,
+    revoke_text,
     rotate_token,
 )
 from marketplace.accounts.models import User
@@ -86,13 +84,8 @@ def revoke(request: HttpRequest) -> HttpResponse:
     text = request.POST.get("token", "")
     if not text:
         return _error("invalid_request", "Send the token as the form field 'token'.")
-    token = find_token(text)
-    if token is None and end_short_token(text):
-        return _json({})
-    if token is None:
+    if not revoke_text(token=text, at=timezone.now()):
         brake_guessing(request)
-    else:
-        revoke_token(token=token, at=timezone.now())
     return _json({})
 
 
