@@ -41,7 +41,7 @@ class Stored:
 @door("GET", "HEAD")
 def sharing_file(request: HttpRequest, file_id: UUID) -> HttpResponseBase:
     """Readers come here without the token: the signed link names it, and it is asked again each time."""
-    token_id = read_link(request.GET.get(SIGNATURE_PARAMETER, ""), file_id=file_id)
+    token_id = read_link(request.GET.get(SIGNATURE_PARAMETER, ""), file_id=file_id, at=timezone.now())
 
     def find() -> TableFile:
         return find_file(authorise_token_id(token_id, timezone.now(), client_address(request)), file_id)

@@ -6,11 +6,14 @@ Source: delta-io/delta-sharing, PROTOCOL.md; delta-io/delta, PROTOCOL.md.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import orjson
 
 from marketplace.delivery.sharing_protocol import Form
+
+_BELOW_A_MILLISECOND = timedelta(microseconds=999)
 
 
 @dataclass(frozen=True)
@@ -97,17 +100,20 @@ def end_line(*, expires_at: datetime, refresh_token: str) -> bytes:
 
 
 def stats_string(action: FileAction) -> str:
-    """Return Delta's statistics. It keeps times in milliseconds, so the highest is rounded up to stay a bound."""
-    stats = {
-        "numRecords": action.row_count,
-        "minValues": {"time": _instant(action.first_at)},
-        "maxValues": {"time": _instant(action.last_at + timedelta(microseconds=999))},
-        "nullCount": {"time": 0, "device": 0},
-    }
-    return orjson.dumps(stats).decode()
+    """Return Delta's statistics. It keeps times in milliseconds, so the highest is rounded up to stay a bound.
+
+    Written by hand: of a thousand files it would take a quarter of the answer's time.
+    """
+    first, last = _instant(action.first_at), _instant(action.last_at + _BELOW_A_MILLISECOND)
+    return (
+        f'{{"numRecords":{action.row_count},"minValues":{{"time":"{first}"}},"maxValues":{{"time":"{last}"}},'
+        '"nullCount":{"time":0,"device":0}}'
+    )
 
 
+@lru_cache(maxsize=64)
 def milliseconds(at: datetime) -> int:
+    """Many files were added, and all links end, at the same moment."""
     return int(at.timestamp() * 1000)
 
 
@@ -161,4 +167,4 @@ def _column_notes(field: SchemaField) -> dict[str, str]:
 
 
 def _instant(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return f"{at.astimezone(UTC).isoformat(timespec='milliseconds')[:-6]}Z"

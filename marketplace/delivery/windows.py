@@ -5,6 +5,7 @@ part is kept as a file of its own.
 """
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import cast
@@ -20,6 +21,19 @@ from marketplace.delivery.errors import NameUnknown, TableRebuilding
 from marketplace.delivery.files import delete_file, read_rows, time_range, write_rows
 from marketplace.delivery.models import DeliveryTable, Segment, SegmentCut, SegmentQuerySet
 from marketplace.delivery.projection import DEVICE, TIME, column_names
+
+_FILE_COLUMNS = [
+    "public_id",
+    "path",
+    "row_count",
+    "size",
+    "sha256",
+    "first_at",
+    "last_at",
+    "added_version",
+    "added_at",
+    "change",
+]
 
 
 @dataclass(frozen=True)
@@ -60,7 +74,7 @@ def files_for(grant: Grant, *, version: int) -> list[TableFile]:
     found = _in_window(grant).at_version(version).order_by("day")
     if not found:
         check_is_rebuilt(grant)
-    return [file for segment in found if (file := _file_of(segment, grant)).row_count]
+    return [file for _, file in _files_of(found, grant) if file.row_count]
 
 
 def changes_for(grant: Grant, *, first: int, last: int) -> list[tuple[Segment.Change, TableFile]]:
@@ -72,13 +86,9 @@ def changes_for(grant: Grant, *, first: int, last: int) -> list[tuple[Segment.Ch
     told = _in_window(grant).exclude(change="").filter(added_version__range=(first, last))
     # What was gone before the purchase, the buyer never had.
     told = told.exclude(change=Segment.Change.DELETE, added_at__lte=grant.purchase.purchased_at)
-    files = []
     # What a version took away comes before what it put in its place.
-    for segment in told.order_by("added_version", "-change", "day"):
-        file = _file_of(segment, grant)
-        if file.row_count:
-            files.append((Segment.Change(segment.change), file))
-    return files
+    files = _files_of(told.order_by("added_version", "-change", "day"), grant)
+    return [(Segment.Change(segment.change), file) for segment, file in files if file.row_count]
 
 
 def check_is_rebuilt(grant: Grant) -> None:
@@ -109,7 +119,8 @@ def newest_rows_from(grant: Grant, row_count: int) -> datetime | None:
 def find_file(grant: Grant, public_id: UUID) -> TableFile:
     """Return a file of the grant's table: a whole segment, or a cut for the grant itself. Raises: NameUnknown."""
     segments = Segment.objects.of_readings(grant.listing)
-    segment = segments.filter(Q(public_id=public_id) | Q(cuts__public_id=public_id)).first()
+    # Not as one question with OR, for which the database would look through all of the table's segments.
+    segment = segments.filter(public_id=public_id).first() or segments.filter(cuts__public_id=public_id).first()
     if segment is None:
         raise NameUnknown
     part = _part_of(segment, grant)
@@ -178,13 +189,26 @@ def _rows_of(segment: Segment, part: Part) -> polars.DataFrame:
 
 
 def _in_window(grant: Grant) -> SegmentQuerySet:
-    segments = Segment.objects.of_readings(grant.listing).filter(first_at__lt=grant.window_until)
+    readings = Segment.objects.of_readings(grant.listing).only(*_FILE_COLUMNS)
+    segments = readings.filter(first_at__lt=grant.window_until)
     return segments if grant.window_from is None else segments.filter(last_at__gte=grant.window_from)
 
 
-def _file_of(segment: Segment, grant: Grant) -> TableFile:
-    part = _part_of(segment, grant)
-    return _table_file(segment, cut_segment(segment, part) if part else segment)
+def _files_of(segments: SegmentQuerySet, grant: Grant) -> Iterator[tuple[Segment, TableFile]]:
+    """Take cuts that are there with one query, however many segments there are."""
+    parts = [(segment, _part_of(segment, grant)) for segment in segments]
+    marks = {part.mark for _, part in parts if part is not None}
+    cuts = (
+        SegmentCut.objects.filter(segment__in=[segment.pk for segment, _ in parts], part_mark__in=marks)
+        if marks
+        else ()
+    )
+    known = {(cut.segment_id, cut.part_mark): cut for cut in cuts}
+    for segment, part in parts:
+        source: Segment | SegmentCut = segment
+        if part is not None:
+            source = known.get((segment.pk, part.mark)) or cut_segment(segment, part)
+        yield segment, _table_file(segment, source)
 
 
 def _table_file(segment: Segment, source: Segment | SegmentCut) -> TableFile:

@@ -14,7 +14,7 @@ from django.utils import timezone
 from marketplace.accounts.models import User
 from marketplace.delivery import downloads
 from marketplace.delivery.downloads import asked_range, sharing_file
-from marketplace.delivery.links import LINK_SECONDS, SIGNATURE_PARAMETER, sign_link
+from marketplace.delivery.links import LINK_SECONDS, SIGNATURE_PARAMETER, LinkSigner
 from marketplace.delivery.models import Segment
 from tests.builders_delivery import buy_token, make_stocked_listing
 from tests.delivery.conftest import Bought
@@ -115,7 +115,7 @@ def test_a_link_opens_no_other_file(client: Client, link: str, bought: Bought, s
     foreign = Segment.objects.get(table__listing=other).public_id
     answer = client.get(f"/delta-sharing/files/{foreign}.parquet?{link.split('?')[1]}")
     assert (answer.status_code, answer.json()["errorCode"]) == (403, "link_invalid")
-    signed = sign_link(token_id=bought.token.public_id, file_id=foreign)
+    signed = LinkSigner(token_id=bought.token.public_id, at=timezone.now()).sign(foreign)
     answer = client.get(f"/delta-sharing/files/{foreign}.parquet", {SIGNATURE_PARAMETER: signed})
     assert (answer.status_code, answer.json()["errorCode"]) == (404, "RESOURCE_DOES_NOT_EXIST")
 
@@ -123,7 +123,7 @@ def test_a_link_opens_no_other_file(client: Client, link: str, bought: Bought, s
 def test_a_link_of_an_unknown_token_or_file_is_refused(client: Client, bought: Bought) -> None:
     file_id = Segment.objects.get().public_id
     for token_id, wanted, status in ((uuid4(), file_id, 401), (bought.token.public_id, uuid4(), 404)):
-        signed = sign_link(token_id=token_id, file_id=wanted)
+        signed = LinkSigner(token_id=token_id, at=timezone.now()).sign(wanted)
         answer = client.get(f"/delta-sharing/files/{wanted}.parquet", {SIGNATURE_PARAMETER: signed})
         assert answer.status_code == status
 
