@@ -5,6 +5,7 @@ JSON, one object a line, UTF-8. docs/evidence.md is the description for those wh
     {"format": "ownstream evidence", "version": 1, ...}   what was bought, and which column holds which field
     {"key": ...}                                          one for each device's key, with the log's receipt of it
     {"envelope": ...}                                     one for each envelope, a device's in the order of its numbers
+    {"statement": ...}, {"row_hashes": ...}               instead of keys and envelopes, for rows that were computed
     {"end": ...}                                          how many there were, and what was held back and why
 """
 
@@ -84,8 +85,29 @@ class SignedBatch:
 
 
 @dataclass(frozen=True, slots=True)
+class StatedFile:
+    """What the market said of a file of computed rows (see devices.derivation). receipt: of the log's entry that holds
+    the statement's hash. low: which of its rows is the first one that was bought; beside: the hashes beside those.
+    lacking: why its rows cannot be shown to belong to it.
+    """
+
+    statement: str
+    receipt: str
+    low: int = 0
+    beside: bytes = b""
+    lacking: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RowHashes:
+    """More leaf hashes of the rows of the file named above it, 32 bytes each."""
+
+    hashes: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class EvidenceEnd:
-    """withheld: how many envelopes were held back, by reason."""
+    """withheld: how many envelopes were held back, by reason. envelope_count: of derived rows, the statements'."""
 
     envelope_count: int
     withheld: Mapping[str, int]
@@ -98,7 +120,7 @@ class BrokenLine:
     reason: str
 
 
-Line = EvidenceHeader | EvidenceKey | SignedBatch | EvidenceEnd | BrokenLine
+Line = EvidenceHeader | EvidenceKey | SignedBatch | StatedFile | RowHashes | EvidenceEnd | BrokenLine
 
 
 def header_line(header: EvidenceHeader) -> bytes:
@@ -134,6 +156,17 @@ def envelope_line(batch: SignedBatch) -> bytes:
     if batch.replaced:
         content["replaced"] = list(batch.replaced)
     return _line(content)
+
+
+def statement_line(stated: StatedFile) -> bytes:
+    content = {"statement": stated.statement, "receipt": stated.receipt}
+    if stated.lacking:
+        return _line({**content, "lacking": stated.lacking})
+    return _line({**content, "low": stated.low, "beside": _text(stated.beside)})
+
+
+def row_hashes_line(rows: RowHashes) -> bytes:
+    return _line({"row_hashes": _text(rows.hashes)})
 
 
 def end_line(end: EvidenceEnd) -> bytes:
@@ -173,9 +206,13 @@ def _read(encoded: bytes, *, is_first: bool) -> Line:
         return _key(content)
     if "envelope" in content:
         return _envelope(content)
+    if "statement" in content:
+        return _statement(content)
+    if "row_hashes" in content:
+        return RowHashes(_hashes(content, "row_hashes"))
     if "end" in content:
         return _end(content)
-    raise EvidenceMalformed("This is neither a key, an envelope nor the end.")
+    raise EvidenceMalformed("This is none of the lines that evidence has.")
 
 
 def _header(content: dict[str, Any]) -> EvidenceHeader:
@@ -210,6 +247,23 @@ def _envelope(content: dict[str, Any]) -> SignedBatch:
         raise EvidenceMalformed("The places of replaced readings are whole numbers.")
     envelope = _bytes(content, "envelope")
     return SignedBatch(_str(content, "device"), envelope, _str(content, "received_at"), tuple(replaced))
+
+
+def _statement(content: dict[str, Any]) -> StatedFile:
+    statement, receipt = _str(content, "statement"), _str(content, "receipt")
+    if "lacking" in content:
+        return StatedFile(statement, receipt, lacking=_str(content, "lacking"))
+    low = content.get("low")
+    if type(low) is not int or not 0 <= low < 2**53:
+        raise EvidenceMalformed("The first row of a part has a whole number.")
+    return StatedFile(statement, receipt, low, _hashes(content, "beside"))
+
+
+def _hashes(content: dict[str, Any], name: str) -> bytes:
+    hashes = _bytes(content, name)
+    if len(hashes) % 32:
+        raise EvidenceMalformed("Hashes have 32 bytes each.")
+    return hashes
 
 
 def _end(content: dict[str, Any]) -> EvidenceEnd:

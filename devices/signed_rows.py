@@ -18,7 +18,10 @@ from devices.evidence import (
     EvidenceHeader,
     EvidenceKey,
     EvidenceMalformed,
+    Line,
+    RowHashes,
     SignedBatch,
+    StatedFile,
     read_lines,
 )
 from devices.plain_senml import Reading, SenmlRefused, plain_readings
@@ -115,11 +118,13 @@ def read_signed_rows(
     return signed
 
 
-def _take(
-    signed: SignedRows, line: EvidenceKey | SignedBatch | EvidenceEnd | BrokenLine, received_until: int | None
-) -> None:
+def _take(signed: SignedRows, line: Line, received_until: int | None) -> None:
     if isinstance(line, BrokenLine):
         raise EvidenceMalformed(line.reason)
+    if isinstance(line, StatedFile | RowHashes | EvidenceHeader):
+        raise EvidenceMalformed(
+            "Statements are for rows that were computed, and these are said to be as they were sent."
+        )
     if isinstance(line, EvidenceEnd):
         signed.end = line
     elif isinstance(line, EvidenceKey):

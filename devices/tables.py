@@ -17,7 +17,7 @@ LONGEST_LINE = 100_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|\+00:00)")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,400})(\.[0-9]{1,400})?(e[+-]?[0-9]{1,3})?")
-_CSV, _NDJSON, _SENML = "CSV", "NDJSON", "SenML JSON"
+CSV, NDJSON, SENML = "CSV", "NDJSON", "SenML JSON"
 
 
 class TableMalformed(ValueError):
@@ -40,10 +40,10 @@ def read_table(source: BinaryIO) -> tuple[str, Iterator[TableRow]]:
     if first is None:
         raise TableMalformed("The download is empty.")
     if first.startswith("{"):
-        return _NDJSON, _ndjson_rows(source, first)
+        return NDJSON, _ndjson_rows(source, first)
     if first.startswith("["):
-        return _SENML, _senml_rows(source, first)
-    return _CSV, _csv_rows(source, first)
+        return SENML, _senml_rows(source, first)
+    return CSV, _csv_rows(source, first)
 
 
 def instant_text(micros: int) -> str:

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
+from devices.origin_verdict import FAILED, CheckStopped, OriginVerdict
 from devices.tables import TableMalformed, instant_micros
-from devices.verifying import FAILED, CheckStopped, OriginVerdict, check_download
+from devices.verifying import check_download
 from ledger.errors import LedgerError
 from ledger.policy import LARGEST_POLICY, LogPolicy
 
@@ -56,6 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def conclusion(verdict: OriginVerdict) -> str:
     if verdict.is_bad:
         return "Bad. Do not rely on it."
+    if verdict.is_final and verdict.is_derived:
+        return "Good: every row is what the market stated in the log. The rows are derived, so no device signed them."
     if verdict.is_final:
         return "Good: every row is what devices signed, under keys that the log knows."
     return f"Nothing is wrong, and not everything is proven. What is lacking: {verdict.lacking}."

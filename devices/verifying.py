@@ -1,17 +1,17 @@
 """Compare a downloaded table with what the devices signed, and say in words what that proves. Pure."""
 
-from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from devices import evidence
-from devices.evidence import EvidenceHeader, EvidenceMalformed
+from devices.evidence import EvidenceHeader, EvidenceMalformed, read_lines
+from devices.origin_verdict import FAILED, CheckStopped, OriginVerdict, count_of
 from devices.signed_rows import SEEN, SignedRow, SignedRows, read_signed_rows
 from devices.tables import TableMalformed, TableRow, instant_text, read_table
+from devices.verifying_derived import check_derived
 from ledger.errors import LedgerError
 from ledger.policy import LogPolicy
-from ledger.verdicts import NOT_PROVED, NOTE, PROVED, Verdict
+from ledger.verdicts import NOT_PROVED, NOTE, PROVED
 
-FAILED = "FAILED"
 _WITHHELD = {
     evidence.FIELDS: "also hold fields that were not bought",
     evidence.WINDOW: "also hold readings of before or after the time that was bought",
@@ -19,34 +19,6 @@ _WITHHELD = {
     evidence.SHARED: "also hold readings of another owner's time",
     evidence.MORE: "also hold something beside readings",
 }
-
-
-class CheckStopped(Exception):
-    """Nothing can be checked: str(error) says why."""
-
-
-@dataclass
-class OriginVerdict(Verdict):
-    """What a check found. differing: the first row that is not what the devices signed, in words; unproven: the first
-    row for which there is no evidence; unwitnessed: the first one under a key whose entry is not final.
-    """
-
-    is_bad: bool = False
-    row_count: int = 0
-    proven_count: int = 0
-    differing_count: int = 0
-    unproven_count: int = 0
-    unwitnessed_count: int = 0
-    differing: str = ""
-    unproven: str = ""
-    unwitnessed: str = ""
-    missing_count: int = 0
-    missing: str = ""
-    lacking_reasons: list[str] = field(default_factory=list)
-
-    def conclude(self) -> None:
-        self.is_final = not self.is_bad and not self.lacking_reasons
-        self.lacking = "; ".join(self.lacking_reasons)
 
 
 def check_download(
@@ -68,10 +40,16 @@ def check_download(
         return policy or LogPolicy.parse(header.policy)
 
     try:
+        _, header = next(read_lines(evidence_file))
+        evidence_file.seek(0)
+        if policy is None:
+            verdict.say_untrusted()
+        if isinstance(header, EvidenceHeader) and not header.is_raw:
+            return check_derived(verdict, download, evidence_file, chosen)
         signed = read_signed_rows(evidence_file, chosen, received_until=received_until)
     except (EvidenceMalformed, LedgerError) as error:
         raise CheckStopped(f"The evidence cannot be used: {error}") from error
-    _say_keys(verdict, signed, is_trusted=policy is not None)
+    _say_keys(verdict, signed)
     try:
         _compare(verdict, download, signed)
     except TableMalformed as error:
@@ -81,6 +59,7 @@ def check_download(
     _say_rows(verdict, signed)
     _say_limits(verdict, signed)
     verdict.conclude()
+    return None
 
 
 def _compare(verdict: OriginVerdict, download: BinaryIO, signed: SignedRows) -> None:
@@ -96,7 +75,7 @@ def _compare(verdict: OriginVerdict, download: BinaryIO, signed: SignedRows) -> 
         first = row.time if first is None else min(first, row.time)
         last = row.time if last is None else max(last, row.time)
         _compare_row(verdict, number, row, signed, place_of)
-    verdict.say(NOTE, f"The download is {form} with {_count(verdict.row_count, 'row')}.")
+    verdict.say(NOTE, f"The download is {form} with {count_of(verdict.row_count, 'row')}.")
     if first is not None and last is not None:
         _find_missing(verdict, signed, (first, last), places)
 
@@ -143,10 +122,6 @@ def _use_up(known: SignedRow | None, places: list[int]) -> None:
             known.cells[place] = SEEN
 
 
-def _count(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
 def _is_same(cell: object, value: float | None) -> bool:
     """To the last bit: 0.0 and -0.0 are not the same."""
     return isinstance(cell, float) and value is not None and cell.hex() == value.hex()
@@ -165,14 +140,7 @@ def _find_missing(verdict: OriginVerdict, signed: SignedRows, span: tuple[int, i
         verdict.missing = f"{device} at {instant_text(time)}"
 
 
-def _say_keys(verdict: OriginVerdict, signed: SignedRows, *, is_trusted: bool) -> None:
-    if not is_trusted:
-        verdict.say(
-            NOT_PROVED,
-            "Whose log this is. The log's keys come from the evidence itself, so it only agrees with itself. Name a "
-            "policy that you trust with --policy.",
-        )
-        verdict.lacking_reasons.append("a policy that you trust, which shows whose log it is")
+def _say_keys(verdict: OriginVerdict, signed: SignedRows) -> None:
     for (device, _), key in signed.keys.items():
         short = key.public_key.hex()[:12]
         if key.trouble:
@@ -186,7 +154,7 @@ def _say_keys(verdict: OriginVerdict, signed: SignedRows, *, is_trusted: bool) -
 
 
 def _say_faults(verdict: OriginVerdict, signed: SignedRows) -> None:
-    envelopes, readings = _count(signed.envelope_count, "envelope"), _count(signed.reading_count, "reading")
+    envelopes, readings = count_of(signed.envelope_count, "envelope"), count_of(signed.reading_count, "reading")
     verdict.say(PROVED if signed.envelope_count else NOTE, f"These keys signed {envelopes} with {readings}.")
     for sentence in signed.faults[:3]:
         verdict.say(FAILED, sentence)
@@ -204,34 +172,38 @@ def _say_rows(verdict: OriginVerdict, signed: SignedRows) -> None:
     if verdict.missing:
         verdict.is_bad = True
         verdict.say(
-            FAILED, f"Not in the file: {_count(verdict.missing_count, 'signed row')}, the first: {verdict.missing}."
+            FAILED, f"Not in the file: {count_of(verdict.missing_count, 'signed row')}, the first: {verdict.missing}."
         )
     if verdict.differing or verdict.missing:
         verdict.say(NOTE, "A file that is older than envelopes which came later is checked with --received-until.")
     if verdict.proven_count:
-        rows = _count(verdict.row_count, "row")
+        rows = count_of(verdict.row_count, "row")
         verdict.say(PROVED, f"{verdict.proven_count:,} of {rows}: what the devices signed, to the last digit.")
     if verdict.unwitnessed:
-        rows = _count(verdict.unwitnessed_count, "row")
+        rows = count_of(verdict.unwitnessed_count, "row")
         verdict.say(
             NOT_PROVED, f"That all are shown the same entry of the key, for {rows}, the first: {verdict.unwitnessed}."
         )
     if verdict.unproven:
         verdict.say(
-            NOT_PROVED, f"Without evidence: {_count(verdict.unproven_count, 'row')}, the first: {verdict.unproven}"
+            NOT_PROVED, f"Without evidence: {count_of(verdict.unproven_count, 'row')}, the first: {verdict.unproven}"
         )
-        verdict.lacking_reasons.append(f"evidence for {verdict.unproven_count:,} of {_count(verdict.row_count, 'row')}")
+        verdict.lacking_reasons.append(
+            f"evidence for {verdict.unproven_count:,} of {count_of(verdict.row_count, 'row')}"
+        )
     if not verdict.row_count:
         verdict.lacking_reasons.append("rows")
 
 
 def _say_limits(verdict: OriginVerdict, signed: SignedRows) -> None:
     if signed.late_count:
-        verdict.say(NOTE, f"Left out, as later than you asked for: {_count(signed.late_count, 'envelope')}.")
+        verdict.say(NOTE, f"Left out, as later than you asked for: {count_of(signed.late_count, 'envelope')}.")
     if signed.replaced:
-        verdict.say(NOTE, f"Replaced by others, by the market's word: {_count(len(signed.replaced), 'reading')}.")
+        verdict.say(NOTE, f"Replaced by others, by the market's word: {count_of(len(signed.replaced), 'reading')}.")
     for reason, count in (signed.end.withheld if signed.end else {}).items():
         if count:
-            verdict.say(NOTE, f"Not here: {_count(count, 'envelope')}. They {_WITHHELD.get(reason, 'were held back')}.")
+            verdict.say(
+                NOTE, f"Not here: {count_of(count, 'envelope')}. They {_WITHHELD.get(reason, 'were held back')}."
+            )
     verdict.say(NOT_PROVED, "That a device measured rightly, and stood where it should. It signed what it sent.")
     verdict.say(NOT_PROVED, "That nothing was left out before the first row and after the last one.")

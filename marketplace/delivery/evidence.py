@@ -122,7 +122,7 @@ def read_evidence(evidence: Evidence) -> Iterator[EvidenceEnvelope]:
 
 def evidence_lines(evidence: Evidence) -> Iterator[bytes]:
     """Write the evidence file, as docs/evidence.md describes it."""
-    yield header_line(_header(evidence))
+    yield header_line(header_of(evidence.grant, evidence.at))
     for member in evidence.members:
         for key in member.keys:
             yield key_line(_key(member.pseudonym, key, evidence.at))
@@ -144,8 +144,7 @@ def _member(member: ConsentDevice, sight: Sight) -> _Member:
     return _Member(member.pseudonym, find_originals(member.device, sight), keys)
 
 
-def _header(evidence: Evidence) -> EvidenceHeader:
-    grant = evidence.grant
+def header_of(grant: Grant, at: datetime) -> EvidenceHeader:
     return EvidenceHeader(
         purchase=str(grant.purchase.public_id),
         listing=str(grant.listing.public_id),
@@ -157,7 +156,7 @@ def _header(evidence: Evidence) -> EvidenceHeader:
         ),
         window_from="" if grant.window_from is None else _text(grant.window_from),
         window_until=_text(grant.window_until),
-        made_at=_text(evidence.at),
+        made_at=_text(at),
         policy=log_policy().text(),
     )
 

@@ -15,10 +15,12 @@ from django.utils import timezone
 
 from devices.evidence import CONTENT_TYPE, SUFFIX
 from marketplace.access.services import Grant, authorise_token_id
+from marketplace.consents.models import Resolution
+from marketplace.delivery.derivations import derived_lines
 from marketplace.delivery.doors import door, grant_of
 from marketplace.delivery.downloads import while_allowed
 from marketplace.delivery.errors import LinkInvalid, NameUnknown
-from marketplace.delivery.evidence import Evidence, evidence_lines, find_evidence, narrowed
+from marketplace.delivery.evidence import Evidence, evidence_lines, find_evidence, header_of, narrowed
 from marketplace.delivery.models import Read
 from marketplace.delivery.services import begin_delivery, count_read
 
@@ -46,14 +48,20 @@ def proof_address(grant: Grant, *, start: datetime | None, until: datetime | Non
 def evidence_response(grant: Grant, *, read: str = "", at: datetime) -> HttpResponseBase:
     """Count it as a read of its rows, unless a download of the same rows was counted, and send it.
 
-    Raises: NoEvidence, LinkInvalid, and what begin_delivery and count_read raise.
+    The evidence of computed rows holds none of them, so nothing but the reading itself is counted.
+    Raises: LinkInvalid, and what begin_delivery and count_read raise.
     """
     grant = begin_delivery(grant=grant, at=at)
-    evidence = _of_read(grant, read, at) if read else find_evidence(grant, at)
-    row_count = 0 if read else evidence.row_count
-    count_read(grant=grant, door=Read.Door.DOWNLOAD, row_count=row_count, byte_count=evidence.byte_count, at=at)
+    row_count = byte_count = 0
+    if grant.consent.resolution == Resolution.RAW:
+        evidence = _of_read(grant, read, at) if read else find_evidence(grant, at)
+        row_count, byte_count = 0 if read else evidence.row_count, evidence.byte_count
+        lines = evidence_lines(evidence)
+    else:
+        lines = derived_lines(grant, header_of(grant, at), at)
+    count_read(grant=grant, door=Read.Door.DOWNLOAD, row_count=row_count, byte_count=byte_count, at=at)
     token_id = grant.token.public_id
-    chunks = while_allowed(_pieces(evidence), lambda: authorise_token_id(token_id, timezone.now()))
+    chunks = while_allowed(_pieces(lines), lambda: authorise_token_id(token_id, timezone.now()))
     response = StreamingHttpResponse(_releasing(chunks), content_type=CONTENT_TYPE)
     response["Content-Disposition"] = f'attachment; filename="{grant.listing.share_name}{SUFFIX}"'
     response["Cache-Control"] = "private, no-store"
@@ -75,10 +83,10 @@ def _moment(text: Any) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
 
 
-def _pieces(evidence: Evidence) -> Iterator[bytes]:
+def _pieces(lines: Iterator[bytes]) -> Iterator[bytes]:
     """Join small lines, so that a server sends no packet for each."""
     piece = bytearray()
-    for line in evidence_lines(evidence):
+    for line in lines:
         piece += line
         if len(piece) >= _PIECE_BYTES:
             yield bytes(piece)

@@ -220,3 +220,19 @@ class ExportRead(models.Model):
 
     def __str__(self) -> str:
         return f"Read {self.read_id} of export {self.export_id}"
+
+
+class Derivation(models.Model):
+    """What was said of a file of computed rows: the statement whose hash is in the log. Outlives the file.
+
+    segment_id: the public id of the segment, which may be gone.
+    """
+
+    segment_id = models.UUIDField(unique=True)
+    listing = models.ForeignKey(Listing, models.PROTECT, related_name="derivations")
+    statement = models.TextField()
+    made_at = models.DateTimeField()
+    entry_id = models.UUIDField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"Statement on segment {self.segment_id}"

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from marketplace.access.errors import AccessError
 from marketplace.access.services import authorise_token_id
+from marketplace.delivery.derivations import listings_to_state, state_derivations
 from marketplace.delivery.errors import DeliveryError
 from marketplace.delivery.exports import Wish, make_export, sweep_exports
 from marketplace.delivery.formats import Format
@@ -35,6 +36,15 @@ def refresh_tables_task() -> None:
     """Find the tables that have fallen behind and have each refreshed."""
     for listing_id in tables_to_refresh(timezone.now()):
         refresh_table_task.apply_async(args=[listing_id], expires=_NUDGE_SECONDS)
+    for listing_id in listings_to_state():
+        state_derivations_task.apply_async(args=[listing_id], expires=_NUDGE_SECONDS)
+
+
+@shared_task(ignore_result=True)
+def state_derivations_task(listing_id: int) -> None:
+    listing = Listing.objects.filter(pk=listing_id).first()
+    if listing is not None:
+        state_derivations(listing=listing, at=timezone.now())
 
 
 @shared_task(ignore_result=True)

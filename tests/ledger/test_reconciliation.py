@@ -48,6 +48,8 @@ NAMED = {
 DEVICES = ("device.enrolled", "device.retired")
 # Tested in tests/handovers: it takes a second owner.
 HANDED_OVER = "device.handed_over"
+# Tested in tests/delivery: it takes a table of computed rows.
+DERIVED = "delivery.derived"
 
 
 def measuring(owner, at) -> Device:
@@ -96,7 +98,7 @@ def numbers(kind: str) -> tuple[int, int, int]:
 
 
 def test_every_kind_is_compared_and_tested_here():
-    assert kinds_with_source() == sorted([*NAMED, *DEVICES, HANDED_OVER])
+    assert kinds_with_source() == sorted([*NAMED, *DEVICES, HANDED_OVER, DERIVED])
 
 
 def test_rows_and_entries_agree(market, now):

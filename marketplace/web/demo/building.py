@@ -144,6 +144,7 @@ def readings_between(demo: DemoDevice, start: datetime, end: datetime) -> list[t
         (float(second), name, value, unit)
         for second in range(first, int(end.timestamp()), step)
         for name, value, unit in samples_at(demo.kind, seed=seed, unix_seconds=float(second))
+        if not demo.measures or name in demo.measures
     ]
 
 

@@ -57,6 +57,7 @@ class DemoDevice:
     country: str
     region: str
     every_minutes: int = 10
+    measures: tuple[str, ...] = ()  # What it measures of what its kind could; empty: all.
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,16 @@ PEOPLE = (
 
 DEVICES = (
     DemoDevice("harbour", "roof-north", "North roof", "weather_station", "DE", "Hamburg"),
-    DemoDevice("harbour", "roof-south", "South roof", "weather_station", "DE", "Hamburg"),
+    # All that it sends is sold as it was sent, so its envelopes prove every row.
+    DemoDevice(
+        "harbour",
+        "roof-south",
+        "South roof",
+        "weather_station",
+        "DE",
+        "Hamburg",
+        measures=("air_temperature", "wind_speed"),
+    ),
     DemoDevice("harbour", "pier", "Pier end", "weather_station", "DE", "Kiel"),
     DemoDevice("harbour", "dike", "Dike house", "weather_station", "DE", "Husum"),
     DemoDevice("mill", "house-1", "House 1 meter", "smart_meter", "AT", "Lower Austria", 15),

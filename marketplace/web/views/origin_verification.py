@@ -10,7 +10,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
-from devices.verifying import FAILED, CheckStopped, OriginVerdict, check_download
+from devices.origin_verdict import FAILED, CheckStopped, OriginVerdict
+from devices.verifying import check_download
 from ledger.errors import LedgerError
 from ledger.policy import LogPolicy
 from ledger.services import log_policy
