@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bench.delivery_parts import sharing
+from bench.delivery_parts import live, sharing
 from bench.rows import Row
 
 
 def run() -> Iterator[Row]:
     yield from sharing.run()
+    yield from live.run()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, Q, QuerySet, prefetch_related_objects
 
 from marketplace.access import errors
 from marketplace.access.delegation import DELEGATED_PREFIX, Delegation, read_delegation
@@ -76,15 +76,19 @@ def authorise_token_id(public_id: uuid.UUID, at: datetime, address: str | None =
 
 def authorise_all(public_ids: Collection[uuid.UUID], at: datetime) -> dict[uuid.UUID, Grant | errors.AccessError]:
     """Ask again for many tokens at once, with as many queries as for one: by public id what each opens, or why not."""
-    rows = _rows().prefetch_related("purchase__followers").filter(public_id__in=public_ids)
+    # What many have in common is read once: by joins each would get a copy of its own.
+    shared = ("family", "purchase__listing__consent", "purchase__buyer", "purchase__plan")
+    tokens = list(AccessToken.objects.prefetch_related(*shared).filter(public_id__in=public_ids))
+    prefetch_related_objects([one.purchase for one in tokens if one.purchase.plan.is_renewing], "followers")
     answers: dict[uuid.UUID, Grant | errors.AccessError] = dict.fromkeys(public_ids, errors.TokenUnknown())
-    for token in rows:
+    for token in tokens:
         try:
             answers[token.public_id] = open_token(_with_parents(token), at)
         except errors.AccessError as error:
             answers[token.public_id] = error
-        else:
-            note_use(token, at, None)
+    used = [one for one in tokens if isinstance(answers[one.public_id], Grant) and _is_use_due(one, at)]
+    if used:
+        AccessToken.objects.filter(pk__in=[one.pk for one in used]).update(last_used_at=at)
     return answers
 
 
@@ -280,7 +284,11 @@ def check_networks(token: AccessToken, address: str | None) -> None:
 
 def note_use(token: AccessToken, at: datetime, address: str | None) -> None:
     """At most one write a minute, so that reading stays a read."""
-    if token.last_used_at is None or at - token.last_used_at >= _USE_NOTED_EVERY:
+    if _is_use_due(token, at):
         known = read_address(address)
         used: dict[str, object] = {"last_used_at": at} | ({"last_used_from": str(known)} if known else {})
         AccessToken.objects.filter(pk=token.pk).update(**used)
+
+
+def _is_use_due(token: AccessToken, at: datetime) -> bool:
+    return token.last_used_at is None or at - token.last_used_at >= _USE_NOTED_EVERY

@@ -5,10 +5,12 @@ import io
 import logging
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
 from time import monotonic
 from typing import Any
 from uuid import UUID
 
+import orjson
 import redis.asyncio
 from django.conf import settings
 from django.core.exceptions import DisallowedHost
@@ -23,7 +25,7 @@ from marketplace.access.errors import AccessError
 from marketplace.delivery import live_events
 from marketplace.delivery.doors import refusal, refuse
 from marketplace.delivery.errors import DeliveryError
-from marketplace.delivery.live_door import open_stream
+from marketplace.delivery.live_door import Opening, open_stream
 from marketplace.delivery.live_rows import columns_of
 from marketplace.delivery.live_streams import HEARTBEAT_SECONDS, LAST_WORD_SECONDS, TICK_SECONDS, Reader, Streams
 
@@ -33,6 +35,7 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
 
 _PATH = re.compile(r"/live/([0-9a-f-]{36})/readings")
 _HEALTHY_SECONDS = 10.0
@@ -64,48 +67,59 @@ class LiveApp:
                 return
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = ASGIRequest(dict(scope), io.BytesIO())
         path = _PATH.fullmatch(scope["path"])
+        # The request itself is not kept: of a thousand readers that would be the most.
+        response, opening = await self.respond_to(ASGIRequest(dict(scope), io.BytesIO()), path[1] if path else "")
+        if opening is None:
+            await respond(response, send)
+            return
+        await self.stream(opening, header_lines(response), receive, send)
+
+    async def respond_to(self, request: ASGIRequest, purchase_id: str) -> tuple[HttpResponse, Opening | None]:
         try:
             request.get_host()
-            if scope["path"] == "/live/health":
-                await respond(self.health(), send)
-            elif path is None:
-                await respond(refusal(404, "RESOURCE_DOES_NOT_EXIST", "There is no such address."), send)
-            elif request.method != "GET":
-                response = refusal(405, "METHOD_NOT_ALLOWED", "Use GET here.")
-                response["Allow"] = "GET"
-                await respond(response, send)
-            else:
-                await self.stream(request, UUID(path[1]), receive, send)
+            asked = UUID(purchase_id) if purchase_id else None
         except (DisallowedHost, ValueError):
-            await respond(refusal(400, "MALFORMED_REQUEST", "This request is not understood."), send)
+            return refusal(400, "MALFORMED_REQUEST", "This request is not understood."), None
+        if request.path == "/live/health":
+            return self.health(), None
+        if asked is None:
+            return refusal(404, "RESOURCE_DOES_NOT_EXIST", "There is no such address."), None
+        if request.method != "GET":
+            response = refusal(405, "METHOD_NOT_ALLOWED", "Use GET here.")
+            response["Allow"] = "GET"
+            return response, None
+        response, opening = await self.open(request, asked)
+        return shared_with_site(request, response), opening
+
+    async def open(self, request: ASGIRequest, purchase_id: UUID) -> tuple[HttpResponse, Opening | None]:
+        try:
+            opening = await self.streams.ask(partial(open_stream, request, purchase_id))
+            self.streams.check_room(opening.grant.token.public_id)
+        except (AccessError, DeliveryError) as error:
+            return refuse(error), None
+        except DatabaseError:
+            return refusal(503, "TEMPORARILY_UNAVAILABLE", "Try again in a moment."), None
+        response = HttpResponse(content_type="text/event-stream; charset=utf-8")
+        response["Cache-Control"] = "no-store, no-transform"
+        response["X-Accel-Buffering"] = "no"
+        return response, opening
 
     def health(self) -> HttpResponse:
         is_well = monotonic() - self.streams.asked_at < _HEALTHY_SECONDS
         return HttpResponse(b"ok\n" if is_well else b"not asking\n", status=200 if is_well else 503)
 
-    async def stream(self, request: ASGIRequest, purchase_id: UUID, receive: Receive, send: Send) -> None:
-        try:
-            grant, position = await self.streams.ask(lambda: open_stream(request, purchase_id))
-            self.streams.check_room(grant.token.public_id)
-        except (AccessError, DeliveryError) as error:
-            await respond(shared_with_site(request, refuse(error)), send)
-            return
-        except DatabaseError:
-            await respond(refusal(503, "TEMPORARILY_UNAVAILABLE", "Try again in a moment."), send)
-            return
-        reader = Reader(grant, position)
+    async def stream(self, opening: Opening, headers: Headers, receive: Receive, send: Send) -> None:
+        reader = Reader(opening)
         reader.task = asyncio.current_task()
+        purchase_id = opening.grant.purchase.public_id
         source = f"{settings.PUBLIC_URL}/live/{purchase_id}/readings"
-        response = shared_with_site(request, HttpResponse(content_type="text/event-stream; charset=utf-8"))
-        response["Cache-Control"] = "no-store, no-transform"
-        response["X-Accel-Buffering"] = "no"
+        del opening
         watching = asyncio.create_task(watch(reader, receive))
         self.streams.add(reader)
         logger.info("live.opened", extra={"purchase_id": purchase_id})
         try:
-            await send({"type": "http.response.start", "status": 200, "headers": header_lines(response)})
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
             await self.send_all(reader, source, send)
         except (DatabaseError, TimeoutError):
             # Nothing more can be said; the reader comes back to where he was.
@@ -126,16 +140,14 @@ class LiveApp:
         columns = columns_of(reader.grant)
         at = timezone.now()
         await say(reader, send, live_events.opened(source=source, position=sent, columns=columns, at=at))
-        while not reader.is_gone and reader.refusal is None:
+        name = orjson.dumps(source)
+        while not reader.is_gone and (reader.queue or reader.refusal is None):
             if reader.queue:
-                piece = reader.queue.popleft()
-                refused = await self.streams.count(reader, piece)
-                if refused is not None:
-                    reader.cut(refused)
-                    break
-                sent = piece.position.text()
-                event = live_events.readings(source=source, position=sent, rows_json=piece.rows_json, at=timezone.now())
-                await say(reader, send, event)
+                piece, is_counted = reader.queue.popleft()
+                if not is_counted and await self.streams.count([(reader, piece)]) == [False]:
+                    continue
+                sent = piece.place
+                await say(reader, send, b"".join((piece.before, name, piece.after)))
                 continue
             if monotonic() - reader.heard_at >= HEARTBEAT_SECONDS:
                 sent = reader.position.text()
@@ -199,5 +211,5 @@ async def respond(response: HttpResponse, send: Send) -> None:
     await send({"type": "http.response.body", "body": response.content, "more_body": False})
 
 
-def header_lines(response: HttpResponse) -> list[tuple[bytes, bytes]]:
+def header_lines(response: HttpResponse) -> Headers:
     return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.items()]

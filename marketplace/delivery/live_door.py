@@ -4,6 +4,7 @@ Called from the threads of the process that holds the streams; each function is 
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
@@ -13,9 +14,9 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from marketplace.access.errors import AccessError
-from marketplace.access.services import Grant, authorise_all, authorise_token_id
+from marketplace.access.services import Grant, authorise_all, authorise_token_id, inspect_token, token_hash
 from marketplace.addresses import client_address
-from marketplace.delivery.doors import grant_of
+from marketplace.delivery.doors import grant_of, token_of
 from marketplace.delivery.errors import DeliveryError, NameUnknown
 from marketplace.delivery.live_links import LINK_PARAMETER, read_live_link
 from marketplace.delivery.live_positions import Position, read_position
@@ -36,30 +37,41 @@ def with_connection(ask: Callable[[], Answer]) -> Answer:
         connection.close()
 
 
-def open_stream(request: HttpRequest, purchase_id: UUID) -> tuple[Grant, Position]:
+@dataclass(frozen=True)
+class Opening:
+    """What a reader may read, and from where on. text: his token, where it is one that can't be asked with others."""
+
+    grant: Grant
+    position: Position
+    text: str = field(default="", repr=False)
+
+
+def open_stream(request: HttpRequest, purchase_id: UUID) -> Opening:
     """Return what the request's token opens and from where on it is sent.
 
     Raises: AccessError, DeliveryError. A token of another purchase learns nothing of this one.
     """
     at = timezone.now()
-    grant = _asked_grant(request, purchase_id, at)
+    grant, text = _asked_grant(request, purchase_id, at)
     if grant.purchase.public_id != purchase_id:
         raise NameUnknown
-    text = request.headers.get("Last-Event-ID") or request.GET.get("last_event_id", "")
-    if text:
-        position = read_position(text)
+    place = request.headers.get("Last-Event-ID") or request.GET.get("last_event_id", "")
+    if place:
+        position = read_position(place)
         check_position(position, at)
     else:
         position = newest_position(grant.consent, at)
-    return begin_delivery(grant=grant, at=at), position
+    return Opening(begin_delivery(grant=grant, at=at), position, text)
 
 
-def _asked_grant(request: HttpRequest, purchase_id: UUID, at: datetime) -> Grant:
+def _asked_grant(request: HttpRequest, purchase_id: UUID, at: datetime) -> tuple[Grant, str]:
     signature = request.GET.get(LINK_PARAMETER, "")
     if "Authorization" in request.headers or not signature:
-        return grant_of(request, at)
+        grant, text = grant_of(request, at), token_of(request)
+        is_plain = bytes(grant.token.token_hash) == token_hash(text)
+        return grant, "" if is_plain else text
     token_id = read_live_link(signature, purchase_id=purchase_id)
-    return authorise_token_id(token_id, at, client_address(request))
+    return authorise_token_id(token_id, at, client_address(request)), ""
 
 
 def follow(listing_pk: int, wanted: Mapping[Position, set[View]]) -> tuple[list[int], dict[Position, Step]]:
@@ -73,11 +85,18 @@ def follow(listing_pk: int, wanted: Mapping[Position, set[View]]) -> tuple[list[
     return [member.device_id for member in members], steps
 
 
-def ask_again(token_ids: Sequence[UUID]) -> dict[UUID, Grant | AccessError]:
+def ask_again(token_ids: Sequence[UUID], texts: Sequence[str]) -> dict[UUID | str, Grant | AccessError]:
+    """Return what each token opens now, or why nothing. texts: short-lived and passed-on ones, asked one by one."""
     at = timezone.now()
-    answers: dict[UUID, Grant | AccessError] = {}
+    answers: dict[UUID | str, Grant | AccessError] = {}
     for start in range(0, len(token_ids), TOKENS_AT_ONCE):
-        answers.update(authorise_all(token_ids[start : start + TOKENS_AT_ONCE], at))
+        for token_id, answer in authorise_all(token_ids[start : start + TOKENS_AT_ONCE], at).items():
+            answers[token_id] = answer
+    for text in texts:
+        try:
+            answers[text] = inspect_token(token=text, at=at)
+        except AccessError as error:
+            answers[text] = error
     return answers
 
 

@@ -7,6 +7,7 @@ import orjson
 
 OPENED, READINGS, ENDED = "ownstream.stream.opened", "ownstream.readings", "ownstream.stream.ended"
 RETRY_MILLISECONDS = 2000
+_SOURCE = "source of this stream"
 
 
 def opened(*, source: str, position: str, columns: Sequence[str], at: datetime) -> bytes:
@@ -20,9 +21,13 @@ def heartbeat(position: str) -> bytes:
     return f": heartbeat\nid: {position}\n\n".encode()
 
 
-def readings(*, source: str, position: str, rows_json: bytes, at: datetime) -> bytes:
-    content = {"rows": orjson.Fragment(rows_json)}
-    return _event("readings", position, _cloud_event(READINGS, source, position, content, at))
+def readings(*, position: str, rows_json: bytes, at: datetime) -> tuple[bytes, bytes]:
+    """Return what comes before and after the source: all else is the same for every reader of these rows."""
+    event = _event(
+        "readings", position, _cloud_event(READINGS, _SOURCE, position, {"rows": orjson.Fragment(rows_json)}, at)
+    )
+    before, _, after = event.partition(orjson.dumps(_SOURCE))
+    return before, after
 
 
 def ended(*, source: str, position: str, code: str, sentence: str, at: datetime) -> bytes:

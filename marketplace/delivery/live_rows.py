@@ -19,6 +19,7 @@ from devices.readings import read_batches, read_readings
 from marketplace.access.services import Grant
 from marketplace.consents.models import Consent, ConsentDevice, Resolution
 from marketplace.delivery.errors import PositionUnknown
+from marketplace.delivery.live_events import readings
 from marketplace.delivery.live_positions import Position
 from marketplace.delivery.projection import DEVICE, TIME, WIDTH_SECONDS, column_names, due_until, project
 
@@ -37,11 +38,13 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """rows_json: a JSON array of rows; position: the reader's place once he has it."""
+    """before, after: the event around the stream's own name; place: that of a reader who has it."""
 
-    rows_json: bytes
+    before: bytes
+    after: bytes
     row_count: int
-    position: Position
+    byte_count: int
+    place: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,7 @@ def next_step(
         frames = [_became_due(member, own, arrivals.horizon, since, until) for member, own in sending]
         place, is_whole = Position(arrivals.horizon, until), arrivals.is_whole and until >= due
     rows = _together(frames)
-    pieces = {view: _piece(rows, consent, view, place) for view in views} if rows is not None else {}
+    pieces = {view: _piece(rows, consent, view, place.text(), at) for view in views} if rows is not None else {}
     return Step(place, is_whole, {view: piece for view, piece in pieces.items() if piece is not None})
 
 
@@ -141,7 +144,7 @@ def _together(frames: Sequence[polars.DataFrame]) -> polars.DataFrame | None:
     return polars.concat(filled).sort(TIME, DEVICE) if filled else None
 
 
-def _piece(rows: polars.DataFrame, consent: Consent, view: View, position: Position) -> Piece | None:
+def _piece(rows: polars.DataFrame, consent: Consent, view: View, place: str, at: datetime) -> Piece | None:
     columns = [name for field, name in column_names(consent.fields).items() if field in view.fields]
     if not columns:
         return None
@@ -153,4 +156,6 @@ def _piece(rows: polars.DataFrame, consent: Consent, view: View, position: Posit
     if chosen.is_empty():
         return None
     texts = chosen.with_columns(polars.col(TIME).dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ"))
-    return Piece(orjson.dumps(texts.to_dicts()), chosen.height, position)
+    rows_json = orjson.dumps(texts.to_dicts())
+    before, after = readings(position=place, rows_json=rows_json, at=at)
+    return Piece(before, after, chosen.height, len(rows_json), place)

@@ -8,7 +8,7 @@ again: nobody's slowness costs memory, and who stays slow is cut.
 import asyncio
 import logging
 from collections import defaultdict, deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -19,10 +19,11 @@ from uuid import UUID
 
 from django.db import DatabaseError
 
+from devices.announcing import SAID_EVERY_SECONDS
 from marketplace.access.errors import AccessError
 from marketplace.access.services import Grant
 from marketplace.delivery.errors import DeliveryError, ReaderTooSlow, ServerFull, TooManyStreams
-from marketplace.delivery.live_door import ask_again, count_pieces, follow, with_connection
+from marketplace.delivery.live_door import Opening, ask_again, count_pieces, follow, with_connection
 from marketplace.delivery.live_positions import Position
 from marketplace.delivery.live_returns import Delivery, Returns
 from marketplace.delivery.live_rows import Piece, View, view_of
@@ -36,10 +37,13 @@ QUEUE_PIECES = 8
 SLOW_SECONDS = 10.0
 LAST_WORD_SECONDS = 0.5
 TICK_SECONDS = 1.0
+LOOK_AGAIN_SECONDS = SAID_EVERY_SECONDS * 1.5
 HEARTBEAT_SECONDS = 15.0
 _THREADS = 6
 
 Refusal = AccessError | DeliveryError
+# A grant, rows and bytes.
+Count = tuple[Grant, int, int]
 Answer = TypeVar("Answer")
 
 
@@ -61,14 +65,16 @@ class Reader:
         "queue",
         "refusal",
         "task",
+        "text",
     )
 
-    def __init__(self, grant: Grant, position: Position) -> None:
+    def __init__(self, opening: Opening) -> None:
         self.delivery = Delivery()
         self.counted_before = 0
-        self.grant = grant
-        self.position = position
-        self.queue: deque[Piece] = deque()
+        self.grant = opening.grant
+        self.position = opening.position
+        self.text = opening.text
+        self.queue: deque[tuple[Piece, bool]] = deque()
         self.changed = asyncio.Event()
         self.refusal: Refusal | None = None
         self.is_gone = False
@@ -77,18 +83,27 @@ class Reader:
         self.task: asyncio.Task[None] | None = None
 
     @property
+    def asked_as(self) -> UUID | str:
+        return self.text or self.grant.token.public_id
+
+    @property
     def has_room(self) -> bool:
         return self.refusal is None and not self.is_gone and len(self.queue) < QUEUE_PIECES
 
-    def put(self, piece: Piece) -> None:
-        self.queue.append(piece)
+    @property
+    def is_idle(self) -> bool:
+        """Whether a piece would be sent at once."""
+        return self.has_room and not self.queue and self.busy_since is None
+
+    def put(self, piece: Piece, *, is_counted: bool) -> None:
+        self.queue.append((piece, is_counted))
         self.changed.set()
 
     def cut(self, refusal: Refusal) -> None:
-        """Say why and end. What is in the queue was not counted, and is not sent."""
+        """Say why and end. What was counted already is sent before; nothing else is."""
         if self.refusal is None and not self.is_gone:
             self.refusal = refusal
-            self.queue.clear()
+            self.queue = deque((piece, is_counted) for piece, is_counted in self.queue if is_counted)
             self.changed.set()
             if self.busy_since is not None and self.task is not None:
                 asyncio.get_running_loop().call_later(LAST_WORD_SECONDS, self.task.cancel)
@@ -128,13 +143,22 @@ class Feed:
             return
         self.device_ids, steps = await self.streams.ask(partial(follow, self.listing_pk, wanted))
         self.streams.watch(self)
+        at_once: list[tuple[Reader, Piece]] = []
         for reader, position, view in ready:
             step = steps.get(position)
-            if step is not None:
-                reader.position = step.position
-                piece = step.pieces.get(view)
-                if piece is not None and reader.has_room:
-                    reader.put(piece)
+            if step is None:
+                continue
+            reader.position = step.position
+            piece = step.pieces.get(view)
+            if piece is not None and reader.is_idle:
+                at_once.append((reader, piece))
+            elif piece is not None and reader.has_room:
+                reader.put(piece, is_counted=False)
+        # All who wait are counted together, and each wakes up once.
+        may_have = await self.streams.count(at_once)
+        for (reader, piece), is_counted in zip(at_once, may_have, strict=True):
+            if is_counted:
+                reader.put(piece, is_counted=True)
         if any(not step.is_whole for step in steps.values()):
             self.changed.set()
 
@@ -148,7 +172,7 @@ class Streams:
         self.reader_counts: dict[UUID, int] = defaultdict(int)
         self.tasks: set[asyncio.Task[None]] = set()
         self.returns = Returns()
-        self.uncounted: list[tuple[tuple[Grant, int, int], asyncio.Future[Refusal | None]]] = []
+        self.uncounted: list[tuple[list[Count], asyncio.Future[list[Refusal | None]]]] = []
         self.uncounted_changed = asyncio.Event()
         self.asked_at = monotonic()
         self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="live")
@@ -206,25 +230,42 @@ class Streams:
     def wake(self, device_id: int) -> None:
         for feed in self.feeds_of.get(device_id, ()):
             feed.changed.set()
+            # What came a moment after this one was not told.
+            asyncio.get_running_loop().call_later(LOOK_AGAIN_SECONDS, feed.changed.set)
 
     def wake_all(self) -> None:
         for feed in self.feeds.values():
             feed.changed.set()
 
-    async def count(self, reader: Reader, piece: Piece) -> Refusal | None:
-        """Count a piece before it is sent. Returns why it may not be. Raises DatabaseError when it can't be counted."""
-        uncounted = max(piece.row_count - reader.counted_before, 0)
-        reader.counted_before -= piece.row_count - uncounted
-        refusal = None
-        if uncounted:
-            size = len(piece.rows_json) * uncounted // piece.row_count
-            answer: asyncio.Future[Refusal | None] = asyncio.get_running_loop().create_future()
-            self.uncounted.append(((reader.grant, uncounted, size), answer))
-            self.uncounted_changed.set()
-            refusal = await answer
-        if refusal is None:
-            reader.delivery.note(piece.position.text(), uncounted, monotonic())
-        return refusal
+    async def count(self, pieces: Sequence[tuple[Reader, Piece]]) -> list[bool]:
+        """Count pieces before they are sent, and cut off whoever may not have his. Says for each whether it is counted.
+
+        Raises DatabaseError when they can't be counted.
+        """
+        reads: list[Count] = []
+        left: list[int] = []
+        for reader, piece in pieces:
+            uncounted = max(piece.row_count - reader.counted_before, 0)
+            reader.counted_before -= piece.row_count - uncounted
+            left.append(uncounted)
+            if uncounted:
+                reads.append((reader.grant, uncounted, piece.byte_count * uncounted // piece.row_count))
+        refusals = iter(await self._ask_to_count(reads) if reads else ())
+        may_have = []
+        for (reader, piece), uncounted in zip(pieces, left, strict=True):
+            refusal = next(refusals) if uncounted else None
+            if refusal is None:
+                reader.delivery.note(piece.place, uncounted, monotonic())
+            else:
+                reader.cut(refusal)
+            may_have.append(refusal is None)
+        return may_have
+
+    async def _ask_to_count(self, reads: list[Count]) -> list[Refusal | None]:
+        answer: asyncio.Future[list[Refusal | None]] = asyncio.get_running_loop().create_future()
+        self.uncounted.append((reads, answer))
+        self.uncounted_changed.set()
+        return await answer
 
     async def _run_feed(self, feed: Feed) -> None:
         try:
@@ -248,23 +289,27 @@ class Streams:
             self.uncounted_changed.clear()
             waiting, self.uncounted = self.uncounted, []
             try:
-                refusals = await self.ask(partial(count_pieces, [read for read, _ in waiting]))
+                refusals = await self.ask(partial(count_pieces, [read for reads, _ in waiting for read in reads]))
             except DatabaseError as error:
                 logger.warning("live.not_counted", extra={"reason": type(error).__name__})
                 for _, answer in waiting:
-                    answer.set_exception(error)
+                    if not answer.done():
+                        answer.set_exception(error)
                 continue
-            for (_, answer), refusal in zip(waiting, refusals, strict=True):
+            for reads, answer in waiting:
                 if not answer.done():
-                    answer.set_result(refusal)
+                    answer.set_result(refusals[: len(reads)])
+                refusals = refusals[len(reads) :]
 
     async def _ask_again(self) -> None:
         """Each second: may they all stay? No answer of before counts any longer than that."""
         while True:
             await asyncio.sleep(TICK_SECONDS)
             readers = self.readers
+            texts = {one.text for one in readers if one.text}
+            tokens = {one.grant.token.public_id for one in readers if not one.text}
             try:
-                answers = await self.ask(partial(ask_again, list({one.grant.token.public_id for one in readers})))
+                answers = await self.ask(partial(ask_again, list(tokens), list(texts)))
             except DatabaseError as error:
                 logger.warning("live.not_asked", extra={"reason": type(error).__name__})
                 for reader in readers:
@@ -272,7 +317,7 @@ class Streams:
                 continue
             self.asked_at = now = monotonic()
             for reader in readers:
-                _judge(reader, answers[reader.grant.token.public_id], now)
+                _judge(reader, answers[reader.asked_as], now)
 
     def _spawn(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

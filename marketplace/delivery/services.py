@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F
 from kombu.exceptions import OperationalError
 
@@ -61,6 +61,14 @@ __all__ = [
 ]
 
 logger = logging.getLogger(__name__)
+
+
+_NOTE_READS = """
+    INSERT INTO delivery_read (public_id, door, at, purchase_id, token_id, row_count, byte_count)
+    SELECT gen_random_uuid(), %s, %s, purchase_id, token_id, row_count, byte_count
+    FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])
+        AS read (purchase_id, token_id, row_count, byte_count)
+"""
 
 
 def is_ready(purchase: Purchase) -> bool:
@@ -134,11 +142,9 @@ def count_reads(
     As count_read does one after another; those that nothing can refuse any more are written at once.
     """
     is_plain = [grant.purchase.clock_started_at is not None and not grant.is_counted for grant, _, _ in reads]
-    Read.objects.bulk_create(
-        Read(purchase=grant.purchase, token=grant.token, door=door, at=at, row_count=rows, byte_count=size)
-        for (grant, rows, size), is_one in zip(reads, is_plain, strict=True)
-        if is_one
-    )
+    plain = [read for read, is_one in zip(reads, is_plain, strict=True) if is_one]
+    if plain:
+        _note_reads(plain, door, at)
     answers: list[AccessError | DeliveryError | None] = [None] * len(reads)
     for number, (grant, rows, size) in enumerate(reads):
         if not is_plain[number]:
@@ -147,6 +153,13 @@ def count_reads(
             except (AccessError, DeliveryError) as error:
                 answers[number] = error
     return answers
+
+
+def _note_reads(reads: Sequence[tuple[Grant, int, int]], door: Read.Door, at: datetime) -> None:
+    """One statement for a thousand readers of a live stream, many times a second: the ORM costs five times that."""
+    columns = zip(*((grant.purchase.pk, grant.token.pk, rows, size) for grant, rows, size in reads), strict=True)
+    with connection.cursor() as cursor:
+        cursor.execute(_NOTE_READS, [door, at, *map(list, columns)])
 
 
 def publish_and_prepare(*, listing: Listing, at: datetime) -> Listing:

@@ -256,7 +256,8 @@ def web_command(host: str, port: int) -> list[str]:
 def live_command(host: str, port: int) -> list[str]:
     """The arguments that make Python the server of live streams: one process, as many connections as it may hold."""
     command = ["-m", "granian", "--interface", "asgi", "--host", host, "--port", str(port), "--no-ws", "--workers", "1"]
-    command += ["--backlog", "4096", "--backpressure", "6000", "--http", "1", "--workers-kill-timeout", "5"]
+    command += ["--backlog", "4096", "--backpressure", "6000", "--http", "1", "--http1-buffer-size", "65536"]
+    command += ["--workers-kill-timeout", "5"]
     return [*command, "marketplace.asgi:application"]
 
 
