@@ -88,10 +88,10 @@ def follow(listing_pk: int, wanted: Mapping[Position, set[View]]) -> tuple[list[
 def ask_again(token_ids: Sequence[UUID], texts: Sequence[str]) -> dict[UUID | str, Grant | AccessError]:
     """Return what each token opens now, or why nothing. texts: short-lived and passed-on ones, asked one by one."""
     at = timezone.now()
-    answers: dict[UUID | str, Grant | AccessError] = {}
-    for start in range(0, len(token_ids), TOKENS_AT_ONCE):
-        for token_id, answer in authorise_all(token_ids[start : start + TOKENS_AT_ONCE], at).items():
-            answers[token_id] = answer
+    spans = (token_ids[start : start + TOKENS_AT_ONCE] for start in range(0, len(token_ids), TOKENS_AT_ONCE))
+    answers: dict[UUID | str, Grant | AccessError] = {
+        token_id: answer for span in spans for token_id, answer in authorise_all(span, at).items()
+    }
     for text in texts:
         try:
             answers[text] = inspect_token(token=text, at=at)
