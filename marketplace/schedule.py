@@ -60,6 +60,10 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "delivery-refresh": {"task": "marketplace.delivery.tasks.refresh_tables_task", "schedule": 15.0},
     "consents-remind": {"task": "marketplace.consents.tasks.remind_owners_task", "schedule": crontab(hour=6, minute=5)},
     "delivery-promise": {"task": "marketplace.delivery.tasks.refund_what_never_came_task", "schedule": 900.0},
+    "delivery-summary": {
+        "task": "marketplace.delivery.tasks.summarise_reads_task",
+        "schedule": crontab(minute=13),
+    },
     "delivery-sweep": {"task": "marketplace.delivery.tasks.sweep_files_task", "schedule": 3600.0},
     "handovers-forget": {
         "task": "marketplace.handovers.tasks.forget_expired_offers_task",

@@ -36,6 +36,7 @@ PUBLIC = {
     "marketplace.delivery.preview",
     "marketplace.delivery.projection",
     "marketplace.delivery.sight",
+    "marketplace.delivery.summarising",
     "marketplace.listings.catalogue",
     "marketplace.purchases.ordering",
     "marketplace.purchases.sight",

@@ -9,3 +9,4 @@ class DeliveryConfig(AppConfig):
         from ledger.reconciliation import register_source
 
         register_source(kind="delivery.derived", table="delivery_derivation", column="entry_id")
+        register_source(kind="delivery.summary", table="delivery_readsummary", column="entry_id")

@@ -185,6 +185,31 @@ class Export(models.Model):
         return f"{self.form} of table {self.table_id} at version {self.version}"
 
 
+class ReadSummary(models.Model):
+    """The reads of one purchase that were not summed up before, when a day (UTC) was over; it has an entry in the log.
+
+    root: of the Merkle tree over the reads' leaves, in the order of their times; see read_leaves.
+    """
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    purchase = models.ForeignKey(Purchase, models.PROTECT, related_name="read_summaries")
+    day = models.DateField()
+    read_count = models.BigIntegerField()
+    row_count = models.BigIntegerField()
+    byte_count = models.BigIntegerField()
+    root = models.BinaryField(max_length=32)
+    made_at = models.DateTimeField()
+    entry_id = models.UUIDField(unique=True)
+
+    class Meta:
+        verbose_name_plural = "read summaries"
+        ordering = ["-day", "-id"]
+        constraints = [models.UniqueConstraint(fields=["purchase", "day"], name="read_summary_once_a_day")]
+
+    def __str__(self) -> str:
+        return f"{self.read_count} reads on {self.day}"
+
+
 class Read(models.Model):
     """One read of a purchase's data, as the owner sees it under "who read me"."""
 
@@ -200,9 +225,14 @@ class Read(models.Model):
     at = models.DateTimeField(db_index=True)
     row_count = models.BigIntegerField()
     byte_count = models.BigIntegerField()
+    summary = models.ForeignKey(ReadSummary, models.PROTECT, null=True, related_name="reads")
 
     class Meta:
         ordering = ["-at", "-id"]
+        indexes = [
+            models.Index(fields=["purchase", "-at", "-public_id"], name="read_of_purchase"),
+            models.Index(fields=["purchase", "at"], condition=Q(summary=None), name="read_not_summed_up"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.row_count} rows at {self.at}"

@@ -15,6 +15,7 @@ from marketplace.delivery.formats import Format
 from marketplace.delivery.models import Export
 from marketplace.delivery.promise import refund_what_never_came
 from marketplace.delivery.services import refresh_table, sweep_files
+from marketplace.delivery.summarising import MOST_AT_ONCE, summarise_reads
 from marketplace.delivery.waiting import tables_to_refresh
 from marketplace.listings.models import Listing
 
@@ -56,6 +57,12 @@ def refund_what_never_came_task() -> int:
 def sweep_files_task() -> None:
     sweep_files(at=timezone.now())
     sweep_exports(timezone.now())
+
+
+@shared_task(ignore_result=True)
+def summarise_reads_task() -> None:
+    while summarise_reads(at=timezone.now()) == MOST_AT_ONCE:
+        pass
 
 
 @shared_task(ignore_result=True)

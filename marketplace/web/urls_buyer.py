@@ -19,6 +19,7 @@ from marketplace.web.views import (
     settings,
     tokens,
     top_ups,
+    usage,
     wallet,
     webhooks,
 )
@@ -39,6 +40,10 @@ urlpatterns = [
     path("purchases/<uuid:public_id>/download/", downloads.purchase_download, name="purchase_download"),
     path("purchases/<uuid:public_id>/download/status/", downloads.download_status, name="download_status"),
     path("purchases/<uuid:public_id>/download/file/", downloads.purchase_file, name="purchase_file"),
+    path("purchases/<uuid:public_id>/usage/", usage.purchase_usage, name="purchase_usage"),
+    path("purchases/<uuid:public_id>/usage/reads.csv", usage.usage_file, name="usage_file"),
+    path("reads/<uuid:public_id>/", usage.read_page, name="read_page"),
+    path("reads/<uuid:public_id>/proof.json", usage.read_proof, name="read_proof"),
     path("purchases/<uuid:public_id>/receipt/", purchases.purchase_receipt, name="purchase_receipt"),
     path("purchases/<uuid:public_id>/renewal/", running.purchase_renewal, name="purchase_renewal"),
     path("purchases/<uuid:public_id>/cap/", running.purchase_cap, name="purchase_cap"),

@@ -30,6 +30,7 @@ from marketplace.consents.models import Consent
 from marketplace.consents.services import withdraw_consent
 from marketplace.delivery.models import Read
 from marketplace.delivery.services import record_read, refresh_table
+from marketplace.delivery.summarising import summarise_reads
 from marketplace.disputes.models import Dispute
 from marketplace.disputes.services import answer_dispute, open_dispute
 from marketplace.handovers.services import offer_device
@@ -78,6 +79,7 @@ class Market:
     card_refunds: dict[str, CardRefund] = field(default_factory=dict)
     orders: dict[str, Order] = field(default_factory=dict)
     top_ups: dict[str, TopUp] = field(default_factory=dict)
+    reads: dict[str, Read] = field(default_factory=dict)
     tokens: dict[str, AccessToken] = field(default_factory=dict)
     api_keys: dict[str, ApiKey] = field(default_factory=dict)
     notices: dict[str, Notice] = field(default_factory=dict)
@@ -241,7 +243,12 @@ def _trade(market: Market, at: datetime) -> None:
     token, text = issue_token(purchase=bought["used"], at=at)
     market.tokens = {"used": token}
     issue_token(purchase=bought["ended"], at=at)
-    record_read(grant=authorise(token=text, at=at), door=Read.Door.DELTA_SHARING, files=[], at=at)
+    grant = authorise(token=text, at=at)
+    record_read(grant=grant, door=Read.Door.DELTA_SHARING, files=[], at=at)
+    earlier = {"token": token, "at": at - timedelta(days=2), "row_count": 60, "byte_count": 900}
+    summed_up = Read.objects.create(purchase=grant.purchase, door=Read.Door.DOWNLOAD, **earlier)
+    summarise_reads(at=at)
+    market.reads = {"today": Read.objects.latest("at"), "summed up": summed_up}
     withdraw_consent(consent=market.consents["withdrawn"], at=at)
     market.purchases["returned"] = _buy(market, "live", "period", at)
     refund_on_request(purchase=market.purchases["returned"], at=at)

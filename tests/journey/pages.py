@@ -37,9 +37,9 @@ NOT_PAGES = {
     "webhook_create webhook_test webhook_activation delivery_replay",
     "a fragment of a page": "device_status listing_status listing_quotes purchase_status purchase_news download_status "
     "admin:ledger_auditrun_progress",
-    "a file or JSON": "health(_live)? consent_(record|schema) (statement|read)_file reading_batch log_checkpoint "
-    "log_policy log_vkey log_receipt log_tile log_entry_bytes log_entry_bundle api_schema mfa_download_recovery_codes "
-    "mfa_login_webauthn invoice_file purchase_live_link purchase_file "
+    "a file or JSON": "health(_live)? consent_(record|schema) (statement|read|usage)_file read_proof reading_batch "
+    "log_checkpoint log_policy log_vkey log_receipt log_tile log_entry_bytes log_entry_bundle api_schema "
+    "mfa_download_recovery_codes mfa_login_webauthn invoice_file purchase_live_link purchase_file "
     "admin:jsi18n admin:autocomplete",
     "for machines": "live_stream evidence_file sharing_.* payment_webhook device_nonce device_enrolment "
     "device_batches_upload oauth_.* None .*:None",

@@ -61,6 +61,11 @@ def buying_pages(market: Market) -> Iterator[Visit]:
     yield visit("ben", "purchase_live", market.purchases["ended"].public_id, state="ended")
     yield visit("ben", "purchase_live", market.purchases["metered"].public_id, state="without a token")
     yield visit("ben", "purchase_receipt", used)
+    yield visit("ben", "purchase_usage", used)
+    yield visit("ben", "purchase_usage", market.purchases["untouched"].public_id, state="nothing read")
+    for state, read in market.reads.items():
+        yield visit("ben", "read_page", read.public_id, state=state)
+        yield visit("sara", "read_page", read.public_id, state=f"{state}, owner")
     yield visit("ben", "token_revocation", market.tokens["used"].public_id)
     yield visit("ben", "wallet")
     yield visit("ben", "wallet", state="refused", act=send_empty("amount"))

@@ -15,6 +15,8 @@ from marketplace.access.services import revoke_token
 from marketplace.accounts.services import retire_owned_device
 from marketplace.consents.models import ConsentDevice
 from marketplace.consents.services import Terms, narrow_consent
+from marketplace.delivery.models import Read
+from marketplace.delivery.summarising import summarise_reads
 from marketplace.disputes.apps import ENTRY_COLUMNS
 from marketplace.disputes.services import answer_dispute, close_dispute, decide_dispute, open_dispute
 from marketplace.erasure.services import erase_account
@@ -42,6 +44,7 @@ NAMED = {
     "listing.withdrawn": ("listings_listing", "withdrawal_entry_id"),
     "purchase.recorded": ("purchases_purchase", "entry_id"),
     "refund.made": ("purchases_refund", "entry_id"),
+    "delivery.summary": ("delivery_readsummary", "entry_id"),
     "offer.made": ("listings_plan", "entry_id"),
     "purchase.changed": ("purchases_purchasechange", "entry_id"),
 }
@@ -67,6 +70,9 @@ def market(sara, ben, now):
     fill_wallet(ben, 100, now)
     token, _ = buy_token(listing, ben, now)
     start_clock(purchase=token.purchase, at=now)
+    read = {"token": token, "door": Read.Door.DOWNLOAD, "at": now, "row_count": 3, "byte_count": 99}
+    Read.objects.create(purchase=token.purchase, **read)
+    summarise_reads(at=now + timedelta(days=1))
     terms = PlanTerms("one_off", EURO)
     make_offer(listing=listing, terms=terms, email=ben.email, until=now + timedelta(days=1), at=now)
     argue(token.purchase, now)
