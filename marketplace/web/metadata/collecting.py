@@ -1,7 +1,7 @@
 """Where the facts of listings come from."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.conf import settings
@@ -23,8 +23,8 @@ def market_facts() -> MarketFacts:
     return MarketFacts("Ownstream", f"{home}/", home + reverse("catalog"), f"{home}/delta-sharing/")
 
 
-def dataset_facts(listing: Listing, columns: Sequence[Column] = ()) -> DatasetFacts:
-    """listing: with seller, consent, quality and plans at hand."""
+def dataset_facts(listing: Listing, at: datetime, columns: Sequence[Column] = ()) -> DatasetFacts:
+    """listing: with seller, consent, quality and plans at hand. Plans that would outlast its consent are not sold."""
     page = settings.PUBLIC_URL + reverse("listing_page", args=[listing.public_id])
     quality, consent = getattr(listing, "quality", None), listing.consent
     assert listing.published_at is not None
@@ -47,7 +47,7 @@ def dataset_facts(listing: Listing, columns: Sequence[Column] = ()) -> DatasetFa
         delay=timedelta(seconds=consent.delay_seconds),
         purposes=[_iri(purpose_term(code)) for code in consent.purposes],
         ends_at=consent.valid_until,
-        plans=[_plan_facts(plan, page) for plan in listing.public_plans()],
+        plans=[_plan_facts(plan, page) for plan in listing.public_plans() if plan.is_served_within(consent, at)],
         columns=[ColumnFacts(column.name, column.field, column.unit, column.kind) for column in columns],
     )
 

@@ -58,7 +58,7 @@ def metadata_context(listing: Listing, at: datetime) -> dict[str, Any]:
     """What search engines read in the page, where anybody may buy it."""
     if not Listing.objects.for_sale_to(AnonymousUser(), at).filter(pk=listing.pk).exists():
         return {}
-    facts = dataset_facts(listing, describe_table(listing.consent))
+    facts = dataset_facts(listing, at, describe_table(listing.consent))
     return {"structured": schema_org.dataset(facts, market_facts())}
 
 

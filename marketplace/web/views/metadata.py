@@ -46,8 +46,11 @@ def public_listings(at: datetime) -> QuerySet[Listing]:
 
 @require_safe
 def listing_document(request: HttpRequest, public_id: UUID, name: str) -> HttpResponseBase:
+    """A dataspace knows no dataset without an offer: where every plan would outlast the consent there is none."""
     listing = _public_listing(public_id)
-    facts = dataset_facts(listing, describe_table(listing.consent))
+    facts = dataset_facts(listing, timezone.now(), describe_table(listing.consent))
+    if name == "dataspace.json" and not facts.plans:
+        raise Http404
     return _answer(request, orjson.dumps(DOCUMENTS[name](facts, market_facts())), JSON_LD)
 
 
@@ -65,7 +68,7 @@ def sample_file(request: HttpRequest, public_id: UUID) -> HttpResponseBase:
 @require_safe
 def catalog(request: HttpRequest) -> HttpResponseBase:
     found, next_mark = _page(request)
-    facts, market = [dataset_facts(listing) for listing in found], market_facts()
+    facts, market = _facts(found), market_facts()
     next_page = f"{market.catalogue}?after={next_mark}" if next_mark else None
     this_page = f"{market.catalogue}?{query}" if (query := request.GET.urlencode()) else market.catalogue
     document = dcat.catalogue_document(facts, market, this_page=this_page, next_page=next_page)
@@ -76,7 +79,7 @@ def catalog(request: HttpRequest) -> HttpResponseBase:
 def dataspace_catalog(request: HttpRequest) -> HttpResponseBase:
     """The protocol pages by the Link header."""
     found, next_mark = _page(request)
-    document = dataspace.catalog([dataset_facts(listing) for listing in found], market_facts())
+    document = dataspace.catalog([facts for facts in _facts(found) if facts.plans], market_facts())
     response = _answer(request, orjson.dumps(document), JSON_LD)
     if next_mark:
         response["Link"] = f'<{request.build_absolute_uri(request.path)}?after={next_mark}>; rel="next"'
@@ -124,6 +127,11 @@ def _page(request: HttpRequest) -> tuple[list[Listing], str]:
     more = len(found) > LISTINGS_A_PAGE
     found = found[:LISTINGS_A_PAGE]
     return found, str(found[-1].public_id) if more else ""
+
+
+def _facts(found: list[Listing]) -> list[DatasetFacts]:
+    now = timezone.now()
+    return [dataset_facts(listing, now) for listing in found]
 
 
 def _listing_named(mark: str) -> Listing:

@@ -19,7 +19,7 @@ from marketplace.accounts.models import User
 from marketplace.consents.services import withdraw_consent
 from marketplace.delivery.services import refresh_table
 from marketplace.listings.entries import PlanTerms
-from marketplace.listings.models import Listing
+from marketplace.listings.models import Listing, Plan
 from marketplace.listings.services import make_offer
 from marketplace.web.views import metadata
 from tests.builders import EURO, make_consent, make_listing
@@ -194,3 +194,15 @@ def test_the_site_map_names_pages_and_listings(client: Client, listing: Listing)
     assert f"/listings/{listing.public_id}/" in client.get("/sitemap-listings.xml").content.decode()
     assert "/log/verify/" in client.get("/sitemap-pages.xml").content.decode()
     assert "Sitemap: http://testserver/sitemap.xml" in client.get("/robots.txt").content.decode()
+
+
+def test_a_plan_that_would_outlast_the_consent_is_not_offered(client: Client, sara: User) -> None:
+    at = timezone.now()
+    consent = make_consent(sara, at, valid_until=at + timedelta(days=20))
+    plans = (PlanTerms("period", EURO, 10 * 86_400),)
+    listing = make_listing(sara, at, consent=consent, plans=plans)
+    assert len(document(client, listing, "schema.jsonld")["offers"]) == 1
+    Plan.objects.update(period_seconds=30 * 86_400)
+    assert "offers" not in document(client, listing, "schema.jsonld")
+    assert client.get(f"/listings/{listing.public_id}/dataspace.json").status_code == 404
+    jsonschema.validate(json.loads(client.get("/catalog/dataspace").content), DATASPACE_CATALOG)
