@@ -17,7 +17,8 @@ from marketplace.access.errors import AccessError
 from marketplace.access.services import authorise_token_id
 from marketplace.addresses import client_address
 from marketplace.delivery.doors import door
-from marketplace.delivery.errors import DeliveryError
+from marketplace.delivery.errors import DeliveryError, NameUnknown
+from marketplace.delivery.evidence_table import find_evidence_file
 from marketplace.delivery.files import read_chunks
 from marketplace.delivery.links import SIGNATURE_PARAMETER, read_link
 from marketplace.delivery.windows import TableFile, find_file
@@ -44,7 +45,14 @@ def sharing_file(request: HttpRequest, file_id: UUID) -> HttpResponseBase:
     token_id = read_link(request.GET.get(SIGNATURE_PARAMETER, ""), file_id=file_id, at=timezone.now())
 
     def find() -> TableFile:
-        return find_file(authorise_token_id(token_id, timezone.now(), client_address(request)), file_id)
+        grant = authorise_token_id(token_id, timezone.now(), client_address(request))
+        try:
+            return find_file(grant, file_id)
+        except NameUnknown:
+            evidence = find_evidence_file(grant, file_id)
+            if evidence is None:
+                raise
+            return evidence
 
     file = find()
     return file_response(request, Stored(file.path, file.size, file.sha256), ask_again=find)

@@ -49,6 +49,11 @@ class BodyMalformed(RequestRefused):
     sentence = "The body must be a JSON object."
 
 
+class ChangesUnsupported(RequestRefused):
+    code = "UNSUPPORTED_OPERATION"
+    sentence = "This table has no change feed."
+
+
 class FormatUnsupported(RequestRefused):
     code = "UNSUPPORTED_OPERATION"
     sentence = "This server answers with responseformat=delta or responseformat=parquet."

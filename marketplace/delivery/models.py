@@ -148,6 +148,36 @@ class SegmentCut(models.Model):
         return f"Cut of {self.segment_id}"
 
 
+class EvidenceFile(models.Model):
+    """One Parquet file of a table's signed envelopes: those of one version that one grant opens.
+
+    part_mark: names what the grant opens. shown_rows: rows of the table that the envelopes of all the grant's files
+    show, on the first of them.
+    """
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    table = models.ForeignKey(DeliveryTable, models.PROTECT, related_name="evidence_files")
+    version = models.BigIntegerField()
+    part_mark = models.CharField(max_length=80)
+    number = models.PositiveIntegerField()
+    made_at = models.DateTimeField(db_index=True)
+    path = models.CharField(max_length=255, unique=True)
+    row_count = models.BigIntegerField()
+    shown_rows = models.BigIntegerField()
+    size = models.BigIntegerField()
+    sha256 = models.BinaryField(max_length=32)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["table", "version", "part_mark", "number"], name="evidence_file_once_per_grant"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"Evidence {self.number} of table {self.table_id} at version {self.version}"
+
+
 class Export(models.Model):
     """A file made of a table for download, in one form: the same for everybody whose grant and wishes are the same.
 

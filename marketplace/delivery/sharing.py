@@ -1,9 +1,12 @@
-"""The Delta Sharing server. A token sees one share (its listing) with one schema and one table."""
+"""The Delta Sharing server. A token sees one share (its listing) with one schema and its tables.
+
+Those are the readings and, where they are sold as the devices sent them, the signed envelopes that they came in.
+"""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import orjson
 from django.http import HttpRequest, HttpResponse
@@ -11,10 +14,13 @@ from django.urls import reverse
 from django.utils import timezone
 
 from marketplace.access.services import Grant
+from marketplace.consents.models import Resolution
 from marketplace.delivery import sharing_lines as lines
 from marketplace.delivery import sharing_protocol as protocol
 from marketplace.delivery.doors import door, grant_of
-from marketplace.delivery.errors import NameUnknown
+from marketplace.delivery.errors import ChangesUnsupported, NameUnknown, VersionGone
+from marketplace.delivery.evidence_table import COLUMNS as EVIDENCE_COLUMNS
+from marketplace.delivery.evidence_table import evidence_files
 from marketplace.delivery.links import (
     LINK_SECONDS,
     SIGNATURE_PARAMETER,
@@ -25,8 +31,15 @@ from marketplace.delivery.links import (
 )
 from marketplace.delivery.models import Read
 from marketplace.delivery.pruning import may_match, read_hints
-from marketplace.delivery.services import begin_delivery, current_version, describe_table, files_for, record_read
-from marketplace.delivery.sharing_protocol import SCHEMA, TABLE, Form
+from marketplace.delivery.services import (
+    begin_delivery,
+    count_read,
+    current_version,
+    describe_table,
+    files_for,
+    record_read,
+)
+from marketplace.delivery.sharing_protocol import EVIDENCE, SCHEMA, TABLE, Form
 from marketplace.delivery.versions import check_changes, check_version, version_at, version_since
 from marketplace.delivery.windows import TableFile, changes_for
 
@@ -51,9 +64,7 @@ def schema_list(request: HttpRequest, share: str) -> HttpResponse:
 def table_list(request: HttpRequest, share: str, schema: str = SCHEMA) -> HttpResponse:
     """Both the tables of a schema and, without a schema, all tables of a share."""
     grant = _named(request, share, schema)
-    listing = grant.listing
-    table = {"name": TABLE, "schema": SCHEMA, "share": listing.share_name}
-    return _page(request, [{**table, "shareId": str(listing.public_id), "id": str(listing.public_id)}])
+    return _page(request, [_table(grant, name) for name in _tables(grant)])
 
 
 @door("GET", "HEAD")
@@ -71,7 +82,7 @@ def table_version(request: HttpRequest, share: str, schema: str, table: str) -> 
 def table_metadata(request: HttpRequest, share: str, schema: str, table: str) -> HttpResponse:
     grant = _named(request, share, schema, table)
     form = _form(request)
-    return _ndjson(_head_lines(grant, form), current_version(grant.listing), form)
+    return _ndjson(_head_lines(grant, form, table=table), current_version(grant.listing), form)
 
 
 @door("POST")
@@ -81,6 +92,8 @@ def table_query(request: HttpRequest, share: str, schema: str, table: str) -> Ht
     grant = _named(request, share, schema, table)
     form = _form(request)
     query = protocol.parse_query(request.body)
+    if table.lower() == EVIDENCE:
+        return _tell_evidence(request, grant, query, at)
     if query.changes is not None:
         return _tell_changes(request, grant, query.changes, at)
     renewal = None
@@ -108,6 +121,8 @@ def table_query(request: HttpRequest, share: str, schema: str, table: str) -> Ht
 def table_changes(request: HttpRequest, share: str, schema: str, table: str) -> HttpResponse:
     """Answer with a link to each file of rows that the asked versions brought or took away. Metered as a query is."""
     grant = _named(request, share, schema, table)
+    if table.lower() == EVIDENCE:
+        raise ChangesUnsupported
     return _tell_changes(request, grant, protocol.parse_changes(request.GET.dict()), timezone.now())
 
 
@@ -129,13 +144,53 @@ def _tell_changes(request: HttpRequest, grant: Grant, asked: protocol.ChangeRang
     return _ndjson(body, last, form)
 
 
+def _tell_evidence(request: HttpRequest, grant: Grant, query: protocol.TableQuery, at: datetime) -> HttpResponse:
+    """Envelopes show readings, so these are counted. Only the newest version has them: none can be cut to an older."""
+    form = _form(request)
+    version = current_version(grant.listing)
+    if query.changes is not None:
+        raise ChangesUnsupported
+    if _asked_version(grant, query) != version:
+        raise VersionGone
+    grant = begin_delivery(grant=grant, at=at)
+    found, shown_rows = evidence_files(grant, at=at)
+    files = _first_files(found, query.row_limit)
+    byte_count = sum(file.size for file in files)
+    count_read(
+        grant=grant,
+        door=Read.Door.DELTA_SHARING,
+        row_count=shown_rows if files else 0,
+        byte_count=byte_count,
+        at=at,
+    )
+    body = _head_lines(grant, form, table=EVIDENCE)
+    body += [lines.file_line(form, action) for action in _file_actions(request, grant, files, at)]
+    return _ndjson(body, version, form)
+
+
 def _named(request: HttpRequest, share: str, schema: str = SCHEMA, table: str = TABLE) -> Grant:
     """Return the token's grant when the names, in any case, are its share's. Raises: NameUnknown."""
     grant = grant_of(request)
-    names = (share.lower(), schema.lower(), table.lower())
-    if names != (grant.listing.share_name.lower(), SCHEMA, TABLE):
+    if (share.lower(), schema.lower()) != (grant.listing.share_name.lower(), SCHEMA):
+        raise NameUnknown
+    if table.lower() not in _tables(grant):
         raise NameUnknown
     return grant
+
+
+def _tables(grant: Grant) -> list[str]:
+    return [TABLE, EVIDENCE] if grant.consent.resolution == Resolution.RAW else [TABLE]
+
+
+def _table(grant: Grant, name: str) -> dict[str, str]:
+    listing = grant.listing
+    names = {"name": name, "schema": SCHEMA, "share": listing.share_name}
+    return {**names, "shareId": str(listing.public_id), "id": _table_id(grant, name)}
+
+
+def _table_id(grant: Grant, name: str) -> str:
+    listing_id = grant.listing.public_id
+    return str(listing_id if name == TABLE else uuid5(listing_id, name))
 
 
 def _form(request: HttpRequest) -> Form:
@@ -172,14 +227,16 @@ def _first_files(files: list[TableFile], row_limit: int | None) -> list[TableFil
     return chosen
 
 
-def _head_lines(grant: Grant, form: Form, version: int | None = None) -> list[bytes]:
-    listing = grant.listing
-    fields = [
-        lines.SchemaField(column.name, column.kind, column.unit, column.field)
-        for column in describe_table(grant.consent, grant.fields)
-    ]
+def _head_lines(grant: Grant, form: Form, version: int | None = None, table: str = TABLE) -> list[bytes]:
+    name = table.lower()
+    columns = EVIDENCE_COLUMNS if name == EVIDENCE else describe_table(grant.consent, grant.fields)
     metadata = lines.metadata_line(
-        form, table_id=str(listing.public_id), name=TABLE, description=listing.title, fields=fields, version=version
+        form,
+        table_id=_table_id(grant, name),
+        name=name,
+        description=grant.listing.title,
+        fields=[lines.SchemaField(column.name, column.kind, column.unit, column.field) for column in columns],
+        version=version,
     )
     return [lines.protocol_line(form), metadata]
 
@@ -197,8 +254,8 @@ def _file_actions(
             id=file.public_id.hex,
             size=file.size,
             row_count=file.row_count,
-            first_at=file.first_at or at,
-            last_at=file.last_at or at,
+            first_at=file.first_at,
+            last_at=file.last_at,
             version=file.version,
             added_at=file.added_at,
             expires_at=at + timedelta(seconds=LINK_SECONDS),

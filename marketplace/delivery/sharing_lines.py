@@ -28,14 +28,14 @@ class SchemaField:
 
 @dataclass(frozen=True)
 class FileAction:
-    """A file of the answer. expires_at is the link's end."""
+    """A file of the answer. expires_at is the link's end. first_at, last_at: None where the table has no times."""
 
     url: str
     id: str
     size: int
     row_count: int
-    first_at: datetime
-    last_at: datetime
+    first_at: datetime | None
+    last_at: datetime | None
     version: int
     added_at: datetime
     expires_at: datetime
@@ -104,6 +104,8 @@ def stats_string(action: FileAction) -> str:
 
     Written by hand: of a thousand files it would take a quarter of the answer's time.
     """
+    if action.first_at is None or action.last_at is None:
+        return f'{{"numRecords":{action.row_count}}}'
     first, last = _instant(action.first_at), _instant(action.last_at + _BELOW_A_MILLISECOND)
     return (
         f'{{"numRecords":{action.row_count},"minValues":{{"time":"{first}"}},"maxValues":{{"time":"{last}"}},'

@@ -17,7 +17,7 @@ from marketplace.delivery.errors import BodyMalformed, FormatUnsupported, Reques
 NDJSON = "application/x-ndjson; charset=utf-8"
 VERSION_HEADER = "Delta-Table-Version"
 CAPABILITIES_HEADER = "delta-sharing-capabilities"
-SCHEMA, TABLE = "data", "readings"
+SCHEMA, TABLE, EVIDENCE = "data", "readings", "evidence"
 _MOST_ITEMS = 500
 
 

@@ -8,7 +8,7 @@ from django.db.models import F, Max, Q
 
 from marketplace.accounts.models import User
 from marketplace.delivery.files import FOLDER, delete_file
-from marketplace.delivery.models import DeliveryTable, Export, Segment, SegmentCut
+from marketplace.delivery.models import DeliveryTable, EvidenceFile, Export, Segment, SegmentCut
 
 # Longer than any link and most readers of an older version need; a busy table makes a file every half minute.
 _KEPT_FOR = timedelta(hours=6)
@@ -19,7 +19,7 @@ _MOST_AT_ONCE = 1000
 
 def sweep_files(*, at: datetime) -> int:
     """Remove replaced segments with their cuts, changes, and files that no row names, once old. Returns how many."""
-    return _sweep_segments(at) + _sweep_orphans(at)
+    return _sweep_segments(at) + _sweep_evidence(at) + _sweep_orphans(at)
 
 
 def erase_tables(*, seller: User) -> list[str]:
@@ -30,9 +30,12 @@ def erase_tables(*, seller: User) -> list[str]:
     tables = DeliveryTable.objects.select_for_update(of=("self",)).filter(listing__seller=seller).order_by("pk")
     pks = [table.pk for table in tables]
     segments, cuts = Segment.objects.filter(table__in=pks), SegmentCut.objects.filter(segment__table__in=pks)
-    exports = Export.objects.filter(table__in=pks)
-    paths = [path for found in (segments, cuts, exports) for path in found.values_list("path", flat=True) if path]
+    exports, evidence = Export.objects.filter(table__in=pks), EvidenceFile.objects.filter(table__in=pks)
+    paths = [
+        path for found in (segments, cuts, exports, evidence) for path in found.values_list("path", flat=True) if path
+    ]
     exports.delete()
+    evidence.delete()
     cuts.delete()
     segments.delete()
     DeliveryTable.objects.filter(pk__in=pks).delete()
@@ -63,6 +66,15 @@ def _sweep_segments(at: datetime) -> int:
     return len(paths)
 
 
+def _sweep_evidence(at: datetime) -> int:
+    """It is made anew for whoever asks again."""
+    old = list(EvidenceFile.objects.filter(made_at__lt=at - _KEPT_FOR).order_by("pk")[:_MOST_AT_ONCE])
+    EvidenceFile.objects.filter(pk__in=[file.pk for file in old]).delete()
+    for file in old:
+        delete_file(file.path)
+    return len(old)
+
+
 def _sweep_orphans(at: datetime) -> int:
     """A crash between writing a file and its row leaves the file alone; a new file may still be waiting for its row."""
     count = 0
@@ -72,7 +84,8 @@ def _sweep_orphans(at: datetime) -> int:
         names = default_storage.listdir(f"{FOLDER}/{folder}")[1]
         paths = {f"{FOLDER}/{folder}/{name}" for name in names}
         paths -= set(Segment.objects.filter(path__in=paths).values_list("path", flat=True))
-        paths -= set(SegmentCut.objects.filter(path__in=paths).values_list("path", flat=True))
+        for named in (SegmentCut, EvidenceFile):
+            paths -= set(named.objects.filter(path__in=paths).values_list("path", flat=True))
         for path in paths:
             if default_storage.get_modified_time(path) < at - _KEPT_FOR:
                 delete_file(path)

@@ -77,7 +77,7 @@ def test_loads_several_days_older_versions_and_limits(
     assert len(reader.load(version=1)["times"]) == len(sent)
     assert len(reader.load(limit=10)["times"]) == 10
     tables = reader.run(LIST)
-    assert json.loads(tables.stdout) == [[listing.share_name, "data", "readings"]]
+    assert json.loads(tables.stdout) == [[listing.share_name, "data", name] for name in ("readings", "evidence")]
 
 
 def test_loads_a_table_that_has_no_rows_yet(live_server: LiveServer, sara: User, ben: User, tmp_path: Path) -> None:

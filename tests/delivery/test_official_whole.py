@@ -32,7 +32,9 @@ def test_lists_loads_in_every_way_and_is_refused_within_one_call(
     sender.send(minutes(day_start(at, 1), 30), second)
     assert refresh_table(listing=listing, at=second).version == 2
 
-    assert json.loads(reader.run(LIST).stdout) == [[listing.share_name, "data", "readings"]]
+    assert json.loads(reader.run(LIST).stdout) == [
+        [listing.share_name, "data", name] for name in ("readings", "evidence")
+    ]
     whole = reader.load()
     assert len(whole["times"]) == 150
     assert len(reader.load(limit=7)["times"]) == 7

@@ -62,13 +62,21 @@ def test_lists_the_one_share(client: Client, bought: Bought) -> None:
     assert client.get(f"{ROOT}/shares/{share['name']}", headers=bought.headers).json() == {"share": share}
 
 
-def test_lists_the_one_schema_and_table(client: Client, bought: Bought) -> None:
+def test_lists_the_one_schema_and_its_tables(client: Client, bought: Bought) -> None:
     name, listing_id = bought.listing.share_name, str(bought.listing.public_id)
     share = f"{ROOT}/shares/{name}"
-    table = {"name": "readings", "schema": "data", "share": name, "shareId": listing_id, "id": listing_id}
+    about = {"schema": "data", "share": name, "shareId": listing_id}
+    readings = {"name": "readings", **about, "id": listing_id}
     assert client.get(f"{share}/schemas", headers=bought.headers).json() == {"items": [{"name": "data", "share": name}]}
-    assert client.get(f"{share}/schemas/data/tables", headers=bought.headers).json() == {"items": [table]}
-    assert client.get(f"{share}/all-tables", headers=bought.headers).json() == {"items": [table]}
+    for path in ("schemas/data/tables", "all-tables"):
+        first, second = client.get(f"{share}/{path}", headers=bought.headers).json()["items"]
+        assert first == readings
+        assert second == {"name": "evidence", **about, "id": second["id"]}
+        assert second["id"] != listing_id
+        page = client.get(f"{share}/{path}", {"maxResults": 1}, headers=bought.headers).json()
+        assert page["items"] == [first]
+        page = client.get(f"{share}/{path}", {"pageToken": page["nextPageToken"]}, headers=bought.headers).json()
+        assert page == {"items": [second]}
 
 
 def test_lists_come_in_pages(client: Client, bought: Bought) -> None:
