@@ -364,10 +364,11 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Sell and buy the data of connected devices. The same acts as the web pages, as JSON.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
-    # Two fields are called kind; their choices need names of their own.
+    # Several fields are called kind; their choices need names of their own.
     "ENUM_NAME_OVERRIDES": {
         "DeviceKind": "devices.models.Device.Kind",
         "PlanKind": "marketplace.listings.models.Plan.Kind",
+        "TokenKind": "marketplace.access.models.AccessToken.Kind",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
+from django.utils.crypto import constant_time_compare
 from oauth2_provider.models import Application
 
 from marketplace.access.errors import ClientExists
@@ -61,3 +62,9 @@ def issue_client(
 
 def secret_hash(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def has_secret(token: AccessToken, secret: str) -> bool:
+    """Whether this is the secret of the token's client."""
+    client = token.application
+    return client is not None and constant_time_compare(secret_hash(secret), client.client_secret)

@@ -1,7 +1,7 @@
 """What others may do with tokens: make, replace and end them, and ask what they open."""
 
 from marketplace.access.authorising import MOST_DELEGATED, authorise, revoke_text
-from marketplace.access.clients import ClientSecret, issue_client
+from marketplace.access.clients import ClientSecret, has_secret, issue_client
 from marketplace.access.delegation import DELEGATED_PREFIX, LONGEST_DELEGATED, delegation_key
 from marketplace.access.granting import (
     Grant,
@@ -15,7 +15,7 @@ from marketplace.access.granting import (
     token_hash,
 )
 from marketplace.access.issuing import MOST_TOKENS, delegable_token, end_tokens, issue_token, revoke_token, rotate_token
-from marketplace.access.narrowing import WIDE, Narrowing, read_networks
+from marketplace.access.narrowing import MOST_REQUESTS_A_MINUTE, MOST_ROWS, WIDE, Narrowing, read_networks
 from marketplace.access.oauth_tokens import forget_short_tokens
 from marketplace.access.succession import TOKEN_PREFIX
 
@@ -23,6 +23,8 @@ __all__ = [
     "DELEGATED_PREFIX",
     "LONGEST_DELEGATED",
     "MOST_DELEGATED",
+    "MOST_REQUESTS_A_MINUTE",
+    "MOST_ROWS",
     "MOST_TOKENS",
     "TOKEN_PREFIX",
     "WIDE",
@@ -38,6 +40,7 @@ __all__ = [
     "end_tokens",
     "find_token",
     "forget_short_tokens",
+    "has_secret",
     "inspect_token",
     "issue_client",
     "issue_token",

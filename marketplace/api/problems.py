@@ -20,6 +20,8 @@ STATUS_BY_CODE: Mapping[str, int] = {
     "consent_without_devices": 422,
     "consent_without_fields": 422,
     "consent_without_purposes": 422,
+    "narrowing_invalid": 422,
+    "token_too_wide": 422,
     "purpose_unknown": 422,
     "resolution_unknown": 422,
     "delay_out_of_range": 422,

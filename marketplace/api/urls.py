@@ -2,7 +2,7 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView
 from rest_framework.permissions import AllowAny
 
-from marketplace.api.views import catalogue, consents, disputes, listings, owned_devices, people, purchases
+from marketplace.api.views import catalogue, consents, disputes, listings, owned_devices, people, purchases, tokens
 from marketplace.api.views.docs import api_docs
 from marketplace.api.views.payment_webhooks import payment_webhook
 
@@ -42,13 +42,15 @@ urlpatterns = [
     path("purchases/<uuid:public_id>", purchases.PurchaseView.as_view()),
     path("purchases/<uuid:public_id>/cap", purchases.CapView.as_view()),
     path("purchases/<uuid:public_id>/renewal", purchases.RenewalView.as_view()),
-    path("purchases/<uuid:public_id>/tokens", purchases.TokenListView.as_view()),
+    path("purchases/<uuid:public_id>/tokens", tokens.TokenListView.as_view()),
+    path("purchases/<uuid:public_id>/client", tokens.ClientView.as_view()),
     path("purchases/<uuid:public_id>/refund", purchases.PurchaseRefundView.as_view()),
     path("purchases/<uuid:public_id>/disputes", disputes.DisputeOpeningView.as_view()),
     path("disputes", disputes.DisputeListView.as_view()),
     path("disputes/<uuid:public_id>", disputes.DisputeView.as_view()),
     path("disputes/<uuid:public_id>/answer", disputes.DisputeAnswerView.as_view()),
     path("disputes/<uuid:public_id>/closing", disputes.DisputeClosingView.as_view()),
-    path("tokens/<uuid:public_id>/rotation", purchases.TokenRotationView.as_view()),
-    path("tokens/<uuid:public_id>/revocation", purchases.TokenRevocationView.as_view()),
+    path("tokens/<uuid:public_id>/rotation", tokens.TokenRotationView.as_view()),
+    path("tokens/<uuid:public_id>/delegation", tokens.TokenDelegationView.as_view()),
+    path("tokens/<uuid:public_id>/revocation", tokens.TokenRevocationView.as_view()),
 ]

@@ -41,8 +41,9 @@ def linked_address(token: AccessToken) -> str:
 
 
 def working_token(purchase: Purchase, at: datetime) -> AccessToken | None:
-    """The newest token of a purchase that works, one that is not narrowed if there is any."""
-    usable = [token for token in purchase.tokens.select_related("purchase") if token.is_usable(at)]
+    """The buyer's newest token that works, one that is not narrowed if there is any."""
+    own = purchase.tokens.select_related("purchase").exclude(kind=AccessToken.Kind.DELEGATED)
+    usable = [token for token in own if token.is_usable(at)]
     return next(iter(sorted(usable, key=lambda token: token.is_narrowed)), None)
 
 

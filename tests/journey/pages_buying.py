@@ -14,6 +14,24 @@ def wait_for_token(page: Page) -> None:
     page.locator("#secret-value").wait_for()
 
 
+def narrow_wrongly(page: Page) -> None:
+    page.get_by_text("Narrow what it opens").click()
+    page.get_by_label("Networks").fill("here")
+    page.get_by_role("button", name="Make the token").click()
+    page.locator(".error-summary").wait_for()
+
+
+def make_client(page: Page) -> None:
+    page.get_by_label("Name").fill("Nightly report")
+    page.get_by_role("button", name="Make the OAuth client instead").click()
+    wait_for_token(page)
+
+
+def show_what_is_narrowed(page: Page) -> None:
+    page.get_by_role("button", name="Show what I narrow").click()
+    wait_for_token(page)
+
+
 def show_newest_rows(page: Page) -> None:
     page.get_by_role("button", name="Show the newest").click()
     page.locator("tbody tr").first.wait_for()
@@ -67,6 +85,12 @@ def buying_pages(market: Market) -> Iterator[Visit]:
         yield visit("ben", "read_page", read.public_id, state=state)
         yield visit("sara", "read_page", read.public_id, state=f"{state}, owner")
     yield visit("ben", "token_revocation", market.tokens["used"].public_id)
+    yield visit("ben", "token_new", used)
+    yield visit("ben", "token_new", used, state="wrong limits", act=narrow_wrongly)
+    yield visit("ben", "token_new", used, state="OAuth client", act=make_client)
+    yield visit("ben", "token_new", market.purchases["ended"].public_id, state="ended")
+    yield visit("ben", "token_delegation", market.tokens["used"].public_id)
+    yield visit("ben", "token_delegation", market.tokens["used"].public_id, state="shown", act=show_what_is_narrowed)
     yield visit("ben", "wallet")
     yield visit("ben", "wallet", state="refused", act=send_empty("amount"))
     yield visit("mallory", "wallet", state="empty")

@@ -4,7 +4,6 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from marketplace.access.models import AccessToken
 from marketplace.delivery.sight import AccessFacts
 from marketplace.purchases.models import Purchase, Refund
 
@@ -109,23 +108,3 @@ class RefundOut(serializers.Serializer[Refund]):
     amount_micros = serializers.IntegerField()
     reason = serializers.CharField()
     at = serializers.DateTimeField()
-
-
-class TokenOut(serializers.Serializer[AccessToken]):
-    id = serializers.UUIDField(source="public_id")
-    prefix = serializers.CharField()
-    created_at = serializers.DateTimeField()
-    expires_at = serializers.DateTimeField()
-    revoked_at = serializers.DateTimeField()
-    last_used_at = serializers.DateTimeField()
-
-
-class NewTokenOut(TokenOut):
-    token = serializers.SerializerMethodField(help_text="Shown once. Null in the answer to a repeated request.")
-    profile = serializers.SerializerMethodField(help_text="The Delta Sharing profile. Holds the token: keep it safe.")
-
-    def get_token(self, token: AccessToken) -> str:
-        return str(self.context["text"])
-
-    def get_profile(self, token: AccessToken) -> dict[str, Any]:
-        return dict(self.context["profile"])

@@ -1,4 +1,3 @@
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,22 +10,17 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from marketplace.access.models import ROTATION_GRACE, AccessToken
-from marketplace.access.services import issue_token, revoke_token, rotate_token
 from marketplace.accounts.models import User
 from marketplace.api.idempotency import idempotent
 from marketplace.api.serializers.listings import CapIn, RenewalIn
 from marketplace.api.serializers.purchases import (
     AccessOut,
-    NewTokenOut,
     PurchaseIn,
     PurchaseOut,
     RefundOut,
     ReturnOut,
-    TokenOut,
 )
 from marketplace.api.views.parts import CURSOR, IDEMPOTENCY_KEY, checked, entry_indices, paged, person_of
-from marketplace.delivery.profile import share_profile
 from marketplace.delivery.services import buy_and_prepare, ready_pks
 from marketplace.delivery.sight import access_facts
 from marketplace.listings.models import Plan
@@ -49,12 +43,6 @@ def bought_by(user: User) -> QuerySet[Purchase]:
 
 def purchase_response(purchase: Purchase, status: int = 200) -> Response:
     return Response(PurchaseOut(purchase, context=_context([purchase])).data, status=status)
-
-
-def token_response(request: Request, token: AccessToken, text: str) -> Response:
-    endpoint = request.build_absolute_uri("/delta-sharing/")
-    profile = share_profile(endpoint=endpoint, token=text, expires_at=token.expires_at)
-    return Response(NewTokenOut(token, context={"text": text, "profile": profile}).data, status=201)
 
 
 def _context(purchases: list[Purchase]) -> dict[str, Any]:
@@ -151,40 +139,3 @@ class PurchaseRefundView(APIView):
     def post(self, request: Request, public_id: UUID) -> Response:
         purchase = get_object_or_404(bought_by(person_of(request)), public_id=public_id)
         return Response(RefundOut(refund_on_request(purchase=purchase, at=timezone.now())).data, status=201)
-
-
-class TokenListView(APIView):
-    @extend_schema(summary="Tokens of a purchase", parameters=[CURSOR], responses=TokenOut(many=True))
-    def get(self, request: Request, public_id: UUID) -> Response:
-        purchase = get_object_or_404(bought_by(person_of(request)), public_id=public_id)
-        return paged(request, purchase.tokens.all(), TokenOut, ordering="-created_at")
-
-    @extend_schema(
-        summary="Make an access token", parameters=[IDEMPOTENCY_KEY], request=None, responses={201: NewTokenOut}
-    )
-    @idempotent(secrets=["token", "profile"])
-    def post(self, request: Request, public_id: UUID) -> Response:
-        purchase = get_object_or_404(bought_by(person_of(request)), public_id=public_id)
-        return token_response(request, *issue_token(purchase=purchase, at=timezone.now()))
-
-
-def own_token(request: Request, public_id: UUID) -> AccessToken:
-    return get_object_or_404(AccessToken.objects.filter(purchase__buyer=person_of(request)), public_id=public_id)
-
-
-class TokenRotationView(APIView):
-    @extend_schema(
-        summary=f"Replace a token; the old one works {ROTATION_GRACE // timedelta(minutes=1)} minutes more",
-        parameters=[IDEMPOTENCY_KEY],
-        request=None,
-        responses={201: NewTokenOut},
-    )
-    @idempotent(secrets=["token", "profile"])
-    def post(self, request: Request, public_id: UUID) -> Response:
-        return token_response(request, *rotate_token(token=own_token(request, public_id), at=timezone.now()))
-
-
-class TokenRevocationView(APIView):
-    @extend_schema(summary="Revoke a token for good", request=None, responses=TokenOut)
-    def post(self, request: Request, public_id: UUID) -> Response:
-        return Response(TokenOut(revoke_token(token=own_token(request, public_id), at=timezone.now())).data)

@@ -33,6 +33,7 @@ from marketplace.purchases.services import (
 from marketplace.web.buyer.cards import terms_of
 from marketplace.web.buyer.running import running_context
 from marketplace.web.buyer.snippets import snippets_of
+from marketplace.web.buyer.token_rows import token_rows
 from marketplace.web.formats import day_text, exact_text, money_text
 from marketplace.web.forms.buyer import CapForm, cap_values
 from marketplace.web.narrowings import narrowings_of
@@ -248,33 +249,13 @@ def access_context(
     request: HttpRequest, purchase: Purchase, at: datetime, secret: str, *, is_over: bool
 ) -> dict[str, Any]:
     """is_over: nothing can be read under this purchase, whatever its tokens say."""
-    tokens = list(AccessToken.objects.filter(purchase=purchase))
-    seals = seals_of(entry_id for token in tokens for entry_id in (token.entry_id, token.revocation_entry_id))
     return {
         "secret": secret,
         "grace_minutes": ROTATION_GRACE // timedelta(minutes=1),
-        "tokens": [
-            {
-                "token": token,
-                "seal": seals[token.entry_id],
-                "revocation_seal": seals.get(token.revocation_entry_id),
-                "is_usable": token.is_usable(at) and not is_over,
-                "state": token_state(token, at, is_over=is_over),
-            }
-            for token in tokens
-        ],
+        "tokens": token_rows(purchase, at, is_over=is_over),
+        "has_client": purchase.tokens.filter(kind=AccessToken.Kind.CLIENT, revoked_at=None).exists(),
         "snippets": snippets_of(purchase, sharing_endpoint(request), secret),
     }
-
-
-def token_state(token: AccessToken, at: datetime, *, is_over: bool) -> str:
-    if token.revoked_at is not None:
-        return "revoked"
-    if token.replaced_at and (is_over or at >= token.ends_at):
-        return "replaced"
-    if is_over or at >= token.ends_at:
-        return "ended"
-    return "replaced, works a few minutes more" if token.replaced_at else "works"
 
 
 def sharing_endpoint(request: HttpRequest) -> str:

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from datetime import datetime
-
-from marketplace.delivery.profile import share_profile
+from marketplace.access.services import delegation_key
 from marketplace.delivery.sharing_protocol import SCHEMA, TABLE
 from marketplace.purchases.models import Purchase
 
 
 def profile_name(purchase: Purchase) -> str:
     return f"{purchase.listing.share_name}.share"
-
-
-def profile_text(endpoint: str, token: str, expires_at: datetime) -> str:
-    return json.dumps(share_profile(endpoint=endpoint, token=token, expires_at=expires_at), indent=2) + "\n"
 
 
 def snippets_of(purchase: Purchase, endpoint: str, secret: str) -> list[tuple[str, str]]:
@@ -37,3 +30,34 @@ def snippets_of(purchase: Purchase, endpoint: str, secret: str) -> list[tuple[st
         ),
         ("curl: list the tables", curl),
     ]
+
+
+def delegation_lines(purchase: Purchase) -> str:
+    """A program that narrows a token, and needs nothing of ours but the key that it was signed with."""
+    field = purchase.listing.consent.fields[0]
+    return (
+        f"""from datetime import datetime, timedelta, timezone
+
+from biscuit_auth import Biscuit, BlockBuilder, PublicKey
+
+MINE = "osb_..."  # what this page shows once
+KEY = PublicKey("{delegation_key()}")
+
+block = BlockBuilder(
+    """
+        '"""'
+        """
+    check if time($t), $t < {until};
+    check if field($f), {fields}.contains($f);
+    check if rows($n), $n <= 10000;
+    """
+        '"""'
+        f""",
+    {{
+        "until": datetime.now(timezone.utc) + timedelta(days=7),
+        "fields": {{"{field}"}},
+    }},
+)
+theirs = Biscuit.from_base64(MINE.removeprefix("osb_"), KEY).append(block)
+print("osb_" + theirs.to_base64())"""
+    )

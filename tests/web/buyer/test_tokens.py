@@ -1,5 +1,8 @@
+import html
 import json
 import re
+import subprocess
+import sys
 from datetime import timedelta
 
 import pytest
@@ -7,8 +10,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from ledger.models import OutboxRow
+from marketplace.access.errors import TokenRevoked
 from marketplace.access.models import AccessToken
-from marketplace.access.services import authorise, issue_token
+from marketplace.access.services import authorise, issue_token, revoke_token
 from marketplace.consents.services import withdraw_consent
 from tests.web.buyer.conftest import HTMX
 
@@ -148,3 +152,110 @@ def test_an_ended_purchase_gets_no_token(as_ben, ready):
     answer = as_ben.post(create(ready))
     assert answer.status_code == 422
     assert "purchase_ended" in answer.text
+
+
+def new(purchase):
+    return reverse("token_new", args=[purchase.public_id])
+
+
+LIMITS = {
+    "name": "Nightly report",
+    "chosen_fields": ["air_temperature"],
+    "window_until": "2026-01-01T00:00",
+    "row_cap": "1000",
+    "rate_per_minute": "60",
+    "networks": "192.0.2.7/24\n\n2001:db8::/32",
+}
+
+
+def test_a_narrowed_token_is_made_shown_and_listed(as_ben, ready):
+    assert "Narrow what it opens" in as_ben.get(new(ready)).text
+    answer = as_ben.post(new(ready), LIMITS)
+    token = AccessToken.objects.get()
+    assert (token.name, token.row_cap, token.rate_per_minute) == ("Nightly report", 1000, 60)
+    assert token.networks == ["192.0.2.0/24", "2001:db8::/32"]
+    assert authorise(token=secret_in(answer), at=timezone.now(), address="192.0.2.1").fields == ("air_temperature",)
+    page = as_ben.get(reverse("purchase_page", args=[ready.public_id])).text
+    for words in ("Nightly report", "0 of 1,000 rows read", "only air_temperature", "from 192.0.2.0/24", "192.0.2.1"):
+        assert words in page
+
+
+def test_an_empty_form_makes_a_token_for_everything(as_ben, ready):
+    assert secret_in(as_ben.post(new(ready), {"name": ""}))
+    assert not AccessToken.objects.get().is_narrowed
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"networks": "here"}, "is no network"),
+        ({"row_cap": "0"}, "Rows in all"),
+        ({"chosen_fields": ["position"]}, "position"),
+        ({"window_from": "2026-01-02T00:00"}, "window must end after it begins"),
+        ({"expires_at": "2020-01-01T00:00"}, "expired already"),
+        ({"expires_at": "2099-01-01T00:00"}, "token_too_wide"),
+        ({"name": "n" * 61}, "Name"),
+    ],
+)
+def test_wrong_limits_make_nothing(as_ben, ready, changes, words):
+    answer = as_ben.post(new(ready), LIMITS | changes)
+    assert answer.status_code == 422
+    assert words in answer.text
+    assert '<details class="disclosure" open>' in answer.text
+    assert not AccessToken.objects.exists()
+
+
+def test_the_oauth_client_is_made_once_and_its_profile_comes_from_the_page(as_ben, ready, settings):
+    settings.ALLOWED_HOSTS = ["market.test", "testserver"]
+    answer = as_ben.post(new(ready), {"name": "", "kind": "client"})
+    secret, token = secret_in(answer), AccessToken.objects.get()
+    assert token.application.client_id in answer.text
+    again = as_ben.post(new(ready), {"name": "", "kind": "client"})
+    assert (again.status_code, "client_exists" in again.text) == (422, True)
+    address = reverse("profile_download", args=[ready.public_id])
+    profile = json.loads(as_ben.post(address, {"token": secret}, HTTP_HOST="market.test").content)
+    assert profile == {
+        "shareCredentialsVersion": 2,
+        "type": "oauth_client_credentials",
+        "endpoint": "http://market.test/delta-sharing/",
+        "tokenEndpoint": "http://market.test/oauth/token",
+        "clientId": token.application.client_id,
+        "clientSecret": secret,
+    }
+    assert as_ben.post(address, {"token": "oss_other"}).status_code == 422
+
+
+def test_what_the_page_says_about_passing_on_works(as_ben, ready, at):
+    token, _ = issue_token(purchase=ready, at=at)
+    address = reverse("token_delegation", args=[token.public_id])
+    shown = re.search(r'<code id="[^"]+">(from datetime.+?)</code>', as_ben.get(address).text, re.DOTALL)
+    assert shown
+    program = html.unescape(shown[1])
+    mother = secret_in(as_ben.post(address))
+    done = subprocess.run(
+        [sys.executable, "-c", program.replace("osb_...", mother)], capture_output=True, text=True, check=True
+    )
+    grant = authorise(token=done.stdout.strip(), at=timezone.now())
+    assert (grant.token.parent, grant.row_cap_left) == (token, 10_000)
+    page = as_ben.get(reverse("purchase_page", args=[ready.public_id])).text
+    assert "Passed on" in page
+    as_ben.post(reverse("token_revocation", args=[grant.token.public_id]))
+    with pytest.raises(TokenRevoked):
+        authorise(token=done.stdout.strip(), at=timezone.now())
+
+
+def test_a_revoked_token_is_not_passed_on(as_ben, ready, at):
+    token, _ = issue_token(purchase=ready, at=at)
+    revoke_token(token=token, at=at)
+    answer = as_ben.post(reverse("token_delegation", args=[token.public_id]))
+    assert (answer.status_code, "token_revoked" in answer.text) == (422, True)
+
+
+def test_others_find_neither_form_nor_delegation(client, as_mallory, as_sara, ready, at):
+    token, _ = issue_token(purchase=ready, at=at)
+    for address in (new(ready), reverse("token_delegation", args=[token.public_id])):
+        for stranger in (as_mallory, as_sara):
+            assert stranger.get(address).status_code == 404
+            assert stranger.post(address, LIMITS).status_code == 404
+        assert client.post(address, LIMITS).status_code == 302
+    assert AccessToken.objects.count() == 1
