@@ -9,7 +9,7 @@ import polars as pl
 
 from devices.envelope import SENML_CBOR, open_envelope
 from devices.evidence import DELAY, FIELDS, MORE, SHARED, WINDOW
-from devices.frames import batch_frame
+from devices.frames import SCHEMA, batch_frame
 from devices.models import Batch, Device
 from devices.readings import read_readings
 from devices.senml_columns import holds_only_readings
@@ -54,17 +54,21 @@ class Originals:
 def find_originals(device: Device, sight: Sight) -> Originals:
     originals = Originals(device)
     times: list[pl.Series] = []
+    names = set(sight.names)
     batches = Batch.objects.filter(device=device).order_by("sequence")
     if sight.received_until is not None:
         batches = batches.filter(received_at__lte=sight.received_until)
     for chunk in _chunks(list(batches.values_list("pk", flat=True))):
-        open_ones = []
+        open_ones: list[tuple[Batch, pl.DataFrame]] = []
         for batch in Batch.objects.filter(pk__in=chunk).order_by("sequence"):
             reason = _obstacle(batch, device, sight)
+            readings = pl.DataFrame(schema=SCHEMA) if reason else batch_frame(batch)
+            if not reason and not set(readings["name"].unique()) <= names:
+                reason = FIELDS
             if reason:
                 originals.withheld[reason] += 1
             else:
-                open_ones.append(batch)
+                open_ones.append((batch, readings))
         if open_ones:
             times.append(_add(originals, open_ones, sight))
     originals.row_count = pl.concat(times).n_unique() if times else 0
@@ -85,7 +89,7 @@ def _chunks(pks: Sequence[int]) -> Iterator[Sequence[int]]:
 
 
 def _obstacle(batch: Batch, device: Device, sight: Sight) -> str:
-    """Say what else an envelope would show; empty when it may be seen."""
+    """Say what else an envelope would show beside the fields in it; empty when it may be seen."""
     if not batch.envelope_size or batch.is_shared(device):
         return SHARED
     if batch.last_reading_at >= sight.until or (sight.start is not None and batch.first_reading_at < sight.start):
@@ -94,22 +98,20 @@ def _obstacle(batch: Batch, device: Device, sight: Sight) -> str:
         return DELAY
     opened = open_envelope(batch.original_envelope)
     # Fields that are not SenML's were passed over when the batch was taken, and nobody consented to showing them.
-    if not holds_only_readings(opened.payload, is_cbor=opened.content_type == SENML_CBOR):
-        return MORE
-    return "" if set(batch_frame(batch)["name"]) <= set(sight.names) else FIELDS
+    is_cbor = opened.content_type == SENML_CBOR
+    return "" if holds_only_readings(opened.payload, is_cbor=is_cbor) else MORE
 
 
-def _add(originals: Originals, batches: Sequence[Batch], sight: Sight) -> pl.Series:
-    frames = [batch_frame(batch).with_row_index("place").with_columns(pk=pl.lit(batch.pk)) for batch in batches]
-    sent = pl.concat(frames)
+def _add(originals: Originals, found: Sequence[tuple[Batch, pl.DataFrame]], sight: Sight) -> pl.Series:
+    sent = pl.concat([readings.with_row_index("place").with_columns(pk=pl.lit(batch.pk)) for batch, readings in found])
     stands = read_readings(
         originals.device,
         names=list(sight.names),
-        start=min(batch.first_reading_at for batch in batches),
-        until=max(batch.last_reading_at for batch in batches) + _MICROSECOND,
+        start=min(batch.first_reading_at for batch, _ in found),
+        until=max(batch.last_reading_at for batch, _ in found) + _MICROSECOND,
     ).select("name", "time", counts=pl.col("sequence"))
     joined = sent.join(stands, on=["name", "time"], how="left")
     replaced = joined.filter(pl.col("counts").is_null() | (pl.col("counts") != pl.col("sequence")))
     places = dict(replaced.group_by("pk").agg(pl.col("place").sort()).iter_rows())
-    originals.found += [Original(batch.pk, batch.envelope_size, tuple(places.get(batch.pk, ()))) for batch in batches]
+    originals.found += [Original(batch.pk, batch.envelope_size, tuple(places.get(batch.pk, ()))) for batch, _ in found]
     return sent["time"].unique()

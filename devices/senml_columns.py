@@ -147,8 +147,13 @@ def read_cbor(payload: bytes) -> Columns:
 def holds_only_readings(payload: bytes, *, is_cbor: bool) -> bool:
     """Tell whether a pack that was taken holds no label but those of readings: what others mean nobody here knows."""
     if is_cbor:
-        return {_CBOR_LABELS.get(label) for record in decode_strictly(payload) for label in record} <= _KNOWN
-    return {label for record in json.loads(payload) for label in record} <= _KNOWN
+        return {_CBOR_LABELS.get(label) for label in chain.from_iterable(cbor2.loads(payload))} <= _KNOWN
+    try:
+        # It takes no other labels.
+        _QUICK_JSON.decode(payload)
+    except msgspec.MsgspecError:
+        return set(chain.from_iterable(json.loads(payload))) <= _KNOWN
+    return True
 
 
 def _has_plain_labels(pack: Any) -> bool:

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, NoReturn
 
 TIME, DEVICE = "time", "device"
 LONGEST_LINE = 100_000
+_PARQUET = b"PAR1"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|\+00:00)")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,400})(\.[0-9]{1,400})?(e[+-]?[0-9]{1,3})?")
@@ -32,6 +33,13 @@ class TableRow:
     time: int
     device: str
     values: dict[str, float | None]
+
+
+def is_parquet(source: BinaryIO) -> bool:
+    """Leaves the file at its beginning."""
+    start = source.read(len(_PARQUET))
+    source.seek(0)
+    return start == _PARQUET
 
 
 def read_table(source: BinaryIO) -> tuple[str, Iterator[TableRow]]:
@@ -80,11 +88,16 @@ def _ndjson_rows(source: BinaryIO, first: str) -> Iterator[TableRow]:
 
 def _senml_rows(source: BinaryIO, first: str) -> Iterator[TableRow]:
     """One record a line, and a row for each: {"bn": "<device>/", "n": column, "t": unix seconds, "v": number}."""
-    for line, text in _and_first(first, source):
-        bare = text.lstrip("[").rstrip(",]").strip()
-        if not bare:
-            continue
-        yield _senml_row(_json_object(bare, line), line)
+    is_over = False
+    for line, text in _and_first(first.removeprefix("["), source):
+        if is_over:
+            raise TableMalformed(f"Line {line}: it stands behind the end of the list.")
+        is_over = text.endswith("]")
+        bare = text.removesuffix("]").removesuffix(",")
+        if bare:
+            yield _senml_row(_json_object(bare, line), line)
+    if not is_over:
+        raise TableMalformed("The list has no end, so the file is not whole.")
 
 
 def _senml_row(record: dict[str, Any], line: int) -> TableRow:

@@ -6,7 +6,7 @@ from devices import evidence
 from devices.evidence import EvidenceHeader, EvidenceMalformed, read_lines
 from devices.origin_verdict import FAILED, CheckStopped, OriginVerdict, count_of
 from devices.signed_rows import SEEN, SignedRow, SignedRows, read_signed_rows
-from devices.tables import TableMalformed, TableRow, instant_text, read_table
+from devices.tables import TableMalformed, TableRow, instant_text, is_parquet, read_table
 from devices.verifying_derived import check_derived
 from ledger.errors import LedgerError
 from ledger.policy import LogPolicy
@@ -63,6 +63,10 @@ def check_download(
 
 
 def _compare(verdict: OriginVerdict, download: BinaryIO, signed: SignedRows) -> None:
+    if is_parquet(download):
+        verdict.say(NOT_PROVED, "Anything about a Parquet file: CSV, NDJSON and SenML JSON are compared row by row.")
+        verdict.lacking_reasons.append("a download in one of these forms")
+        return
     form, rows = read_table(download)
     place_of = {column.name: place for place, column in enumerate(signed.header.columns)}
     first, last, places = None, None, set()
@@ -191,7 +195,7 @@ def _say_rows(verdict: OriginVerdict, signed: SignedRows) -> None:
         verdict.lacking_reasons.append(
             f"evidence for {verdict.unproven_count:,} of {count_of(verdict.row_count, 'row')}"
         )
-    if not verdict.row_count:
+    if not verdict.row_count and not verdict.lacking_reasons:
         verdict.lacking_reasons.append("rows")
 
 

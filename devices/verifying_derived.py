@@ -13,11 +13,11 @@ from devices.derived_rows import (
 )
 from devices.evidence import EvidenceHeader
 from devices.origin_verdict import FAILED, OriginVerdict, count_of
-from devices.tables import SENML, TableMalformed, instant_text, read_table
+from devices.tables import SENML, TableMalformed, instant_text, is_parquet, read_table
 from ledger.policy import LogPolicy
 from ledger.verdicts import NOT_PROVED, NOTE, PROVED
 
-_PARQUET = b"PAR1"
+_MOST_SAID = 3
 
 
 def check_derived(
@@ -31,11 +31,9 @@ def check_derived(
     rows = read_stated_rows(evidence_file, policy)
     verdict.say(NOTE, "The rows are derived: computed from readings that devices signed. No device signed the rows.")
     _say_statements(verdict, rows)
-    if download.read(len(_PARQUET)) == _PARQUET:
-        download.seek(0)
+    if is_parquet(download):
         _compare_file(verdict, download, rows)
     else:
-        download.seek(0)
         try:
             _compare_rows(verdict, download, rows)
         except TableMalformed as error:
@@ -50,7 +48,7 @@ def check_derived(
 
 
 def _say_statements(verdict: OriginVerdict, rows: StatedRows) -> None:
-    for stated in rows.files:
+    for stated in rows.files[:_MOST_SAID]:
         said = stated.statement
         state = "which is final" if stated.is_final else "which its log signed and not enough witnesses have seen"
         rows_said, inputs = count_of(said.row_count, "row"), count_of(said.input_count, "envelope")
@@ -60,10 +58,19 @@ def _say_statements(verdict: OriginVerdict, rows: StatedRows) -> None:
             f"{said.resolution} from {inputs} with the root {said.input_root[:12]}…, and wrote the file "
             f"{said.sha256[:12]}….",
         )
+    if more := rows.files[_MOST_SAID:]:
+        entries = _entries({stated.entry_index for stated in more})
+        row_count = count_of(sum(stated.statement.row_count for stated in more), "row")
+        verdict.say(PROVED, f"It stated the same of {len(more):,} more files with {row_count}, in {entries}.")
     if any(not stated.is_final for stated in rows.files):
         verdict.lacking_reasons.append("witnesses for the log's entry of a statement")
     if not rows.files:
         verdict.lacking_reasons.append("statements: the market made none yet")
+
+
+def _entries(indices: set[int]) -> str:
+    first, last = min(indices), max(indices)
+    return f"entry {first}" if first == last else f"{len(indices):,} entries from {first} to {last}"
 
 
 def _compare_file(verdict: OriginVerdict, download: BinaryIO, rows: StatedRows) -> None:

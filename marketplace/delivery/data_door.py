@@ -11,7 +11,6 @@ from django.utils import timezone
 
 from marketplace.access.services import Grant
 from marketplace.addresses import client_address
-from marketplace.consents.models import Resolution
 from marketplace.delivery.doors import door, grant_of
 from marketplace.delivery.downloads import Stored, etag_of, file_response
 from marketplace.delivery.errors import FormNotOffered, NameUnknown, RequestRefused, SpanInvalid
@@ -94,9 +93,8 @@ def _describe(response: HttpResponseBase, grant: Grant, export: Export, wish: Wi
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     response["Vary"] = "Accept"
     response["Delta-Table-Version"] = str(export.version)
-    if grant.consent.resolution == Resolution.RAW:
-        proof = proof_address(grant, start=wish.start, until=wish.until, at=export.data_until)
-        response["Link"] = f'<{proof}>; rel="proof"'
+    proof = proof_address(grant, start=wish.start, until=wish.until, at=export.data_until)
+    response["Link"] = f'<{proof}>; rel="proof"'
 
 
 def _moment(text: str) -> datetime | None:

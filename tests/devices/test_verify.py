@@ -180,6 +180,17 @@ def test_a_cut_file_is_not_whole(run):
     assert run(download=csv_of(ROWS)[:-3])[0] == 1
 
 
+def test_a_list_without_its_end_is_not_whole(run):
+    for end in (b"\x1d\n", b"\n", b" \n"):
+        code, text = run(download=senml_of(ROWS).removesuffix(b"]\n") + end)
+        assert (code, "Line" in text or "The list has no end" in text) == (1, True), text
+
+
+def test_a_parquet_file_is_not_compared_and_not_bad(run):
+    code, text = run(download=b"PAR1 and more")
+    assert (code, "NOT PROVED  Anything about a Parquet file" in text) == (2, True)
+
+
 def test_wrong_usage_is_told_apart(run, folder):
     assert run("--policy", folder / "missing")[0] == 3
     assert run("--received-until", "tomorrow")[0] == 3
@@ -188,7 +199,7 @@ def test_wrong_usage_is_told_apart(run, folder):
     assert run("--policy", folder / "policy")[0] == 1
 
 
-flips = settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+flips = settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @flips
