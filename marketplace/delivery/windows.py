@@ -118,9 +118,17 @@ def newest_rows_from(grant: Grant, row_count: int) -> datetime | None:
 
 def find_file(grant: Grant, public_id: UUID) -> TableFile:
     """Return a file of the grant's table: a whole segment, or a cut for the grant itself. Raises: NameUnknown."""
-    segments = Segment.objects.of_readings(grant.listing)
+    # The consent in a grant was read just now, so its terms need not be joined to.
+    segments = Segment.objects.filter(
+        table__listing=grant.listing,
+        table__name=DeliveryTable.Name.READINGS,
+        terms_number=grant.consent.terms_number,
+    ).order_by()
     # Not as one question with OR, for which the database would look through all of the table's segments.
-    segment = segments.filter(public_id=public_id).first() or segments.filter(cuts__public_id=public_id).first()
+    segment = (
+        segments.filter(public_id=public_id).only(*_FILE_COLUMNS).first()
+        or segments.filter(cuts__public_id=public_id).first()
+    )
     if segment is None:
         raise NameUnknown
     part = _part_of(segment, grant)
