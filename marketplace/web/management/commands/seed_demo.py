@@ -15,6 +15,7 @@ from devices.models import Device
 from marketplace.accounts.models import User
 from marketplace.delivery.profile import share_profile
 from marketplace.delivery.services import refresh_table
+from marketplace.delivery.summarising import summarise_reads
 from marketplace.listings.models import Listing
 from marketplace.purchases.models import Purchase
 from marketplace.purchases.services import check_books, release_earnings
@@ -56,6 +57,7 @@ class Command(BaseCommand):
         for demo in LISTINGS:
             trading.ensure_narrowing(demo, listings[demo.key], start + NARROWED_AFTER, now)
             trading.ensure_end(demo, listings[demo.key], start + WITHDRAWN_AFTER)
+        summarise_reads(at=now)
         release_earnings(at=now)
         trading.ensure_payouts(people[PAID_OUT_OWNER], now)
         trading.ensure_card_refund(people[TAKEN_BACK_BY], now)
