@@ -82,12 +82,8 @@ def read_proof(request: OwnerRequest, public_id: UUID) -> JsonResponse:
     """The proof as a file, which anybody can check who is given it."""
     proof = proof_of(seen_read(request, public_id))
     if proof is None:
-        return JsonResponse(
-            {
-                "message": "The day of this read is not summed up yet. That happens within an hour after it is over (UTC)."
-            },
-            status=409,
-        )
+        message = "The day of this read is not summed up yet. That happens within an hour after it is over (UTC)."
+        return JsonResponse({"message": message}, status=409)
     response = JsonResponse(proof_document(proof, at=timezone.now()), json_dumps_params={"indent": 2})
     response["Content-Disposition"] = f'attachment; filename="read-{public_id}.json"'
     response["Cache-Control"] = "private, no-store"
