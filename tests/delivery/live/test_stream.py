@@ -1,12 +1,18 @@
 """What a reader of the live stream gets, from the real process."""
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from django.utils import timezone
 
+from marketplace.accounts.models import User
+from marketplace.consents.services import Terms
 from marketplace.delivery.models import Read
-from tests.delivery.live.conftest import Subscription
+from marketplace.delivery.services import narrow_and_rebuild
+from tests.builders_delivery import day_start, minutes
+from tests.delivery.live.conftest import Subscription, subscribe
 from tests.delivery.live.process import LiveServer, wait_for
 
 
@@ -54,3 +60,44 @@ def test_refuses_a_place_that_never_was(server: LiveServer, subscription: Subscr
     answer = server.get(subscription.path, headers)
     assert (answer.status, answer.code) == (400, "position_unknown")
     assert not Read.objects.exists()
+
+
+def test_says_that_it_is_alive_and_where_one_is(server: LiveServer, subscription: Subscription) -> None:
+    stream = subscription.open(server)
+    subscription.send(1.0, name="humidity")
+    place = stream.last_id
+    wait_for(lambda: stream.beats, "a heartbeat", 20)
+    # Nothing was sent that is not under the consent, but the reader need not look at it again.
+    assert stream.last_id != place
+    assert stream.rows == []
+
+
+def test_a_narrower_consent_narrows_a_stream_that_runs(server: LiveServer, sara: User, ben: User) -> None:
+    yesterday = day_start(timezone.now(), 1)
+    both = minutes(yesterday, 5) + minutes(yesterday, 5, "humidity")
+    subscription = subscribe(sara, ben, readings=both, fields=["air_temperature", "humidity"])
+    stream = subscription.open(server)
+    at = timezone.now()
+    subscription.sender.send([(at, "air_temperature", 1.5), (at, "humidity", 50.0)], at)
+    wait_for(lambda: stream.rows, "a row")
+    assert set(stream.rows[0]) == {"time", "device", "air_temperature", "humidity"}
+    consent = subscription.listing.consent
+    narrow_and_rebuild(consent=consent, terms=replace(Terms.of(consent), fields=["air_temperature"]), at=timezone.now())
+    at = timezone.now()
+    subscription.sender.send([(at, "air_temperature", 2.5), (at, "humidity", 51.0)], at)
+    wait_for(lambda: len(stream.rows) == 2, "another row")
+    assert set(stream.rows[1]) == {"time", "device", "air_temperature"}
+
+
+def test_stops_at_once_when_it_is_asked_to(server: LiveServer, subscription: Subscription) -> None:
+    streams = [subscription.open(server) for _ in range(3)]
+    started_at = time.monotonic()
+    server.child.terminate()
+    server.child.wait(20)
+    assert time.monotonic() - started_at < 8
+    for stream in streams:
+        wait_for(stream.has_ended.is_set, "the end")
+    server.start()
+    subscription.send(4.0)
+    again = subscription.open(server, streams[0].last_id)
+    wait_for(lambda: again.rows, "what came since")
