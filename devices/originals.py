@@ -20,7 +20,8 @@ _MICROSECOND = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What may be seen: readings of these names with start <= time < until, of batches received until then.
+    """What may be seen: readings of these names with start <= time < until, of batches that came and were resolved
+    until received_until.
 
     due_until: readings from it on are held back for a time.
     """
@@ -57,7 +58,8 @@ def find_originals(device: Device, sight: Sight) -> Originals:
     names = set(sight.names)
     batches = Batch.objects.filter(device=device).order_by("sequence")
     if sight.received_until is not None:
-        batches = batches.filter(received_at__lte=sight.received_until)
+        # What was resolved later may be in no table of then.
+        batches = batches.filter(received_at__lte=sight.received_until, resolved_at__lte=sight.received_until)
     for chunk in _chunks(list(batches.values_list("pk", flat=True))):
         open_ones: list[tuple[Batch, pl.DataFrame]] = []
         for batch in Batch.objects.filter(pk__in=chunk).order_by("sequence"):

@@ -21,7 +21,7 @@ from marketplace.delivery.doors import door, grant_of
 from marketplace.delivery.downloads import while_allowed
 from marketplace.delivery.errors import LinkInvalid, NameUnknown
 from marketplace.delivery.evidence import Evidence, evidence_lines, find_evidence, header_of, narrowed
-from marketplace.delivery.models import Read
+from marketplace.delivery.models import DeliveryTable, Read
 from marketplace.delivery.services import begin_delivery, count_read
 
 READ_PARAMETER = "of"
@@ -54,7 +54,7 @@ def evidence_response(grant: Grant, *, read: str = "", at: datetime) -> HttpResp
     grant = begin_delivery(grant=grant, at=at)
     row_count = byte_count = 0
     if grant.consent.resolution == Resolution.RAW:
-        evidence = _of_read(grant, read, at) if read else find_evidence(grant, at)
+        evidence = _of_read(grant, read, at) if read else find_evidence(grant, at, received_until=_newest(grant))
         row_count, byte_count = 0 if read else evidence.row_count, evidence.byte_count
         lines = evidence_lines(evidence)
     else:
@@ -66,6 +66,11 @@ def evidence_response(grant: Grant, *, read: str = "", at: datetime) -> HttpResp
     response["Content-Disposition"] = f'attachment; filename="{grant.listing.share_name}{SUFFIX}"'
     response["Cache-Control"] = "private, no-store"
     return response
+
+
+def _newest(grant: Grant) -> datetime | None:
+    """Until when everything is in the table: what came later would prove rows that nobody was given yet."""
+    return DeliveryTable.objects.readings_of(grant.listing).values_list("refreshed_at", flat=True).first()
 
 
 def _of_read(grant: Grant, read: str, at: datetime) -> Evidence:

@@ -23,6 +23,7 @@ from marketplace.delivery.errors import NoEvidence
 from marketplace.delivery.evidence import evidence_for, find_evidence
 from marketplace.delivery.evidence_door import proof_address
 from marketplace.delivery.models import Read
+from marketplace.delivery.services import refresh_table
 from marketplace.listings.entries import PlanTerms
 from tests.builders import EURO, make_consent, make_listing
 from tests.builders_delivery import FREE, SigningDevice, bearer, buy_token, day_start, minutes
@@ -136,6 +137,7 @@ def test_an_envelope_that_shows_more_than_was_bought_is_held_back(shop, client):
     accept_batch(envelope=sign_records(roof, [extra], at), at=at)
     accept_batch(envelope=sign_records(pier, [extra], at, is_cbor=True), at=at)
     assert late > at
+    refresh_table(listing=shop.listing, at=at)
     evidence = find_evidence(shop.grant, at)
     assert evidence.withheld == {"fields": 1, "more": 2, "window": 1}
     assert evidence.row_count == 120
@@ -168,6 +170,7 @@ def test_a_reading_that_was_replaced_does_not_count(shop, client, tmp_path, caps
     roof.send([(shop.start, TEMPERATURE, 1.5)], at)
     pier.send([(shop.start, TEMPERATURE, 2.5), (shop.start, HUMIDITY, 50.0)], at)
     assert [one.replaced for one in evidence_for(shop.grant, at)] == [(0,), (), (0,)]
+    refresh_table(listing=shop.listing, at=timezone.now())
     rows = rows_of(shop.start, 60)
     rows[0][TEMPERATURE], rows[1][TEMPERATURE] = 1.5, 2.5
     code, text = verify(tmp_path, capsys, rows, shop.lines(client))
@@ -233,9 +236,12 @@ def test_the_evidence_of_a_download_is_of_its_rows_and_of_its_moment(shop, clien
     asked_at = timezone.now()
     shop.senders[0].send(minutes(shop.start + timedelta(hours=3), 5), timezone.now())
     resolve_batches(device=shop.senders[0].device, at=timezone.now())
+    # Resolved, and in no table that anybody was given.
+    assert json.loads(shop.lines(client)[-1])["end"]["envelopes"] == 2
+    refresh_table(listing=shop.listing, at=timezone.now())
     whole = proof_address(shop.grant, start=None, until=None, at=asked_at)
     assert json.loads(shop.lines(client, whole)[-1])["end"]["envelopes"] == 2
     assert json.loads(shop.lines(client)[-1])["end"]["envelopes"] == 3
-    assert list(Read.objects.order_by("pk").values_list("row_count", flat=True)) == [0, 125]
+    assert list(Read.objects.order_by("pk").values_list("row_count", flat=True)) == [120, 0, 125]
     part = proof_address(shop.grant, start=shop.start + timedelta(minutes=1), until=None, at=asked_at)
     assert json.loads(shop.lines(client, part)[-1])["end"] == {"envelopes": 0, "withheld": {"window": 2}}
