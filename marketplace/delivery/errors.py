@@ -34,7 +34,7 @@ class LinkExpired(DeliveryError):
 
 class RefreshTokenInvalid(DeliveryError):
     code = "refresh_token_invalid"
-    sentence = "This refresh token is too old or was not made for this purchase. Query the table again without it."
+    sentence = "This refresh token is too old or was not given to this access token. Query the table again without it."
 
 
 class RequestRefused(DeliveryError):

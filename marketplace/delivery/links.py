@@ -30,27 +30,27 @@ _RENEWAL_SALT = "marketplace.delivery.renewal"
 
 @dataclass(frozen=True)
 class Renewal:
-    """What was counted: one version's files, by the digest of their ids, at a moment in seconds."""
+    """What was counted for a token: one version's files, by the digest of their ids, at a moment in seconds."""
 
-    purchase_id: UUID
+    token_id: UUID
     version: int
     files: str
     counted_at: int
 
     @property
     def text(self) -> str:
-        return signing.dumps([self.purchase_id.hex, self.version, self.files, self.counted_at], salt=_RENEWAL_SALT)
+        return signing.dumps([self.token_id.hex, self.version, self.files, self.counted_at], salt=_RENEWAL_SALT)
 
 
-def read_renewal(text: str, *, purchase_id: UUID, at: datetime) -> Renewal:
-    """Return what a refresh token of this purchase renews. Raises: RefreshTokenInvalid."""
+def read_renewal(text: str, *, token_id: UUID, at: datetime) -> Renewal:
+    """Return what a refresh token given to this access token renews. Raises: RefreshTokenInvalid."""
     try:
         owner_id, version, files, counted_at = signing.loads(text, salt=_RENEWAL_SALT)
     except signing.BadSignature as error:
         raise RefreshTokenInvalid from error
-    if owner_id != purchase_id.hex or at.timestamp() >= counted_at + RENEWAL_SECONDS:
+    if owner_id != token_id.hex or at.timestamp() >= counted_at + RENEWAL_SECONDS:
         raise RefreshTokenInvalid
-    return Renewal(purchase_id, version, files, counted_at)
+    return Renewal(token_id, version, files, counted_at)
 
 
 def files_digest(file_ids: Iterable[UUID]) -> str:

@@ -98,7 +98,7 @@ def table_query(request: HttpRequest, share: str, schema: str, table: str) -> Ht
         return _tell_changes(request, grant, query.changes, at)
     renewal = None
     if query.refresh_token:
-        renewal = read_renewal(query.refresh_token, purchase_id=grant.purchase.public_id, at=at)
+        renewal = read_renewal(query.refresh_token, token_id=grant.token.public_id, at=at)
     version = _asked_version(grant, query) if renewal is None else check_version(grant, renewal.version)
     grant = begin_delivery(grant=grant, at=at)
     predicate = read_hints(json_predicate=query.json_predicate, conditions=query.conditions)
@@ -107,7 +107,7 @@ def table_query(request: HttpRequest, share: str, schema: str, table: str) -> Ht
     digest = files_digest(file.public_id for file in files)
     if renewal is None or renewal.files != digest:
         record_read(grant=grant, door=Read.Door.DELTA_SHARING, files=files, at=at)
-        renewal = Renewal(grant.purchase.public_id, version, digest, int(at.timestamp()))
+        renewal = Renewal(grant.token.public_id, version, digest, int(at.timestamp()))
     body = _head_lines(grant, form)
     body += [lines.file_line(form, action) for action in _file_actions(request, grant, files, at)]
     has_end = protocol.wants_end_of_stream(request.headers.get(protocol.CAPABILITIES_HEADER, ""))

@@ -334,11 +334,11 @@ def test_a_reader_that_is_not_done_renews_its_links_and_is_counted_once(client: 
     assert Read.objects.count() == 2
 
 
-def test_a_refresh_token_is_the_purchases_own_and_lives_an_hour(
+def test_a_refresh_token_is_the_access_tokens_own_and_lives_an_hour(
     client: Client, bought: Bought, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = lines(query(client, bought, {"includeRefreshToken": True}, **END))[-1]["endStreamAction"]["refreshToken"]
-    foreign = Renewal(bought.listing.public_id, 1, "", int(bought.at.timestamp())).text
+    foreign = Renewal(bought.token.purchase.public_id, 1, "", int(bought.at.timestamp())).text
     for wrong in (token[:-1], "nonsense", foreign):
         assert error_of(query(client, bought, {"refreshToken": wrong})) == (400, "INVALID_PARAMETER_VALUE")
     monkeypatch.setattr(links, "RENEWAL_SECONDS", -1)
