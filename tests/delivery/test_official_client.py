@@ -64,8 +64,9 @@ def test_loads_several_days_older_versions_and_limits(
     sent = minutes(day_start(at, 3) + timedelta(hours=23), 30 * 60)
     sender, listing = make_stocked_listing(sara, at, readings=sent)
     reader = reader_of(listing, ben, at, live_server, tmp_path)
-    sender.send([(sent[0][0] - timedelta(minutes=1), "air_temperature", 1 / 3)], at)
-    assert refresh_table(listing=listing, at=at).version == 2
+    later = at + timedelta(seconds=1)
+    sender.send([(sent[0][0] - timedelta(minutes=1), "air_temperature", 1 / 3)], later)
+    assert refresh_table(listing=listing, at=later).version == 2
 
     loaded = reader.load()
 

@@ -107,7 +107,7 @@ def take_token_and_profile(page: Page, folder: Path) -> tuple[str, dict[str, Any
     download.value.save_as(folder / "profile.share")
     page.goto("/purchases/")
     page.get_by_role("link", name="Roof weather").click()
-    expect(page.get_by_role("button", name="Make another token")).to_be_visible()
+    expect(page.get_by_role("link", name="Make another token")).to_be_visible()
     assert token not in page.content()
     return token, json.loads((folder / "profile.share").read_text())
 

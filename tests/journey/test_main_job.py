@@ -195,7 +195,7 @@ def take_token_and_profile(page: Page, folder: Path) -> Path:
     download.value.save_as(profile)
     assert json.loads(profile.read_text())["bearerToken"] == token
     page.reload()
-    expect(page.get_by_role("button", name="Make another token")).to_be_visible()
+    expect(page.get_by_role("link", name="Make another token")).to_be_visible()
     assert token not in page.content()
     return profile
 
@@ -275,7 +275,7 @@ def withdraw_consent(page: Page) -> None:
 def see_that_access_is_over(page: Page) -> None:
     page.reload()
     expect(page.locator("#purchase-access")).to_contain_text(re.compile("withdr", re.IGNORECASE))
-    expect(page.get_by_role("button", name="Make another token")).to_have_count(0)
+    expect(page.get_by_role("link", name="Make another token")).to_have_count(0)
     page.goto("/catalogue/?q=francisco")
     expect(page.get_by_role("heading", name="Catalogue")).to_be_visible()
     expect(page.get_by_role("link", name="San Francisco air, hourly")).to_have_count(0)

@@ -98,10 +98,11 @@ def take_token(page: Page) -> str:
 
 
 def table_of(page: Page, token: str) -> str:
-    """Where the one table of a token is queried, as a client of Delta Sharing finds it."""
+    """Where the readings of a token's purchase are queried, as a client of Delta Sharing finds them."""
     headers = {"Authorization": f"Bearer {token}"}
     (share,) = page.request.get("/delta-sharing/shares", headers=headers).json()["items"]
-    (table,) = page.request.get(f"/delta-sharing/shares/{share['name']}/all-tables", headers=headers).json()["items"]
+    tables = page.request.get(f"/delta-sharing/shares/{share['name']}/all-tables", headers=headers).json()["items"]
+    (table,) = (table for table in tables if table["name"] == "readings")
     return f"/delta-sharing/shares/{share['name']}/schemas/{table['schema']}/tables/{table['name']}/query"
 
 
