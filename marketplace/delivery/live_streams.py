@@ -155,7 +155,13 @@ class Feed:
             elif piece is not None and reader.has_room:
                 reader.put(piece, is_counted=False)
         # All who wait are counted together, and each wakes up once.
-        may_have = await self.streams.count(at_once)
+        try:
+            may_have = await self.streams.count(at_once)
+        except DatabaseError:
+            # Their places are behind pieces that they will not get: they come back to where they were.
+            for reader, _ in at_once:
+                reader.leave()
+            raise
         for (reader, piece), is_counted in zip(at_once, may_have, strict=True):
             if is_counted:
                 reader.put(piece, is_counted=True)
@@ -182,8 +188,8 @@ class Streams:
         return [reader for feed in self.feeds.values() for reader in feed.readers]
 
     def begin(self) -> None:
-        for work in (self._ask_again(), self._count()):
-            self._spawn(work)
+        for work in (self._ask_again, self._count):
+            self._spawn(self._forever(work))
 
     def end(self) -> None:
         for reader in self.readers:
@@ -290,8 +296,9 @@ class Streams:
             waiting, self.uncounted = self.uncounted, []
             try:
                 refusals = await self.ask(partial(count_pieces, [read for reads, _ in waiting for read in reads]))
-            except DatabaseError as error:
-                logger.warning("live.not_counted", extra={"reason": type(error).__name__})
+            except Exception as error:
+                # Whatever it is, nobody may wait for the answer for good.
+                logger.exception("live.not_counted")
                 for _, answer in waiting:
                     if not answer.done():
                         answer.set_exception(error)
@@ -318,6 +325,17 @@ class Streams:
             self.asked_at = now = monotonic()
             for reader in readers:
                 _judge(reader, answers[reader.asked_as], now)
+
+    async def _forever(self, work: Callable[[], Coroutine[object, object, None]]) -> None:
+        """Where nobody is asked or counted any more, nobody stays."""
+        while True:
+            try:
+                await work()
+            except Exception:
+                logger.exception("live.work_broke")
+                for reader in self.readers:
+                    reader.leave()
+                await asyncio.sleep(TICK_SECONDS)
 
     def _spawn(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
