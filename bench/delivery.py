@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bench.delivery_parts import live, sharing
+from bench.delivery_parts import live, sharing, tokens
 from bench.rows import Row
 
 
 def run() -> Iterator[Row]:
+    yield from tokens.run()
     yield from sharing.run()
     yield from live.run()

@@ -11,6 +11,7 @@ from marketplace.access.services import (
     Narrowing,
     authorise,
     authorise_token_id,
+    end_tokens,
     issue_token,
     meter_read,
     read_networks,
@@ -221,3 +222,15 @@ def test_the_rows_of_many_readers_never_pass_the_cap(sara: User, ben: User, now:
     counts = at_once([read for _ in range(8)])
     assert sum(count for count in counts if isinstance(count, int)) == 48
     assert AccessToken.objects.get(pk=token.pk).row_count == 48
+
+
+def test_the_tokens_of_an_erased_buyer_say_nothing_of_him(purchase: Purchase, ben: User, now: datetime) -> None:
+    _, text = issue_token(
+        purchase=purchase, at=now, name="Ben at home", narrowing=Narrowing(networks=read_networks(["192.0.2.0/24"]))
+    )
+    authorise(token=text, at=now, address="192.0.2.7")
+    end_tokens(buyer=ben, at=now)
+    token = AccessToken.objects.get()
+    assert (token.name, token.networks, token.last_used_from, token.prefix) == ("", [], None, "")
+    with pytest.raises(errors.TokenUnknown):
+        authorise(token=text, at=now, address="192.0.2.7")
