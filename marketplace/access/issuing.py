@@ -112,15 +112,16 @@ def revoke_token(*, token: AccessToken, at: datetime) -> AccessToken:
 
 @transaction.atomic
 def end_tokens(*, buyer: User, at: datetime) -> None:
-    """Revoke every token of a person whose purchases are locked, and forget what the tokens looked like."""
+    """Revoke every token of a person whose purchases are locked; forget what they looked like and where they worked."""
     rows = AccessToken.objects.filter(purchase__buyer=buyer).select_related("application")
     for token in rows.select_for_update(of=("self",), no_key=True):
         if token.is_usable(at):
             revoke_locked(token, at)
         if token.application is not None:
             forget_client(token.application)
-        token.token_hash, token.prefix = secrets.token_bytes(32), ""
-        token.save(update_fields=["token_hash", "prefix"])
+        token.token_hash, token.prefix, token.name = secrets.token_bytes(32), "", ""
+        token.networks, token.last_used_from = [], None
+        token.save(update_fields=["token_hash", "prefix", "name", "networks", "last_used_from"])
 
 
 def check_issuing(purchase: Purchase, narrowing: Narrowing, at: datetime) -> None:
