@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F, Q, QuerySet, prefetch_related_objects
+from django.db.models import F, prefetch_related_objects
 
 from marketplace.access import errors
 from marketplace.access.delegation import DELEGATED_PREFIX, Delegation, read_delegation
 from marketplace.access.models import LONGEST_NAME, AccessToken
 from marketplace.access.narrowing import Narrowing, is_within, read_address
 from marketplace.access.oauth_tokens import SHORT_PREFIX, find_short_token
+from marketplace.access.token_rows import FoundBy, token_rows
 from marketplace.accounts.errors import AccountErased
 from marketplace.consents.models import Consent
 from marketplace.listings.models import Listing
@@ -66,7 +67,7 @@ def authorise_token_id(public_id: uuid.UUID, at: datetime, address: str | None =
 
     Without an address only the rest is asked: a stream's reader does not move.
     """
-    row = _found(Q(public_id=public_id))
+    row = _found("public_id", public_id)
     grant = open_token(row, at)
     if address is not None:
         check_networks(row, address)
@@ -105,9 +106,9 @@ def inspect_token(*, token: str, at: datetime) -> Grant:
             raise errors.TokenUnknown
         if short.expires <= at:
             raise errors.TokenExpired
-        grant = open_token(_found(Q(application=short.application_id)), at)
+        grant = open_token(_found("application_id", short.application_id), at)
         return replace(grant, expires_at=min(grant.expires_at, short.expires))
-    return open_token(_found(Q(token_hash=token_hash(token))), at)
+    return open_token(_found("token_hash", token_hash(token)), at)
 
 
 def delegated_token(delegation: Delegation) -> AccessToken:
@@ -115,9 +116,9 @@ def delegated_token(delegation: Delegation) -> AccessToken:
 
     Raises: TokenUnknown.
     """
-    token = _found(Q(public_id=delegation.token_id))
+    token = _found("public_id", delegation.token_id)
     hashes = [hashlib.sha256(DELEGATED_PREFIX.encode() + block.mark).digest() for block in delegation.blocks]
-    known = {bytes(row.token_hash): row for row in _rows().filter(token_hash__in=hashes)}
+    known = {bytes(row.token_hash): row for row in token_rows("token_hash", hashes)}
     for block, block_hash in zip(delegation.blocks, hashes, strict=True):
         row = known.get(block_hash) or narrowed_token(block.narrowing, "")
         if not row.is_saved:
@@ -212,7 +213,7 @@ def check_token(token: AccessToken, at: datetime) -> None:
 
 def check_client(token: AccessToken, at: datetime) -> None:
     """Whether an OAuth client may have a token now. Raises what authorise raises of token and purchase."""
-    open_token(_found(Q(pk=token.pk)), at)
+    open_token(_found("id", token.pk), at)
 
 
 def find_token(token: str) -> AccessToken | None:
@@ -223,14 +224,8 @@ def token_hash(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
-def _rows() -> QuerySet[AccessToken]:
-    return AccessToken.objects.select_related(
-        "family", "purchase__listing__consent", "purchase__buyer", "purchase__plan"
-    )
-
-
-def _found(found_by: Q) -> AccessToken:
-    token = _rows().filter(found_by).first()
+def _found(found_by: FoundBy, value: object) -> AccessToken:
+    token = next(token_rows(found_by, [value]), None)
     if token is None:
         raise errors.TokenUnknown
     return _with_parents(token)
@@ -238,7 +233,7 @@ def _found(found_by: Q) -> AccessToken:
 
 def _with_parents(token: AccessToken) -> AccessToken:
     if token.parent_id is not None:
-        token.parent = _found(Q(pk=token.parent_id))
+        token.parent = _found("id", token.parent_id)
     return token
 
 

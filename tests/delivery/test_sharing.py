@@ -258,8 +258,8 @@ def test_a_query_takes_few_database_queries(client: Client, bought: Bought) -> N
     query(client, bought)
     with CaptureQueriesContext(connection) as queries:
         query(client, bought)
-    # Token with its terms, version, files, units, and the note of the read.
-    assert len(queries) == 5
+    # Version, files, units, and the note of the read; the token with its terms is a prepared statement.
+    assert len(queries) == 4
 
 
 def test_hints_only_make_the_answer_smaller(client: Client, bought: Bought) -> None:
