@@ -22,6 +22,7 @@ from marketplace.delivery.errors import (
     ExportUnderWay,
     LinkExpired,
     LinkInvalid,
+    ProofWaits,
     RequestRefused,
     TableRebuilding,
     VersionGone,
@@ -37,6 +38,7 @@ _WINDOW_SECONDS = 60
 _LONGEST_TOKEN = 200
 _REBUILT_WITHIN_SECONDS = "30"
 _PREPARED_WITHIN_SECONDS = "2"
+_RECORDED_WITHIN_SECONDS = "600"
 
 View = Callable[..., HttpResponseBase]
 
@@ -129,6 +131,8 @@ def refuse(error: AccessError | DeliveryError, path: str = "") -> HttpResponse:
             response["Retry-After"] = _REBUILT_WITHIN_SECONDS
         if isinstance(error, ExportUnderWay):
             response["Retry-After"] = _PREPARED_WITHIN_SECONDS
+        if isinstance(error, ProofWaits):
+            response["Retry-After"] = _RECORDED_WITHIN_SECONDS
         return response
     code = "RESOURCE_GONE" if isinstance(error, VersionGone) else "INVALID_PARAMETER_VALUE"
     return refusal(400, code, str(error))

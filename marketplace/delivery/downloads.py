@@ -11,6 +11,7 @@ from uuid import UUID
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
+from django.urls import reverse
 from django.utils import timezone
 
 from marketplace.access.errors import AccessError
@@ -55,7 +56,10 @@ def sharing_file(request: HttpRequest, file_id: UUID) -> HttpResponseBase:
             return evidence
 
     file = find()
-    return file_response(request, Stored(file.path, file.size, file.sha256), ask_again=find)
+    response = file_response(request, Stored(file.path, file.size, file.sha256), ask_again=find)
+    if file.is_whole:
+        response["Link"] = f'<{reverse("file_proof", args=[file_id])}>; rel="proof"'
+    return response
 
 
 def etag_of(sha256: bytes) -> str:

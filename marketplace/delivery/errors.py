@@ -83,6 +83,18 @@ class ExportUnderWay(RequestRefused):
     http_status = 503
 
 
+class ProofWaits(RequestRefused):
+    code = "proof_waits"
+    sentence = "This file's hash is not in the log yet. Files are recorded together, every ten minutes at most."
+    http_status = 503
+
+
+class NoProof(RequestRefused):
+    code = "no_proof"
+    sentence = "This file is a part cut out for your token, and only whole files are in the log."
+    http_status = 404
+
+
 class NameUnknown(RequestRefused):
     code = "RESOURCE_DOES_NOT_EXIST"
     sentence = "There is no such share, schema, table or file for this token."

@@ -77,6 +77,7 @@ class Segment(models.Model):
     """One immutable Parquet file: some days of a listing's projection, from day until before end_day.
 
     source_stamp names the reading files that it was made of, terms_number the consent's terms at that moment.
+    batch, removal_batch: the entries that tell of its coming and of its going; None while they wait.
     change: set where the file tells what the version that added it changed. A file that tells nothing else, because it
     holds only part of what the version's files hold, was added and removed with that same version: no version has it.
     """
@@ -106,6 +107,8 @@ class Segment(models.Model):
     sha256 = models.BinaryField(max_length=32)
     first_at = models.DateTimeField()
     last_at = models.DateTimeField()
+    batch = models.ForeignKey("SegmentBatch", models.PROTECT, related_name="segments", null=True)
+    removal_batch = models.ForeignKey("SegmentBatch", models.PROTECT, related_name="removed_segments", null=True)
 
     objects = SegmentQuerySet.as_manager()
 
@@ -115,10 +118,40 @@ class Segment(models.Model):
                 fields=["table", "day"], condition=Q(removed_version=None), name="segment_one_current_per_day"
             )
         ]
-        indexes = [models.Index(fields=["table", "added_version"], condition=~Q(change=""), name="segment_changes")]
+        indexes = [
+            models.Index(fields=["table", "added_version"], condition=~Q(change=""), name="segment_changes"),
+            models.Index(
+                fields=["table"],
+                condition=Q(batch=None) | Q(removed_version__isnull=False, removal_batch=None),
+                name="segment_unrecorded",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.day} v{self.added_version}"
+
+
+class SegmentBatch(models.Model):
+    """Files of a table that came or went, told in one entry. Outlives the files.
+
+    version: the table's of then. added, removed: the files' SHA-256 one after the other, in the entry's order.
+    """
+
+    listing = models.ForeignKey(Listing, models.PROTECT, related_name="segment_batches")
+    version = models.BigIntegerField()
+    added = models.BinaryField()
+    removed = models.BinaryField()
+    recorded_at = models.DateTimeField(db_index=True)
+    entry_id = models.UUIDField(unique=True)
+
+    def __str__(self) -> str:
+        return f"Files of listing {self.listing_id} up to version {self.version}"
+
+    @property
+    def hashes(self) -> list[bytes]:
+        """Of the files that came."""
+        added = bytes(self.added)
+        return [added[start : start + 32] for start in range(0, len(added), 32)]
 
 
 class SegmentCut(models.Model):

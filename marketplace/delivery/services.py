@@ -21,6 +21,7 @@ from marketplace.delivery.errors import DeliveryError
 from marketplace.delivery.models import DeliveryTable, Read
 from marketplace.delivery.preview import listing_series, preview_rows, sample_rows
 from marketplace.delivery.projection import Column, column_names, describe_table
+from marketplace.delivery.recording import segment_proof
 from marketplace.delivery.refresh import refresh_table
 from marketplace.delivery.sweeping import erase_tables, sweep_files
 from marketplace.delivery.versions import current_version
@@ -57,6 +58,7 @@ __all__ = [
     "refresh_table",
     "request_refresh",
     "sample_rows",
+    "segment_proof",
     "sweep_files",
 ]
 

@@ -9,6 +9,7 @@ from django.db.models import F, Max, Q
 from marketplace.accounts.models import User
 from marketplace.delivery.files import FOLDER, delete_file
 from marketplace.delivery.models import DeliveryTable, EvidenceFile, Export, Segment, SegmentCut
+from marketplace.delivery.recording import record_erasure
 
 # Longer than any link and most readers of an older version need; a busy table makes a file every half minute.
 _KEPT_FOR = timedelta(hours=6)
@@ -22,12 +23,15 @@ def sweep_files(*, at: datetime) -> int:
     return _sweep_segments(at) + _sweep_evidence(at) + _sweep_orphans(at)
 
 
-def erase_tables(*, seller: User) -> list[str]:
+def erase_tables(*, seller: User, at: datetime) -> list[str]:
     """Delete everything that was prepared of a person's data, and return the paths of the files that are left.
 
+    The log is told which files these are, by their hashes.
     A refresh that is under way finds its table gone; the files that it wrote are swept as orphans.
     """
     tables = DeliveryTable.objects.select_for_update(of=("self",)).filter(listing__seller=seller).order_by("pk")
+    for table in tables:
+        record_erasure(table=table, at=at)
     pks = [table.pk for table in tables]
     segments, cuts = Segment.objects.filter(table__in=pks), SegmentCut.objects.filter(segment__table__in=pks)
     exports, evidence = Export.objects.filter(table__in=pks), EvidenceFile.objects.filter(table__in=pks)

@@ -14,6 +14,7 @@ from marketplace.delivery.exports import Wish, make_export, sweep_exports
 from marketplace.delivery.formats import Format
 from marketplace.delivery.models import Export
 from marketplace.delivery.promise import refund_what_never_came
+from marketplace.delivery.recording import listings_to_record, record_segments
 from marketplace.delivery.services import refresh_table, sweep_files
 from marketplace.delivery.summarising import MOST_AT_ONCE, summarise_reads
 from marketplace.delivery.waiting import tables_to_refresh
@@ -39,6 +40,8 @@ def refresh_tables_task() -> None:
         refresh_table_task.apply_async(args=[listing_id], expires=_NUDGE_SECONDS)
     for listing_id in listings_to_state():
         state_derivations_task.apply_async(args=[listing_id], expires=_NUDGE_SECONDS)
+    for listing_id in listings_to_record(timezone.now()):
+        record_segments_task.apply_async(args=[listing_id], expires=_NUDGE_SECONDS)
 
 
 @shared_task(ignore_result=True)
@@ -46,6 +49,13 @@ def state_derivations_task(listing_id: int) -> None:
     listing = Listing.objects.filter(pk=listing_id).first()
     if listing is not None:
         state_derivations(listing=listing, at=timezone.now())
+
+
+@shared_task(ignore_result=True)
+def record_segments_task(listing_id: int) -> None:
+    listing = Listing.objects.filter(pk=listing_id).first()
+    if listing is not None:
+        record_segments(listing=listing, at=timezone.now())
 
 
 @shared_task(ignore_result=True)

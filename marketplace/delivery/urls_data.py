@@ -1,8 +1,9 @@
 from django.urls import path
 
-from marketplace.delivery import data_door, evidence_door
+from marketplace.delivery import data_door, evidence_door, proof_door
 
 urlpatterns = [
+    path("files/<uuid:file_id>/proof", proof_door.file_proof, name="file_proof"),
     path("<uuid:purchase_id>/readings", data_door.readings_file, name="readings_file"),
     path("<uuid:purchase_id>/evidence", evidence_door.evidence_file, name="evidence_file"),
 ]

@@ -38,7 +38,7 @@ _FILE_COLUMNS = [
 
 @dataclass(frozen=True)
 class TableFile:
-    """A file as a reader gets it; version is that of the table which added it."""
+    """A file as a reader gets it; version is that of the table which added it. is_whole: nothing was cut away."""
 
     public_id: UUID
     path: str
@@ -49,6 +49,7 @@ class TableFile:
     last_at: datetime | None
     version: int
     added_at: datetime
+    is_whole: bool = True
 
 
 @dataclass(frozen=True)
@@ -230,4 +231,5 @@ def _table_file(segment: Segment, source: Segment | SegmentCut) -> TableFile:
         last_at=source.last_at,
         version=segment.added_version,
         added_at=segment.added_at,
+        is_whole=source is segment,
     )

@@ -106,7 +106,7 @@ def _erase(account: User, devices: list[Device], at: datetime, *, is_replay: boo
     sold = Purchase.objects.of_seller(account).values_list("listing", flat=True).distinct()
     erase_listings(seller=account, sold=set(sold))
     erase_consents(owner=account)
-    paths = erase_tables(seller=account)
+    paths = erase_tables(seller=account, at=at)
     erased = erase_devices(devices=devices)
     AuditRun.objects.filter(requested_by=account).update(requested_by=None)
     person = blank_account(user=account, at=at)

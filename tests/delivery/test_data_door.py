@@ -307,7 +307,7 @@ def test_files_that_nobody_asks_for_are_swept(client: Client, bought: Bought) ->
 def test_an_erasure_takes_the_files_with_it(client: Client, bought: Bought, sara: User) -> None:
     body(get(client, bought))
     path = Export.objects.get().path
-    assert path in erase_tables(seller=sara)
+    assert path in erase_tables(seller=sara, at=timezone.now())
     assert not Export.objects.exists()
 
 

@@ -145,7 +145,7 @@ def test_files_are_swept_and_erased(client: Client, bought: Bought, sara: User) 
     assert not EvidenceFile.objects.exists()
     assert not default_storage.exists(path)
     query(client, bought)
-    assert EvidenceFile.objects.get().path in erase_tables(seller=sara)
+    assert EvidenceFile.objects.get().path in erase_tables(seller=sara, at=timezone.now())
     assert not EvidenceFile.objects.exists()
 
 

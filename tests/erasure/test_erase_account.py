@@ -82,6 +82,7 @@ def test_ends_and_deletes_what_is_the_persons(sara: User, ben: User, now: dateti
     assert kinds() == [
         "access.revoked",
         "consent.withdrawn",
+        "delivery.segments",
         "device.retired",
         "device.retired",
         "erasure.done",

@@ -53,6 +53,8 @@ DEVICES = ("device.enrolled", "device.retired")
 HANDED_OVER = "device.handed_over"
 # Tested in tests/delivery: it takes a table of computed rows.
 DERIVED = "delivery.derived"
+# There, too: it takes a table that was recorded.
+SEGMENTS = "delivery.segments"
 
 
 def measuring(owner, at) -> Device:
@@ -104,7 +106,7 @@ def numbers(kind: str) -> tuple[int, int, int]:
 
 
 def test_every_kind_is_compared_and_tested_here():
-    assert kinds_with_source() == sorted([*NAMED, *DEVICES, HANDED_OVER, DERIVED])
+    assert kinds_with_source() == sorted([*NAMED, *DEVICES, HANDED_OVER, DERIVED, SEGMENTS])
 
 
 def test_rows_and_entries_agree(market, now):
