@@ -22,11 +22,12 @@ from marketplace.delivery.errors import DeliveryError, NameUnknown
 from marketplace.delivery.evidence_table import find_evidence_file
 from marketplace.delivery.files import read_chunks
 from marketplace.delivery.links import SIGNATURE_PARAMETER, read_link
+from marketplace.delivery.unsent import limit_unsent_bytes
 from marketplace.delivery.windows import TableFile, find_file
 
 logger = logging.getLogger(__name__)
 
-ASK_AGAIN_SECONDS = 1.0
+ASK_AGAIN_SECONDS = 0.5
 PARQUET = "application/vnd.apache.parquet"
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
@@ -108,7 +109,7 @@ def asked_range(header: str, size: int) -> tuple[int, int] | None:
 
 
 def while_allowed(chunks: Iterator[bytes], ask_again: Callable[[], object]) -> Iterator[bytes]:
-    """Pass the chunks on, asking again before each one that comes a second after the last answer.
+    """Pass the chunks on, asking again before each one that comes half a second after the last answer.
 
     After a withdrawal the body ends too short, by which readers know that it is not whole.
     """
@@ -130,6 +131,7 @@ def _bytes_response(
     request: HttpRequest, chunks: Iterator[bytes], span: tuple[int, int], size: int, content_type: str
 ) -> HttpResponseBase:
     start, length = span
+    limit_unsent_bytes()
     _release_connection()
     response: HttpResponseBase
     if request.method == "HEAD":
@@ -137,6 +139,8 @@ def _bytes_response(
     else:
         response = StreamingHttpResponse(chunks, content_type=content_type)
     response["Content-Length"] = str(length)
+    # A proxy that takes the whole at once would go on with it after a withdrawal.
+    response["X-Accel-Buffering"] = "no"
     if length != size:
         response.status_code = 206
         response["Content-Range"] = f"bytes {start}-{start + length - 1}/{size}"

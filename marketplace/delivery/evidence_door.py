@@ -23,10 +23,12 @@ from marketplace.delivery.errors import LinkInvalid, NameUnknown
 from marketplace.delivery.evidence import Evidence, evidence_lines, find_evidence, header_of, narrowed
 from marketplace.delivery.models import DeliveryTable, Read
 from marketplace.delivery.services import begin_delivery, count_read
+from marketplace.delivery.unsent import limit_unsent_bytes
 
 READ_PARAMETER = "of"
 _SALT = "marketplace.delivery.proof-of-read"
-_PIECE_BYTES = 256 * 1024
+# Small, because a server takes some ten of them ahead of a slow reader.
+_PIECE_BYTES = 32 * 1024
 
 
 @door("GET")
@@ -61,10 +63,12 @@ def evidence_response(grant: Grant, *, read: str = "", at: datetime) -> HttpResp
         lines = derived_lines(grant, header_of(grant, at), at)
     count_read(grant=grant, door=Read.Door.DOWNLOAD, row_count=row_count, byte_count=byte_count, at=at)
     token_id = grant.token.public_id
+    limit_unsent_bytes()
     chunks = while_allowed(_pieces(lines), lambda: authorise_token_id(token_id, timezone.now()))
     response = StreamingHttpResponse(_releasing(chunks), content_type=CONTENT_TYPE)
     response["Content-Disposition"] = f'attachment; filename="{grant.listing.share_name}{SUFFIX}"'
     response["Cache-Control"] = "private, no-store"
+    response["X-Accel-Buffering"] = "no"
     return response
 
 

@@ -249,7 +249,7 @@ class Supervisor:
 def web_command(host: str, port: int) -> list[str]:
     """The arguments that make Python the web server; the benches start the same one."""
     command = ["-m", "granian", "--interface", "wsgi", "--host", host, "--port", str(port), "--no-ws"]
-    command += ["--workers", str(WEB_WORKERS), "--blocking-threads", str(WEB_THREADS)]
+    command += ["--workers", str(WEB_WORKERS), "--blocking-threads", str(WEB_THREADS), "--http1-buffer-size", "32768"]
     return [*command, "marketplace.wsgi:application"]
 
 

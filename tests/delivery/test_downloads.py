@@ -1,4 +1,6 @@
 import json
+import socket
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -6,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 import time_machine
+from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import connection
 from django.test import Client, RequestFactory
@@ -14,8 +17,10 @@ from django.utils import timezone
 from marketplace.accounts.models import User
 from marketplace.delivery import downloads
 from marketplace.delivery.downloads import asked_range, sharing_file
+from marketplace.delivery.files import read_chunks
 from marketplace.delivery.links import LINK_SECONDS, SIGNATURE_PARAMETER, LinkSigner
 from marketplace.delivery.models import Segment
+from marketplace.delivery.unsent import UNSENT_BYTES, limit_unsent_bytes
 from tests.builders_delivery import buy_token, make_stocked_listing
 from tests.delivery.conftest import Bought
 
@@ -99,6 +104,26 @@ def test_large_files_come_in_pieces(client: Client, link: str, content: bytes, m
     pieces = list(answer.streaming_content)  # type: ignore[attr-defined]  # The client types no streams.
     assert {len(piece) for piece in pieces[:-1]} == {100}
     assert b"".join(pieces) == content
+
+
+def test_pieces_grow_while_they_are_taken_quickly_and_shrink_with_a_slow_reader() -> None:
+    pieces = read_chunks(default_storage.save("pieces", ContentFile(bytes(4 << 20))), 0, 4 << 20)
+    quick = [len(next(pieces)) for _ in range(40)]
+    assert quick[0] == 16 * 1024
+    assert quick == sorted(quick)
+    assert quick[-1] > 8 * quick[0]
+    for _ in range(6):
+        time.sleep(0.06)
+        slow = len(next(pieces))
+    assert slow == quick[0]
+
+
+def test_the_kernel_takes_little_ahead_and_connections_inherit_it() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        limit_unsent_bytes.__wrapped__()
+        with socket.create_connection(server.getsockname()) as reader, server.accept()[0] as writer:
+            assert writer.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) == UNSENT_BYTES
+            assert reader.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) == 0
 
 
 @pytest.mark.parametrize(

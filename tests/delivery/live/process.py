@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from django.conf import settings
 from django.db import connection
 
 from marketplace.embedded.processes import start_child
-from marketplace.embedded.supervisor import live_command
+from marketplace.embedded.supervisor import live_command, web_command
 
 Row = dict[str, Any]
 
@@ -36,6 +36,8 @@ def wait_for(is_true: Callable[[], Any], what: str, seconds: float = 30) -> None
 class LiveServer:
     """A process that can be killed and started again on its port."""
 
+    health = "/live/health"
+
     def __init__(self, folder: Path, **environment: str) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -49,12 +51,15 @@ class LiveServer:
             "PYTHONUNBUFFERED": "1",
             **environment,
         }
-        self.log = folder / "live.log"
+        self.log = folder / f"{type(self).__name__}.log"
         (folder / "static").mkdir(exist_ok=True)
         self.child: subprocess.Popen[bytes]
 
+    def arguments(self) -> Sequence[str]:
+        return live_command("127.0.0.1", self.port)
+
     def start(self) -> None:
-        command = [sys.executable, *live_command("127.0.0.1", self.port)]
+        command = [sys.executable, *self.arguments()]
         with self.log.open("ab") as output:
             self.child = start_child(
                 command, environment=self.environment, output=output, folder=Path(settings.BASE_DIR)
@@ -63,7 +68,7 @@ class LiveServer:
 
     def is_ready(self) -> bool:
         try:
-            return self.get("/live/health").status == 200
+            return self.get(self.health).status == 200
         except OSError:
             return False
 
@@ -79,6 +84,15 @@ class LiveServer:
             return Refusal(answer.status, dict(answer.getheaders()), answer.read())
         finally:
             caller.close()
+
+
+class WebServer(LiveServer):
+    """The web of production: pages and all doors but the live stream."""
+
+    health = "/health/live"
+
+    def arguments(self) -> Sequence[str]:
+        return web_command("127.0.0.1", self.port)
 
 
 @dataclass(frozen=True)
