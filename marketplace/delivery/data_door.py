@@ -19,6 +19,7 @@ from marketplace.delivery.exports import Wish, check_readable, count_once, prepa
 from marketplace.delivery.formats import FORMS, MEDIA_TYPES, Format
 from marketplace.delivery.models import Export
 from marketplace.delivery.services import begin_delivery
+from marketplace.listings.models import Listing
 
 _MOST_COLUMNS = 500
 
@@ -88,9 +89,12 @@ def export_response(request: HttpRequest, grant: Grant, wish: Wish) -> HttpRespo
     return response
 
 
+def export_name(listing: Listing, export: Export) -> str:
+    return f"{listing.share_name}-v{export.version}.{FORMS[Format(export.form)].suffix}"
+
+
 def _describe(response: HttpResponseBase, grant: Grant, export: Export, wish: Wish) -> None:
-    name = f"{grant.listing.share_name}-v{export.version}.{FORMS[wish.form].suffix}"
-    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    response["Content-Disposition"] = f'attachment; filename="{export_name(grant.listing, export)}"'
     response["Vary"] = "Accept"
     response["Delta-Table-Version"] = str(export.version)
     proof = proof_address(grant, start=wish.start, until=wish.until, at=export.data_until)

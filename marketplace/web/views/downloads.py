@@ -20,7 +20,7 @@ from ledger.entries import at_text
 from marketplace.access.errors import TokenMissing
 from marketplace.access.services import Grant, authorise_token_id
 from marketplace.addresses import client_address
-from marketplace.delivery.data_door import export_response, form_of, wish_of
+from marketplace.delivery.data_door import export_name, export_response, form_of, wish_of
 from marketplace.delivery.errors import ExportUnderWay
 from marketplace.delivery.exports import Wish, prepared_export
 from marketplace.delivery.live_page import working_token
@@ -104,11 +104,12 @@ def prepared_context(request: HttpRequest, purchase: Purchase, wish: Wish) -> di
         return {"refusal": error}
     query = _query(replace(wish, version=export.version))
     door = request.build_absolute_uri(reverse("readings_file", args=[purchase.public_id]))
-    curl = f'TOKEN="your token"\ncurl -OJ --retry 20 -C - -H "Authorization: Bearer $TOKEN" \\\n  "{door}?{query}"'
+    name = export_name(purchase.listing, export)
+    command = f'curl --fail -o {name} -C - --retry 20 \\\n  -H "Authorization: Bearer $TOKEN" "{door}?{query}"'
     return {
         "export": export,
         "file_address": f"{reverse('purchase_file', args=[purchase.public_id])}?{query}",
-        "curl": curl,
+        "curl": f'TOKEN="your token"\n{command}',
     }
 
 
