@@ -58,6 +58,11 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     },
     "access-forget": {"task": "marketplace.access.tasks.forget_short_tokens_task", "schedule": crontab(minute=23)},
     "delivery-refresh": {"task": "marketplace.delivery.tasks.refresh_tables_task", "schedule": 15.0},
+    "delivery-fresh": {
+        "task": "marketplace.delivery.tasks.refresh_fresh_tables_task",
+        "schedule": 1.0,
+        "options": {"expires": 1.0},
+    },
     "consents-remind": {"task": "marketplace.consents.tasks.remind_owners_task", "schedule": crontab(hour=6, minute=5)},
     "delivery-promise": {"task": "marketplace.delivery.tasks.refund_what_never_came_task", "schedule": 900.0},
     "delivery-summary": {

@@ -37,11 +37,14 @@ def group_spans(old: Iterable[tuple[Span, str]], new: Iterable[tuple[Span, str]]
 
 
 def compare_files(old: Sequence[str], new: Sequence[str]) -> tuple[polars.DataFrame, polars.DataFrame]:
+    return compare_rows(_read(old, new), _read(new, old))
+
+
+def compare_rows(before: polars.DataFrame, after: polars.DataFrame) -> tuple[polars.DataFrame, polars.DataFrame]:
     """Return the rows that are new, and those that are gone or changed.
 
     A row is known by its time and device. Of one that is gone no value is shown any more: NaN stands where one was.
     """
-    before, after = _read(old, new), _read(new, old)
     every = before.columns
     added = after.join(before, on=every, how="anti", nulls_equal=True)
     gone = before.join(after, on=every, how="anti", nulls_equal=True)

@@ -104,11 +104,11 @@ def segments_of(grant: Grant) -> Sequence[Segment]:
     segments = Segment.objects.of_readings(grant.listing).current().filter(first_at__lt=grant.window_until)
     if grant.window_from is not None:
         segments = segments.filter(last_at__gte=grant.window_from)
-    return list(segments.order_by("day"))
+    return list(segments.in_order())
 
 
 def _unstated(listing: Listing) -> list[Segment]:
-    segments = Segment.objects.of_readings(listing).current().order_by("day")
+    segments = Segment.objects.of_readings(listing).current().in_order()
     return list(segments.exclude(public_id__in=Derivation.objects.filter(listing=listing).values("segment_id")))
 
 

@@ -62,14 +62,14 @@ class Span:
 def write_export(
     target: Path, files: Sequence[TableFile], span: Span, form: Format, *, tell: Callable[[int], None]
 ) -> int:
-    """Write the rows of the files, which lie in the order of time, and return how many. tell: told of each portion."""
+    """Write the rows of the files in the order of time, and return how many. tell: told of each portion."""
     count = 0
 
     def portions() -> Iterator[polars.DataFrame]:
         nonlocal count
         yield span.no_rows()
-        for file in files:
-            rows = read_rows(file.path, span.names).filter(span.condition).select(span.names)
+        for parts in in_time(files):
+            rows = _rows_of(parts, span.names).filter(span.condition).select(span.names)
             count += rows.height
             yield rows
             tell(count)
@@ -81,20 +81,50 @@ def write_export(
     return count
 
 
+def in_time(files: Sequence[TableFile]) -> Iterator[list[TableFile]]:
+    """Put those together whose times overlap: the parts of a day. The others follow on each other."""
+    parts: list[TableFile] = []
+    for file in files:
+        if parts and not any(_overlap(part, file) for part in parts):
+            yield parts
+            parts = []
+        parts.append(file)
+    if parts:
+        yield parts
+
+
+def _overlap(one: TableFile, other: TableFile) -> bool:
+    """A file of no known time stands alone."""
+    if one.first_at is None or one.last_at is None or other.first_at is None or other.last_at is None:
+        return False
+    return other.first_at <= one.last_at and one.first_at <= other.last_at
+
+
+def _rows_of(parts: Sequence[TableFile], columns: list[str] | None) -> polars.DataFrame:
+    if len(parts) == 1:
+        return read_rows(parts[0].path, columns)
+    return polars.concat([read_rows(part.path, columns) for part in parts]).sort(TIME, DEVICE)
+
+
 def _write_parquet(target: Path, files: Sequence[TableFile], span: Span) -> int:
     """As one stream through the engine, which keeps no more than a few row groups."""
     if not files:
         span.no_rows().write_parquet(target)
         return 0
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        paths = [_local(file.path, Path(folder)) for file in files]
+        paths = [_local(parts, Path(folder)) for parts in in_time(files)]
         rows = polars.scan_parquet(paths).filter(span.condition).select(span.names)
         rows.sink_parquet(target, compression="zstd", statistics=True, maintain_order=True)
     return int(polars.scan_parquet(target).select(polars.len()).collect().item())
 
 
-def _local(path: str, folder: Path) -> Path:
-    """Where a stored file lies on this machine; it is fetched when it lies elsewhere."""
+def _local(parts: Sequence[TableFile], folder: Path) -> Path:
+    """Where a stored file lies on this machine; it is fetched when it lies elsewhere, and made of parts anew."""
+    path = parts[0].path
+    if len(parts) > 1:
+        whole = folder / path.rpartition("/")[2]
+        _rows_of(parts, None).write_parquet(whole)
+        return whole
     try:
         return Path(default_storage.path(path))
     except NotImplementedError:

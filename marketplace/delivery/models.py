@@ -72,11 +72,16 @@ class SegmentQuerySet(models.QuerySet["Segment"]):
         still_there = Q(removed_version=None) | Q(removed_version__gt=version)
         return self.filter(still_there, added_version__lte=version)
 
+    def in_order(self) -> Self:
+        """Of a day the one that begins first comes first; those of one day may tell of the same hours."""
+        return self.order_by("day", "first_at", "pk")
+
 
 class Segment(models.Model):
-    """One immutable Parquet file: some days of a listing's projection, from day until before end_day.
+    """One immutable Parquet file: some days of a listing's projection, from day until before end_day, or a part of one.
 
-    source_stamp names the reading files that it was made of, terms_number the consent's terms at that moment.
+    source_stamp names the reading files that it, with the older parts of the day, was made of; terms_number the
+    consent's terms at that moment.
     batch, removal_batch: the entries that tell of its coming and of its going; None while they wait.
     change: set where the file tells what the version that added it changed. A file that tells nothing else, because it
     holds only part of what the version's files hold, was added and removed with that same version: no version has it.
@@ -115,7 +120,9 @@ class Segment(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["table", "day"], condition=Q(removed_version=None), name="segment_one_current_per_day"
+                fields=["table", "day", "added_version"],
+                condition=Q(removed_version=None),
+                name="segment_one_current_per_day_and_version",
             )
         ]
         indexes = [

@@ -79,4 +79,4 @@ def _newest_reading_at(members: list[ConsentDevice]) -> datetime | None:
 
 
 def _segments(listing: Listing) -> Any:
-    return Segment.objects.of_readings(listing).current().order_by("day")
+    return Segment.objects.of_readings(listing).current().in_order()

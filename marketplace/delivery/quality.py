@@ -26,7 +26,7 @@ _MICROSECOND = timedelta(microseconds=1)
 def measure_quality(table: DeliveryTable, consent: Consent) -> QualityFigures:
     """Coverage and gaps are per device, from its first to its last row, at the table's resolution."""
     first_column = next(iter(column_names(consent.fields).values()))
-    segments = list(table.segments.current().order_by("day"))
+    segments = list(table.segments.current().in_order())
     totals = table.segments.current().aggregate(
         rows=Sum("row_count"), readings=Sum("reading_count"), signed=Sum("signed_count")
     )
@@ -40,8 +40,8 @@ def measure_quality(table: DeliveryTable, consent: Consent) -> QualityFigures:
     return QualityFigures(
         row_count=totals["rows"],
         reading_count=totals["readings"],
-        first_reading_at=segments[0].first_at,
-        last_reading_at=segments[-1].last_at,
+        first_reading_at=min(segment.first_at for segment in segments),
+        last_reading_at=max(segment.last_at for segment in segments),
         coverage=min(1.0, present / expected),
         gap_count=gap_count,
         signed_share=totals["signed"] / totals["readings"],

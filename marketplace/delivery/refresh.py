@@ -1,13 +1,14 @@
 """Bring a listing's table up to date: immutable Parquet files, written first and put in the table after.
 
-A crash in between leaves a file that no row names; sweeping removes it. Two refreshes at once both compute, and the
-one that comes second to the lock sees that the table has moved on and starts again.
+New rows of a day come as a small file beside the others of that day; these are put together when they are many, or at
+rest. A crash in between leaves a file that no row names; sweeping removes it. Two refreshes at once both compute, and
+the one that comes second to the lock sees that the table has moved on and starts again.
 """
 
 import hashlib
 import logging
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -18,11 +19,11 @@ from django.db.models import Q
 
 from devices.models import Batch, ReadingFile
 from devices.services import resolve_batches
-from marketplace.consents.models import Consent, ConsentDevice
+from marketplace.consents.models import Consent, ConsentDevice, Resolution
 from marketplace.consents.standing import rely_on_standing
 from marketplace.delivery import projection
-from marketplace.delivery.changes import compare_files, group_spans
-from marketplace.delivery.files import WrittenFile, delete_file, parquet_bytes, time_range, write_rows
+from marketplace.delivery.changes import compare_files, compare_rows, group_spans
+from marketplace.delivery.files import WrittenFile, delete_file, parquet_bytes, read_rows, time_range, write_rows
 from marketplace.delivery.models import DeliveryTable, Segment
 from marketplace.delivery.quality import QUALITY_REST, measure_quality
 from marketplace.delivery.spans import Span, choose_spans
@@ -34,6 +35,9 @@ logger = logging.getLogger(__name__)
 # Part of every stamp: a change of how rows are made rewrites every table.
 _PROJECTION_VERSION = 1
 _MOST_ATTEMPTS = 5
+# A reader pays for every file with a request; putting a day together costs its whole size.
+MOST_PARTS = 8
+PARTS_REST = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -47,13 +51,18 @@ class NewFile:
 
 @dataclass(frozen=True)
 class BuiltSpan:
-    """A span's new file, in place of `current`; None when it has no rows, or has the very rows that it had."""
+    """A span's new file, in place of `current` or beside it; None when it has no rows, or the very rows that it had."""
 
     span: Span
     stamp: str
-    current: Segment | None
+    current: Sequence[Segment]
     new: NewFile | None
     is_unchanged: bool = False
+    is_beside: bool = False
+
+    @property
+    def replaced(self) -> Sequence[Segment]:
+        return () if self.is_unchanged or self.is_beside else self.current
 
 
 @dataclass(frozen=True)
@@ -110,7 +119,7 @@ def refresh_table(*, listing: Listing, at: datetime) -> DeliveryTable:
         listing.consent.refresh_from_db()
         members = _members(listing)
         sources = _sources(listing.consent, members, at)
-        spans = _build_spans(table, members, sources)
+        spans = _build_spans(table, members, sources, at)
         build = Build(spans, _find_changes(table, spans, sources))
         refreshed = _apply(listing, table, build, sources, at)
         if refreshed is not None:
@@ -167,45 +176,72 @@ def _sources(consent: Consent, members: list[ConsentDevice], at: datetime) -> So
     return sources
 
 
-def _build_spans(table: DeliveryTable, members: list[ConsentDevice], sources: Sources) -> list[BuiltSpan]:
-    if table.source_stamp == sources.stamp:
-        return []
-    current = {Span(segment.day, segment.end_day): segment for segment in table.segments.current()}
-    built = [BuiltSpan(span, "", segment, None) for span, segment in current.items() if span not in sources.stamps]
+def _build_spans(table: DeliveryTable, members: list[ConsentDevice], sources: Sources, at: datetime) -> list[BuiltSpan]:
+    is_same = table.source_stamp == sources.stamp
+    current: dict[Span, list[Segment]] = defaultdict(list)
+    for segment in table.segments.current().order_by("pk"):
+        current[Span(segment.day, segment.end_day)].append(segment)
+    gone = () if is_same else [span for span in current if span not in sources.stamps]
+    built = [BuiltSpan(span, "", current[span], None) for span in gone]
     for span, stamp in sorted(sources.stamps.items()):
-        segment = current.get(span)
-        if segment is None or segment.source_stamp != stamp:
-            built.append(_build_span(span, stamp, members, sources.until(span), segment))
+        parts = current.get(span, [])
+        is_behind = not is_same and (not parts or parts[-1].source_stamp != stamp)
+        is_at_rest = len(parts) > 1 and at >= table.updated_at + PARTS_REST
+        if is_behind or is_at_rest:
+            may_add = not is_at_rest and len(parts) < MOST_PARTS
+            built.append(_build_span(span, stamp, members, sources, parts, may_add=may_add))
     return built
 
 
 def _build_span(
-    span: Span, stamp: str, members: list[ConsentDevice], until: datetime, current: Segment | None
+    span: Span, stamp: str, members: list[ConsentDevice], sources: Sources, current: list[Segment], *, may_add: bool
 ) -> BuiltSpan:
+    rows, reading_count, signed_count = _project(span, members, sources)
+    if rows.is_empty():
+        return BuiltSpan(span, stamp, current, None)
+    if len(current) == 1 and hashlib.sha256(parquet_bytes(rows)).digest() == bytes(current[0].sha256):
+        return BuiltSpan(span, stamp, current, None, is_unchanged=True)
+    is_beside = may_add and _takes_parts(span, members, sources, current)
+    if is_beside:
+        inserts, deletes = compare_rows(polars.concat([read_rows(part.path) for part in current]), rows)
+        if inserts.is_empty() and deletes.is_empty():
+            return BuiltSpan(span, stamp, current, None, is_unchanged=True)
+        is_beside = deletes.is_empty()
+    if is_beside:
+        rows = inserts
+        reading_count -= sum(part.reading_count for part in current)
+        signed_count = max(0, signed_count - sum(part.signed_count for part in current))
+    new = NewFile(write_rows(rows), *time_range(rows), reading_count, signed_count)
+    return BuiltSpan(span, stamp, current, new, is_beside=is_beside)
+
+
+def _takes_parts(span: Span, members: list[ConsentDevice], sources: Sources, current: list[Segment]) -> bool:
+    """A day of readings as they are; of what is computed or held back whole steps come at a time."""
+    is_raw = sources.due is None and members[0].consent.resolution == Resolution.RAW
+    is_day = span.end - span.first == timedelta(days=1)
+    return is_raw and is_day and {part.terms_number for part in current} == {sources.terms_number}
+
+
+def _project(span: Span, members: list[ConsentDevice], sources: Sources) -> tuple[polars.DataFrame, int, int]:
+    """Return the span's rows in order, and how many readings, and how many of those signed, went into them."""
     frames = []
     reading_count = signed_count = 0
     for member in members:
-        rows, sequences = projection.project_device(member, start=span.start_at, until=until)
+        rows, sequences = projection.project_device(member, start=span.start_at, until=sources.until(span))
         frames.append(rows)
         reading_count += sum(sequences.values())
         kept = Batch.objects.filter(device=member.device, sequence__in=list(sequences))
         signed_count += sum(sequences[sequence] for sequence in kept.values_list("sequence", flat=True))
-    rows = polars.concat(frames).sort(projection.TIME, projection.DEVICE)
-    if rows.is_empty():
-        return BuiltSpan(span, stamp, current, None)
-    if current is not None and hashlib.sha256(parquet_bytes(rows)).digest() == bytes(current.sha256):
-        return BuiltSpan(span, stamp, current, None, is_unchanged=True)
-    first_at, last_at = time_range(rows)
-    return BuiltSpan(span, stamp, current, NewFile(write_rows(rows), first_at, last_at, reading_count, signed_count))
+    return polars.concat(frames).sort(projection.TIME, projection.DEVICE), reading_count, signed_count
 
 
 def _find_changes(table: DeliveryTable, built: list[BuiltSpan], sources: Sources) -> list[ChangeFile]:
     """Compare the replaced files with the new ones. Nothing is told of what was made under wider terms."""
     if table.terms_number != sources.terms_number:
         return []
-    old = [(one.span, one.current.path) for one in built if one.current is not None and not one.is_unchanged]
+    old = [(one.span, part.path) for one in built for part in one.replaced]
     # A span's new file may hold what older files of other spans held.
-    new = [(one.span, one.new.written.path) for one in built if one.new is not None]
+    new = [(one.span, one.new.written.path) for one in built if one.new is not None and not one.is_beside]
     found = []
     for group in group_spans(old, new):
         if group.old:
@@ -227,7 +263,8 @@ def _apply(listing: Listing, seen: DeliveryTable, build: Build, sources: Sources
     with transaction.atomic():
         rely_on_standing(listing.consent_id)
         table = DeliveryTable.objects.select_for_update().get(pk=seen.pk)
-        has_moved = table.source_stamp != seen.source_stamp or _is_cut_off(listing)
+        is_as_seen = (table.source_stamp, table.version) == (seen.source_stamp, seen.version)
+        has_moved = not is_as_seen or _is_cut_off(listing)
         if not has_moved:
             is_narrower = table.terms_number != sources.terms_number
             table.terms_number = sources.terms_number
@@ -254,10 +291,10 @@ def _replace_segments(table: DeliveryTable, build: Build, at: datetime) -> bool:
     """Return whether what can be read has changed."""
     version = table.version + 1
     for one in build.spans:
-        if one.is_unchanged and one.current is not None:
-            kept = table.segments.filter(pk=one.current.pk)
+        if one.is_unchanged:
+            kept = table.segments.filter(pk=one.current[-1].pk)
             kept.update(source_stamp=one.stamp, terms_number=table.terms_number)
-    replaced = [one.current for one in build.spans if one.current is not None and not one.is_unchanged]
+    replaced = [part for one in build.spans for part in one.replaced]
     removed = (
         table.segments.current()
         .filter(pk__in=[segment.pk for segment in replaced])

@@ -17,13 +17,14 @@ from marketplace.delivery.promise import refund_what_never_came
 from marketplace.delivery.recording import listings_to_record, record_segments
 from marketplace.delivery.services import refresh_table, sweep_files
 from marketplace.delivery.summarising import MOST_AT_ONCE, summarise_reads
-from marketplace.delivery.waiting import tables_to_refresh
+from marketplace.delivery.waiting import fresh_tables, tables_to_refresh
 from marketplace.listings.models import Listing
 
 logger = logging.getLogger(__name__)
 
 # A nudge that is not taken by then is not needed: the next sweep gives it again.
 _NUDGE_SECONDS = 15
+_FRESH_SECONDS = 2
 
 
 @shared_task(autoretry_for=(OSError,), max_retries=3, retry_backoff=2)
@@ -42,6 +43,12 @@ def refresh_tables_task() -> None:
         state_derivations_task.apply_async(args=[listing_id], expires=_NUDGE_SECONDS)
     for listing_id in listings_to_record(timezone.now()):
         record_segments_task.apply_async(args=[listing_id], expires=_NUDGE_SECONDS)
+
+
+@shared_task(ignore_result=True)
+def refresh_fresh_tables_task() -> None:
+    for listing_id in fresh_tables(timezone.now()):
+        refresh_table_task.apply_async(args=[listing_id], expires=_FRESH_SECONDS)
 
 
 @shared_task(ignore_result=True)

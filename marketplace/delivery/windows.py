@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from typing import cast
 from uuid import UUID
 
@@ -72,7 +73,7 @@ def files_for(grant: Grant, *, version: int) -> list[TableFile]:
 
     Raises: TableRebuilding.
     """
-    found = _in_window(grant).at_version(version).order_by("day")
+    found = _in_window(grant).at_version(version).in_order()
     if not found:
         check_is_rebuilt(grant)
     return [file for _, file in _files_of(found, grant) if file.row_count]
@@ -106,11 +107,14 @@ def newest_rows_from(grant: Grant, row_count: int) -> datetime | None:
     """
     segments = Segment.objects.of_readings(grant.listing).current().filter(first_at__lt=grant.window_until)
     left = row_count
-    for segment in segments.order_by("-day"):
-        if segment.last_at < grant.window_until and segment.row_count <= left:
-            left -= segment.row_count
+    for _, of_day in groupby(segments.order_by("-day"), lambda segment: segment.day):
+        parts = list(of_day)
+        count = sum(part.row_count for part in parts)
+        if max(part.last_at for part in parts) < grant.window_until and count <= left:
+            left -= count
             continue
-        times = read_rows(segment.path).filter(polars.col(TIME) < grant.window_until)[TIME].sort(descending=True)
+        rows = polars.concat([read_rows(part.path, [TIME]) for part in parts])
+        times = rows.filter(polars.col(TIME) < grant.window_until)[TIME].sort(descending=True)
         if len(times) > left:
             return cast(datetime, times[left]) + timedelta(microseconds=1)
         left -= len(times)

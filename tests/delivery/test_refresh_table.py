@@ -84,7 +84,7 @@ def test_new_readings_replace_only_their_day(sara: User, now: datetime) -> None:
     assert [list(Segment.objects.at_version(version).values_list("row_count", flat=True)) for version in (1, 2, 3)] == [
         [60],
         [60, 5],
-        [60, 6],
+        [60, 5, 1],
     ]
 
 
@@ -171,8 +171,11 @@ def test_a_crash_before_the_rows_leaves_only_a_file_that_is_swept(
     assert stored_files() == kept
 
 
-def test_replaced_files_go_after_a_while_and_their_versions_with_them(sara: User, now: datetime) -> None:
+def test_replaced_files_go_after_a_while_and_their_versions_with_them(
+    sara: User, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A file that tells a change goes later than one that does not."""
+    monkeypatch.setattr(refresh, "MOST_PARTS", 1)
     sender, listing = make_stocked_listing(sara, now)
     for value in (1.0, 2.0):
         refresh_table(listing=listing, at=now)

@@ -185,7 +185,8 @@ def test_an_older_version_is_honoured_by_number_and_time(client: Client, bought:
         "then": {"timestamp": bought.at.isoformat()},
     }.items():
         answer = query(client, bought, body)
-        rows[name, answer["Delta-Table-Version"]] = fetch(client, lines(answer)[2]["file"]["url"]).height
+        files = [line["file"]["url"] for line in lines(answer) if "file" in line]
+        rows[name, answer["Delta-Table-Version"]] = sum(fetch(client, url).height for url in files)
     assert rows == {("newest", "2"): 61, ("first", "1"): 60, ("then", "1"): 60}
 
 

@@ -9,6 +9,7 @@ from marketplace.accounts.models import User
 from marketplace.delivery.errors import NameUnknown, RequestRefused, TimestampUnknown, VersionGone, VersionUnknown
 from marketplace.delivery.files import read_rows
 from marketplace.delivery.models import Segment, SegmentCut
+from marketplace.delivery.refresh import PARTS_REST
 from marketplace.delivery.services import files_for, refresh_table, sweep_files
 from marketplace.delivery.versions import check_changes, check_version, version_at, version_since
 from marketplace.delivery.windows import Part, cut_segment, find_file
@@ -38,7 +39,10 @@ def test_a_one_off_purchase_ends_at_its_own_moment(sara: User, ben: User, now: d
     assert version == 2
     assert times(grant, version) == [time for time, _, _ in sent]
     assert times(grant, 1) == [time for time, _, _ in sent]
-    assert SegmentCut.objects.count() == 1
+    assert SegmentCut.objects.count() == 0
+    whole = refresh_table(listing=listing, at=now + 20 * MINUTE + PARTS_REST).version
+    assert times(grant, whole) == [time for time, _, _ in sent]
+    assert (whole, SegmentCut.objects.count()) == (3, 1)
 
 
 def test_a_period_starts_at_the_purchase_and_ends_with_it(sara: User, ben: User, now: datetime) -> None:

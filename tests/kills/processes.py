@@ -85,6 +85,7 @@ class Process:
         self.command = [sys.executable, *arguments]
         self.environment = environment(folder, stripe)
         self.log = folder / f"{arguments[1]}.log"
+        self.files = folder / "files"
         (folder / "static").mkdir(exist_ok=True)
         self.child: subprocess.Popen[bytes]
 
@@ -144,9 +145,9 @@ class Worker(Process):
     def is_ready(self) -> bool:
         return b" ready." in self.log.read_bytes() and len(self.tasks()) == 1
 
-    def send(self, task: str) -> None:
+    def send(self, task: str, *arguments: int) -> None:
         """As beat does."""
-        Celery(broker=broker_url(), set_as_current=False).send_task(task)
+        Celery(broker=broker_url(), set_as_current=False).send_task(task, arguments)
 
     def tasks(self) -> list[int]:
         """The processes that run tasks."""
