@@ -155,6 +155,9 @@ def choose(listings: QuerySet[Listing], selection: FacetSelection) -> QuerySet[L
 
 
 def _in_band(facet: Facet, name: str) -> Q:
+    """Nothing is in a band that there is not, as nothing has a category that there is not."""
+    if name not in dict(facet.bands):
+        return Q(pk__in=())
     lower, upper = facet.limits(name)
     above = Q() if lower is None else Q(**{f"{facet.column}__gte": lower})
     return above if upper is None else above & Q(**{f"{facet.column}__lt": upper})

@@ -139,6 +139,16 @@ def test_freshness_bands_end_where_they_say(market, now):
     assert titles(search(now, freshness=("day",))) == ["Cellar"]
 
 
+def test_values_that_there_are_not_find_nothing(market, now):
+    nonsense = ("nonsense", "\U000dac05")
+    for kind in ("category", "measure", "price", "freshness", "country"):
+        found = search(now, **{kind: nonsense}, text="roof")
+        assert (found.listings, found.total) == ([], 0)
+    found = search(now, price=nonsense, freshness=nonsense)
+    assert (found.listings, found.total, found.widenings) == ([], 0, [])
+    assert titles(search(now, price=("free", *nonsense))) == ["Cellar"]
+
+
 def test_the_four_orders(market, now):
     for listing, days in zip(market, (2, 1, 3), strict=True):
         make_fresh(listing, now, timedelta(days=days))
