@@ -33,6 +33,7 @@ PUBLIC = {
     "marketplace.delivery.data_door",
     "marketplace.delivery.evidence_door",
     "marketplace.delivery.exports",
+    "marketplace.delivery.handing_over",  # The command that ends what nginx sends.
     "marketplace.delivery.preview",
     "marketplace.delivery.projection",
     "marketplace.delivery.sight",

@@ -84,6 +84,7 @@ def export_response(request: HttpRequest, grant: Grant, wish: Wish) -> HttpRespo
         stored,
         ask_again=lambda: check_readable(export, token_id, address, timezone.now()),
         content_type=FORMS[wish.form].media_type,
+        can_be_cut=True,
     )
     _describe(response, grant, export, wish)
     return response

@@ -21,6 +21,7 @@ from marketplace.delivery.doors import door
 from marketplace.delivery.errors import DeliveryError, NameUnknown
 from marketplace.delivery.evidence_table import find_evidence_file
 from marketplace.delivery.files import read_chunks
+from marketplace.delivery.handing_over import handing_over, is_handed_over
 from marketplace.delivery.links import SIGNATURE_PARAMETER, read_link
 from marketplace.delivery.unsent import limit_unsent_bytes
 from marketplace.delivery.windows import TableFile, find_file
@@ -68,9 +69,14 @@ def etag_of(sha256: bytes) -> str:
 
 
 def file_response(
-    request: HttpRequest, file: Stored, *, ask_again: Callable[[], object], content_type: str = PARQUET
+    request: HttpRequest,
+    file: Stored,
+    *,
+    ask_again: Callable[[], object],
+    content_type: str = PARQUET,
+    can_be_cut: bool = False,
 ) -> HttpResponseBase:
-    """ask_again: raises once the file may not be read any more."""
+    """ask_again: raises once the file may not be read any more. can_be_cut: see handing_over."""
     etag = etag_of(file.sha256)
     wanted = request.headers.get("Range", "")
     if request.headers.get("If-Range", etag) != etag:
@@ -79,10 +85,14 @@ def file_response(
     if span is None:
         response: HttpResponseBase = HttpResponse(status=416)
         response["Content-Range"] = f"bytes */{file.size}"
+    elif request.method != "HEAD" and is_handed_over(length=span[1], can_be_cut=can_be_cut):
+        response = handing_over(file.path)
+        response["Content-Type"] = content_type
+        _add_digests(response, file, span)
     else:
         chunks = while_allowed(read_chunks(file.path, *span), ask_again)
         response = _bytes_response(request, chunks, span, file.size, content_type)
-        _add_digests(response, file.sha256)
+        _add_digests(response, file, span)
     response["Accept-Ranges"] = "bytes"
     response["ETag"] = etag
     response["Cache-Control"] = "private, no-store"
@@ -147,11 +157,11 @@ def _bytes_response(
     return response
 
 
-def _add_digests(response: HttpResponseBase, sha256: bytes) -> None:
+def _add_digests(response: HttpResponseBase, file: Stored, span: tuple[int, int]) -> None:
     """RFC 9530: of the whole file, and of what is sent where that is the whole file."""
-    digest = f"sha-256=:{base64.b64encode(sha256).decode()}:"
+    digest = f"sha-256=:{base64.b64encode(file.sha256).decode()}:"
     response["Repr-Digest"] = digest
-    if response.status_code == 200:
+    if span == (0, file.size):
         response["Content-Digest"] = digest
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,14 +14,17 @@ from django.core.cache import cache
 from django.utils import timezone
 
 from marketplace.access.models import AccessToken
+from marketplace.access.services import MOST_ROWS, Narrowing, issue_token
 from marketplace.accounts.models import User
+from marketplace.delivery.services import refresh_table
 from marketplace.listings.entries import PlanTerms
 from marketplace.listings.models import Listing
 from marketplace.purchases.models import Purchase
-from tests.builders_delivery import SigningDevice, bearer, buy_token, make_stocked_listing
+from tests.builders_delivery import Reading, SigningDevice, bearer, buy_token, make_stocked_listing
 from tests.builders_money import EURO, fill_wallet
 from tests.delivery.live.process import LiveServer, Stream
 
+ROWS = 150_000
 MONTH = PlanTerms("period", EURO, 30 * 86_400)
 
 
@@ -73,6 +77,22 @@ def server(transactional_db: None, tmp_path: Path) -> Iterator[LiveServer]:
 @pytest.fixture
 def subscription(server: LiveServer, sara: User, ben: User) -> Subscription:
     return subscribe(sara, ben)
+
+
+@pytest.fixture
+def large(server: LiveServer, sara: User, ben: User) -> Subscription:
+    """Many readings of the last minutes, with values that don't compress, and a token whose rows are limited."""
+    now, values = timezone.now(), random.Random(5)
+    times = (now - timedelta(milliseconds=5 * number) for number in range(ROWS))
+    readings: list[Reading] = [(time, "air_temperature", values.random()) for time in times]
+    found = subscribe(sara, ben, readings=readings[:10_000])
+    for start in range(10_000, ROWS, 10_000):
+        found.sender.send(readings[start : start + 10_000], now)
+    refresh_table(listing=found.listing, at=timezone.now())
+    found.token, found.text = issue_token(
+        purchase=found.purchase, at=timezone.now(), narrowing=Narrowing(row_cap=MOST_ROWS)
+    )
+    return found
 
 
 @pytest.fixture(autouse=True)

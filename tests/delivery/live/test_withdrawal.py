@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import http.client
 import json
-import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,17 +20,13 @@ from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
-from marketplace.access.services import MOST_ROWS, Narrowing, issue_token
-from marketplace.accounts.models import User
 from marketplace.delivery.models import Export, Read
-from marketplace.delivery.services import refresh_table
 from marketplace.purchases.services import withdraw_consent_with_refunds, withdraw_listing_with_refunds
-from tests.builders_delivery import Reading, bearer
-from tests.delivery.live.conftest import Subscription, subscribe
+from tests.builders_delivery import bearer
+from tests.delivery.live.conftest import ROWS, Subscription
 from tests.delivery.live.process import LiveServer, WebServer, wait_for
 
 END_WITHIN_SECONDS = 2.0
-ROWS = 150_000
 # 256 kB a second: the file would take a minute.
 PIECE_BYTES, PIECE_SECONDS = 16 * 1024, 1 / 16
 
@@ -44,26 +39,10 @@ def web(server: LiveServer, tmp_path: Path) -> Iterator[WebServer]:
     process.kill()
 
 
-@pytest.fixture
-def large(server: LiveServer, sara: User, ben: User) -> Subscription:
-    """Many readings of the last minutes, with values that don't compress, and a token whose rows are limited."""
-    now, values = timezone.now(), random.Random(5)
-    times = (now - timedelta(milliseconds=5 * number) for number in range(ROWS))
-    readings: list[Reading] = [(time, "air_temperature", values.random()) for time in times]
-    found = subscribe(sara, ben, readings=readings[:10_000])
-    for start in range(10_000, ROWS, 10_000):
-        found.sender.send(readings[start : start + 10_000], now)
-    refresh_table(listing=found.listing, at=timezone.now())
-    found.token, found.text = issue_token(
-        purchase=found.purchase, at=timezone.now(), narrowing=Narrowing(row_cap=MOST_ROWS)
-    )
-    return found
-
-
 class SlowReader:
     """Takes a file as a slow line does, in a thread of its own."""
 
-    def __init__(self, web: WebServer, path: str, headers: Mapping[str, str]) -> None:
+    def __init__(self, web: LiveServer, path: str, headers: Mapping[str, str]) -> None:
         self.caller = http.client.HTTPConnection("127.0.0.1", web.port, timeout=60)
         self.caller.request("GET", path, headers=dict(headers))
         self.answer = self.caller.getresponse()
