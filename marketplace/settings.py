@@ -21,6 +21,7 @@ from marketplace.environment import (
     env_text,
     owner_login,
 )
+from marketplace.file_storage import default_storage_settings
 from marketplace.oauth_clients import OAUTH_CLIENTS
 from marketplace.purchases.tax import compact_vat_id
 from marketplace.schedule import BEAT_SCHEDULE, TASK_ROUTES
@@ -259,7 +260,7 @@ MEDIA_ROOT = Path(env_text("MEDIA_ROOT", str(VAR_DIR / "files")))
 # Which accounts were erased, by marks that name nobody: to be done again after an older backup is restored.
 ERASURES_FILE = Path(env_text("ERASURES_FILE", str(VAR_DIR / "kept" / "erasures")))
 STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "default": default_storage_settings(is_production=IS_PRODUCTION),
     "staticfiles": {
         "BACKEND": (
             "whitenoise.storage.CompressedManifestStaticFilesStorage"

@@ -52,6 +52,7 @@ COMMON = {
     "embedded",
     "environment",
     "errors",
+    "file_storage",
     "logs",
     "oauth_clients",
     "readonly",

@@ -204,7 +204,7 @@ def _make(export: Export, part: Part) -> None:
             sha256 = hashlib.file_digest(opened, "sha256").digest()
             opened.seek(0)
             path = default_storage.save(f"{FOLDER}/{name[:2]}/{name}", File(opened))
-            size = opened.tell()
+            size = target.stat().st_size
     done = {"path": path, "size": size, "sha256": sha256, "row_count": row_count, "ready_at": timezone.now()}
     if not Export.objects.filter(pk=export.pk, ready_at=None).update(**done):
         # Made by another meanwhile, or its table is gone.

@@ -74,6 +74,14 @@ def _sweep_segments(at: datetime) -> int:
     return len(paths)
 
 
+def _folders(path: str) -> list[str]:
+    """An object store knows no folders, and finds none where nothing is."""
+    try:
+        return default_storage.listdir(path)[0]
+    except FileNotFoundError:
+        return []
+
+
 def _sweep_evidence(at: datetime) -> int:
     """It is made anew for whoever asks again."""
     old = list(EvidenceFile.objects.filter(made_at__lt=at - _KEPT_FOR).order_by("pk")[:_MOST_AT_ONCE])
@@ -86,9 +94,7 @@ def _sweep_evidence(at: datetime) -> int:
 def _sweep_orphans(at: datetime) -> int:
     """A crash between writing a file and its row leaves the file alone; a new file may still be waiting for its row."""
     count = 0
-    if not default_storage.exists(FOLDER):
-        return count
-    for folder in default_storage.listdir(FOLDER)[0]:
+    for folder in _folders(FOLDER):
         names = default_storage.listdir(f"{FOLDER}/{folder}")[1]
         paths = {f"{FOLDER}/{folder}/{name}" for name in names}
         paths -= set(Segment.objects.filter(path__in=paths).values_list("path", flat=True))

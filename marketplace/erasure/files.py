@@ -34,9 +34,11 @@ def _remove(path: str) -> None:
         default_storage.delete(path)
         return
     folder = path.rstrip("/")
-    if not default_storage.exists(folder):
+    try:
+        # An object store knows no folders, and finds nothing in one that is not there.
+        folders, files = default_storage.listdir(folder)
+    except FileNotFoundError:
         return
-    folders, files = default_storage.listdir(folder)
     for name in files:
         default_storage.delete(f"{folder}/{name}")
     for name in folders:
