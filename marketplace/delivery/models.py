@@ -157,8 +157,16 @@ class SegmentBatch(models.Model):
     @property
     def hashes(self) -> list[bytes]:
         """Of the files that came."""
-        added = bytes(self.added)
-        return [added[start : start + 32] for start in range(0, len(added), 32)]
+        return _hashes(self.added)
+
+    @property
+    def removed_hashes(self) -> list[bytes]:
+        return _hashes(self.removed)
+
+
+def _hashes(joined: bytes | memoryview) -> list[bytes]:
+    whole = bytes(joined)
+    return [whole[start : start + 32] for start in range(0, len(whole), 32)]
 
 
 class SegmentCut(models.Model):

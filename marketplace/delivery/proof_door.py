@@ -28,10 +28,7 @@ def file_proof(request: HttpRequest, file_id: UUID) -> HttpResponse:
     answer = {
         "file": str(file_id),
         "sha256": file.sha256.hex(),
-        "index": proof.index,
-        "count": proof.count,
-        "path": [one.hex() for one in proof.path],
-        "root": proof.root.hex(),
+        **proof.named(),
         "entry_index": entry.pk,
         "entry": bytes(entry.body).decode(),
         "receipt": receipt_for(entry, at=timezone.now()),

@@ -10,10 +10,12 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import BooleanField, Q
+from django.db.models.expressions import RawSQL
 
 from ledger.merkle import inclusion_proof, leaf_hash, root_hash
 from ledger.services import submit_entry
@@ -38,6 +40,11 @@ class SegmentProof:
     count: int
     path: list[bytes]
     root: bytes
+
+    def named(self) -> dict[str, Any]:
+        """As it is written for others."""
+        path = [one.hex() for one in self.path]
+        return {"index": self.index, "count": self.count, "path": path, "root": self.root.hex()}
 
 
 def listings_to_record(at: datetime) -> list[int]:
@@ -75,8 +82,25 @@ def segment_proof(segment: Segment) -> SegmentProof | None:
     batch = segment.batch
     if batch is None:
         return None
-    hashes = batch.hashes
-    index = hashes.index(bytes(segment.sha256))
+    return _proof_of(bytes(segment.sha256), batch.hashes, batch)
+
+
+def removal_proof(sha256: bytes) -> SegmentProof | None:
+    """How the newest entry that tells of a file's removal says so. None when none does, or the file is there again."""
+    # Two hashes beside each other may hold what looks like a third.
+    named = RawSQL(
+        "position(%s::bytea in added) > 0 OR position(%s::bytea in removed) > 0", [sha256, sha256], BooleanField()
+    )
+    batches = list(SegmentBatch.objects.annotate(is_named=named).filter(is_named=True).order_by("pk"))
+    came = sum(batch.hashes.count(sha256) for batch in batches)
+    went = [batch for batch in batches for one in batch.removed_hashes if one == sha256]
+    if not went or len(went) < came:
+        return None
+    return _proof_of(sha256, went[-1].removed_hashes, went[-1])
+
+
+def _proof_of(sha256: bytes, hashes: Sequence[bytes], batch: SegmentBatch) -> SegmentProof:
+    index = hashes.index(sha256)
     leaves = [leaf_hash(one) for one in hashes]
     return SegmentProof(batch.entry_id, index, len(leaves), inclusion_proof(leaves, index), root_hash(leaves))
 
