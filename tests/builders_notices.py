@@ -19,6 +19,7 @@ VALUES: dict[str, str | int] = {
     "until": "2026-04-01T00:00:00+00:00",
     "delete_by": "2026-04-14T00:00:00+00:00",
     "currency": "EUR",
+    "sold_as": "paid",
     "title": "Power of a rooftop in Graz",
     "reason": "declined",
     "step": "opened",

@@ -52,7 +52,7 @@ ALWAYS_MAILED = frozenset({NoticeKind.WITHDRAWAL, NoticeKind.PAYMENT_FAILURE, No
 
 # What each kind must say, in this order; nothing more and nothing less.
 FACTS_OF_KIND = {
-    NoticeKind.SALE: ("purchase", "listing", "title", "price_micros", "currency"),
+    NoticeKind.SALE: ("purchase", "listing", "title", "price_micros", "currency", "sold_as"),
     NoticeKind.FIRST_READ: ("purchase", "title"),
     NoticeKind.PRICE_CHANGE: ("listing", "title", "plan", "old_micros", "new_micros", "currency"),
     NoticeKind.RENEWAL: ("purchase", "title", "price_micros", "currency", "until"),
@@ -131,6 +131,6 @@ def _is_instant(value: str) -> bool:
 _TEXTS = {
     **dict.fromkeys(("purchase", "listing", "plan", "payout", "consent", "device", "endpoint"), _is_id),
     **dict.fromkeys(INSTANTS, _is_instant),
-    **dict.fromkeys(("reason", "step", "state", "change"), _is_code),
+    **dict.fromkeys(("reason", "step", "state", "change", "sold_as"), _is_code),
     "currency": _is_currency,
 }

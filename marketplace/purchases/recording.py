@@ -87,8 +87,19 @@ def _tell_seller(purchase: Purchase, at: datetime) -> None:
         "title": purchase.listing.title,
         "price_micros": purchase.price_micros,
         "currency": purchase.currency,
+        "sold_as": _sold_as(purchase),
     }
     notify(user=purchase.listing.seller, kind=NoticeKind.SALE, facts=facts, at=at, reference=purchase.public_id)
+
+
+def _sold_as(purchase: Purchase) -> str:
+    """bill and renewal go on with an earlier purchase; of metered and trial nothing is paid at the start."""
+    kind = purchase.plan.kind
+    if purchase.continues_id is not None:
+        return "bill" if kind == Plan.Kind.METERED else "renewal"
+    if kind in {Plan.Kind.METERED, Plan.Kind.TRIAL}:
+        return str(kind)
+    return "paid" if purchase.price_micros else "free"
 
 
 def tell_payment_failure(purchase: Purchase, at: datetime) -> None:

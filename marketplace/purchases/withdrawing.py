@@ -58,16 +58,21 @@ def withdraw_listing_with_refunds(*, listing: Listing, at: datetime) -> Listing:
 
 @dataclass(frozen=True)
 class MoneyOutlook:
-    """What a withdrawal at this moment would do with what is on hold: back to buyers, and out to seller and market."""
+    """What a withdrawal at this moment would do with what is on hold.
+
+    refund_micros: back to buyers; release_micros: out to seller and market; disputed_micros: on hold until decided.
+    """
 
     refund_micros: int
     release_micros: int
+    disputed_micros: int
 
 
 def money_outlook(purchases: PurchaseQuerySet, at: datetime) -> MoneyOutlook:
-    held = list(purchases.holding().filter(disputed_at=None).select_related("buyer", "plan", "listing__consent"))
+    held = list(purchases.holding().select_related("buyer", "plan", "listing__consent"))
     steps = [_last_step(purchase, at) for purchase in held]
-    return MoneyOutlook(sum(step.refund_micros for step in steps), sum(step.released_micros for step in steps))
+    refund, released = sum(step.refund_micros for step in steps), sum(step.released_micros for step in steps)
+    return MoneyOutlook(refund, released, sum(purchase.held_micros for purchase in held) - refund - released)
 
 
 def _cut_off(purchases: PurchaseQuerySet, *, reason: Refund.Reason, at: datetime) -> None:

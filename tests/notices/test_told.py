@@ -11,13 +11,15 @@ from marketplace.access.services import authorise
 from marketplace.accounts.models import User
 from marketplace.delivery.models import Read
 from marketplace.delivery.services import record_read
+from marketplace.listings.entries import PlanTerms
 from marketplace.listings.models import Listing
 from marketplace.listings.services import withdraw_listing
 from marketplace.notices.models import Notice
+from marketplace.notices.words import words_of
 from marketplace.purchases.errors import PriceChanged
 from marketplace.purchases.models import Purchase
 from marketplace.purchases.reminding import AHEAD, remind_of_ends
-from marketplace.purchases.services import buy_listing, start_clock
+from marketplace.purchases.services import bill_usage, buy_listing, count_rows, start_clock, stop_metered
 from marketplace.wallet.errors import InsufficientFunds
 from marketplace.wallet.services import settle_top_up, start_top_up
 from tests.builders import EURO, make_listing
@@ -45,8 +47,30 @@ def test_a_sale_is_told_to_the_seller(listing: Listing, sara: User, ben: User, n
         "title": listing.title,
         "price_micros": 5 * EURO,
         "currency": "EUR",
+        "sold_as": "paid",
     }
     assert (told(sara), told(ben)) == ([("sale", facts)], [])
+
+
+def test_the_seller_is_told_what_was_paid_and_what_will_be(sara: User, ben: User, now: datetime) -> None:
+    """The start of pay by use and a trial are not gifts, and a bill is no new buyer."""
+    metered, trial = PlanTerms("metered", micros_per_1000_rows=EURO), PlanTerms("trial", trial_rows=10)
+    fill_wallet(ben, 20, now)
+    listing = make_listing(sara, now, plans=(metered, trial, PlanTerms("free")))
+    bought = {
+        plan.kind: buy_listing(listing=listing, plan=plan, buyer=ben, quoted_micros=0, at=now)
+        for plan in listing.plans.all()
+    }
+    count_rows(purchase=bought["metered"], row_count=2_000, at=now)
+    stop_metered(purchase=bought["metered"], at=now + timedelta(minutes=1))
+    bill_usage(at=now + timedelta(minutes=2))
+    subjects = {notice.facts["sold_as"]: words_of(notice).subject for notice in Notice.objects.for_person(sara)}
+    assert subjects == {
+        "metered": f"Somebody bought “{listing.title}” and pays by use",
+        "trial": f"Somebody tries “{listing.title}”",
+        "free": f"Somebody took “{listing.title}” for free",
+        "bill": f"The use of “{listing.title}” is paid: EUR\N{NO-BREAK SPACE}2.00",
+    }
 
 
 def test_a_repeated_request_tells_once(listing: Listing, sara: User, ben: User, now: datetime) -> None:

@@ -20,6 +20,7 @@ from marketplace.purchases.services import (
     withdraw_consent_with_refunds,
     withdraw_listing_with_refunds,
 )
+from marketplace.purchases.withdrawing import MoneyOutlook
 from marketplace.wallet.models import Transfer
 from marketplace.wallet.services import account_of, balance_micros, market_account, unsound_accounts
 from tests.builders import EURO, make_draft
@@ -69,6 +70,20 @@ def test_the_owner_sees_before_what_would_happen(buy, listing, rich_ben, now):
     assert sum(Refund.objects.values_list("amount_micros", flat=True)) == 13 * EURO
     outlook = money_outlook(Purchase.objects.filter(listing=listing), now + 10 * DAY)
     assert (outlook.refund_micros, outlook.release_micros) == (0, 0)
+
+
+@pytest.mark.parametrize("is_delivered", [False, True])
+def test_the_owner_sees_before_what_happens_to_disputed_money(buy, listing, rich_ben, now, is_delivered):
+    disputed = buy()
+    if is_delivered:
+        start_clock(purchase=disputed, at=now)
+    Purchase.objects.filter(pk=disputed.pk).update(disputed_at=now)
+    outlook = money_outlook(Purchase.objects.filter(listing=listing), now + DAY)
+    back, waits = (0, 5 * EURO) if is_delivered else (5 * EURO, 0)
+    assert outlook == MoneyOutlook(refund_micros=back, release_micros=0, disputed_micros=waits)
+    withdraw_consent_with_refunds(consent=listing.consent, at=now + DAY)
+    disputed.refresh_from_db()
+    assert (disputed.refunded_micros, disputed.held_micros) == (back, waits)
 
 
 def test_what_was_released_before_does_not_change_the_refund(buy, listing, rich_ben, now, sums):

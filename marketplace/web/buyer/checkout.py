@@ -38,6 +38,7 @@ def checkout_context(listing: Listing, buyer: User, at: datetime, plan_id: uuid.
     """plan_id: what the buyer chose; a plan that is not offered here falls back to the first."""
     plans, consent = plans_shown_to(buyer, listing, at), listing.consent
     plan = _chosen(plans, listing, plan_id)
+    window = window_of(plan, consent, at) if plan.is_served_within(consent, at) else None
     balance, spendable = balance_micros(account_of(buyer)), spendable_micros(buyer)
     missing = max(0, plan.price_micros - spendable)
     return {
@@ -51,7 +52,8 @@ def checkout_context(listing: Listing, buyer: User, at: datetime, plan_id: uuid.
         "parts": price_parts(plan, tax_of_buyer(buyer, at)),
         "promises": plan_promises(plan, consent, at) + silence_warning(plan, listing, at),
         "terms": terms_of(consent),
-        "window": window_of(plan, consent, at) if plan.is_served_within(consent, at) else None,
+        "window": window,
+        "goes_on": window is not None and window.ends_at > at,
         "buy_label": buy_label(plan),
         "idempotency_key": uuid.uuid4(),
         "balance_micros": balance,

@@ -32,6 +32,23 @@ def test_shows_the_terms_before_money_is_spent(as_ben, ben, listing, at):
     assert_nothing_was_bought()
 
 
+@pytest.mark.parametrize(
+    ("plan", "readings"),
+    [
+        (PlanTerms("metered", micros_per_1000_rows=EURO), "the new ones as they come"),
+        (PlanTerms("trial", trial_rows=1_200), "the newest 1,200 rows up to the moment you buy"),
+        (PlanTerms("trial", trial_seconds=86_400), "the new ones as they come"),
+        (PlanTerms("free"), "from the first one until the moment you buy"),
+    ],
+    ids=["metered", "trial by rows", "trial by time", "history"],
+)
+def test_says_which_readings_the_plan_opens(as_ben, sara, at, plan, readings):
+    page = as_ben.get(address(make_listing(sara, at, plans=(plan,))))
+    row = page.text.split("<dt>Readings</dt>")[1].split("</div>")[0]
+    assert readings in row
+    assert ("the moment you buy" in row) is ("the moment you buy" in readings)
+
+
 def test_buys_and_goes_to_the_purchase(as_ben, ben, listing, at):
     fill_wallet(ben, at)
     answer = as_ben.post(address(listing), offer(listing))
