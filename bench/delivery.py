@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bench.delivery_parts import live, sharing, tokens
+from bench.delivery_parts import live, segments, sharing, tokens
 from bench.rows import Row
 
 
 def run() -> Iterator[Row]:
     yield from tokens.run()
+    yield from segments.run()
     yield from sharing.run()
     yield from live.run()

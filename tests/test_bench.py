@@ -7,7 +7,10 @@ import pytest
 from django.db import connection
 
 from bench import purchase
+from bench.delivery_parts import segments
 from bench.ledger_parts import records, writing
+from devices.models import Device
+from marketplace.delivery.models import DeliveryTable, Segment
 from tests.database_owner import owner_rights
 
 
@@ -31,3 +34,15 @@ def test_the_outbox_row_of_a_purchase_and_of_the_shortest_transaction(sales_tabl
     buy = writing.make_purchase()
     records.truncate("ledger_outboxrow")
     writing.check(buy)
+
+
+@pytest.mark.django_db
+def test_segments_hold_the_rows_that_another_engine_makes(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"DAYS": 2, "MOMENTS": 2_400, "ROUNDS": 1}.items():
+        monkeypatch.setattr(segments, name, value)
+    assert [row.goal for row in segments.run()] == [1.0, 1.0]
+    table = DeliveryTable.objects.earliest("pk")
+    segments.check(table.listing, Device.objects.get(), "raw")
+    Segment.objects.current().filter(table=table).latest("pk").delete()
+    with pytest.raises(AssertionError, match="other times"):
+        segments.check(table.listing, Device.objects.get(), "raw")
