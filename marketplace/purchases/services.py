@@ -71,6 +71,7 @@ from marketplace.purchases.windows import (
     window_of,
 )
 from marketplace.purchases.withdrawing import (
+    DELETED_WITHIN,
     money_outlook,
     withdraw_consent_with_refunds,
     withdraw_listing_with_refunds,
@@ -79,6 +80,7 @@ from marketplace.wallet.gateway.services import refuse_while_owing
 
 __all__ = [
     "ACCESS_AFTER_PERIOD",
+    "DELETED_WITHIN",
     "HISTORY_ACCESS",
     "LONGEST_CLOCK_WAIT",
     "TAKEN_ONCE",

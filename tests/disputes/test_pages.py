@@ -12,7 +12,7 @@ from marketplace.disputes.models import Dispute
 from marketplace.disputes.services import open_dispute
 from marketplace.listings.entries import PlanTerms
 from marketplace.purchases.models import Refund
-from marketplace.purchases.services import buy_listing, start_clock
+from marketplace.purchases.services import buy_listing, start_clock, withdraw_consent_with_refunds
 from tests.builders import EURO, make_listing
 from tests.builders_money import fill_wallet
 from tests.conftest import make_person
@@ -49,6 +49,16 @@ def test_a_buyer_gives_back_after_being_asked(client, ben, bought):
     assert again.status_code == 422
     assert "nothing_to_refund" in again.content.decode()
     assert Refund.objects.count() == 1
+
+
+def test_a_withdrawal_that_gives_all_back_leaves_nothing_to_decide(client, ben, bought, opened):
+    client.force_login(ben)
+    assert "Nothing is on hold any more" not in client.get(page("purchase_dispute", bought)).content.decode()
+    withdraw_consent_with_refunds(consent=bought.listing.consent, at=timezone.now())
+    text = client.get(page("purchase_dispute", bought)).content.decode()
+    assert "Nothing is on hold any more" in text
+    assert "EUR\N{NO-BREAK SPACE}5.00, to the buyer’s wallet" in text
+    assert "None of the money is on hold any more." in client.get(page("purchase_page", bought)).content.decode()
 
 
 @pytest.mark.parametrize("name", ["purchase_refund", "purchase_dispute"])

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Max, Sum
+from django.db.models import Count, Max, Q, Sum
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -21,8 +21,9 @@ from marketplace.delivery.models import Read
 from marketplace.delivery.services import is_ready
 from marketplace.delivery.sight import AccessFacts, access_facts
 from marketplace.listings.models import Plan
-from marketplace.purchases.models import Purchase
+from marketplace.purchases.models import Purchase, PurchaseChange, Refund
 from marketplace.purchases.services import (
+    DELETED_WITHIN,
     Usage,
     is_counted,
     may_return_until,
@@ -104,7 +105,22 @@ def paid_text(purchase: Purchase) -> str:
 def end_of_access(purchase: Purchase, at: datetime) -> str:
     """Why the data can't be loaded any more; empty when it can."""
     obstacle = obstacle_to(purchase, at)
-    return _ENDS.get(obstacle.code, str(obstacle)) if obstacle else ""
+    if obstacle is None:
+        return ""
+    if isinstance(obstacle, PurchaseEnded) and purchase.changes.filter(kind=PurchaseChange.Kind.STOPPED).exists():
+        return "You stopped this purchase, so every token is refused."
+    return _ENDS.get(obstacle.code, str(obstacle))
+
+
+def ending_context(purchase: Purchase) -> dict[str, Any]:
+    """What is left to know after the end: what came back, what is still billed, and until when copies must go."""
+    end = early_end(purchase)
+    terms = Refund.objects.filter(Q(purchase=purchase) | Q(purchase__continues=purchase))
+    return {
+        "refunds": list(terms.select_related("credit_note")),
+        "delete_by": end["at"] + DELETED_WITHIN if end else None,
+        "has_unbilled_use": purchase.usage_months.filter(billed_at=None, row_count__gt=0).exists(),
+    }
 
 
 def purchase_steps(
@@ -171,6 +187,7 @@ def purchase_context(request: HttpRequest, purchase: Purchase, secret: str = "")
         "cap_form": CapForm(initial=cap_values(purchase)),
         "origin": origin_context(purchase, access["tokens"]),
         **running_context(purchase, now, is_over=bool(ended)),
+        **(ending_context(purchase) if ended else {}),
         **access,
     }
 
@@ -188,7 +205,8 @@ def money_back(purchase: Purchase, at: datetime) -> dict[str, Any] | None:
     """What a buyer can do about money that is on hold; None where none is and none was disputed."""
     dispute = ("The dispute", reverse("purchase_dispute", args=[purchase.public_id]))
     if purchase.disputed_at is not None:
-        return {"sentence": "A dispute about this purchase is open. It decides about the money.", "links": [dispute]}
+        decides = "It decides about the money." if purchase.held_micros else "None of the money is on hold any more."
+        return {"sentence": f"A dispute about this purchase is open. {decides}", "links": [dispute]}
     held = money_text(purchase.held_micros, purchase.currency)
     if obstacle_to_refund(purchase, at) is None:
         give_back = ("Give it back", reverse("purchase_refund", args=[purchase.public_id]))

@@ -18,9 +18,10 @@ from marketplace.web.buyer.checkout import checkout_context, refusal_of
 from marketplace.web.buyer.orders import early_end, purchase_context, purchase_rows
 from marketplace.web.forms.buyer import PurchaseForm, read_uuid
 from marketplace.web.paging import page_by_time
-from marketplace.web.plan_words import tax_in, tax_label
+from marketplace.web.plan_words import price_sentence, tax_in, tax_label
 from marketplace.web.records import seal_of, seals_of
 from marketplace.web.replies import reply_invalid
+from marketplace.web.wording import plan_name
 
 CHECKOUT, CHECKOUT_PANEL = "buyer/checkout.html", "buyer/_checkout.html"
 PAGE_SIZE = 25
@@ -103,6 +104,8 @@ def purchase_receipt(request: HttpRequest, public_id: UUID) -> HttpResponse:
     purchase = own_purchase(request, public_id)
     market_micros = purchase.price_micros - purchase.seller_micros - purchase.tax_micros
     context: dict[str, Any] = {"purchase": purchase, "market_micros": market_micros}
+    context["plan_name"], context["price_sentence"] = plan_name(purchase.plan), price_sentence(purchase.plan)
+    context["later"] = list(purchase.followers.order_by("pk"))
     context["invoices"] = list(Invoice.objects.filter(purchase=purchase).order_by("pk"))
     context["tax_label"] = tax_label(tax_in(purchase))
     context["seal"] = seal_of(purchase.entry_id)

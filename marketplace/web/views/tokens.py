@@ -33,7 +33,7 @@ from marketplace.web.replies import UNPROCESSABLE, is_htmx, reply_invalid
 from marketplace.web.requests import post_only
 from marketplace.web.views.purchases import own_purchase
 
-PAGE, PANEL = "buyer/purchase.html", "buyer/_purchase_access.html"
+PAGE, PANEL, MADE = "buyer/purchase.html", "buyer/_purchase_access.html", "buyer/_purchase_made.html"
 
 
 @post_only("purchase_page")
@@ -174,7 +174,7 @@ def show_panel(request: HttpRequest, purchase: Purchase, made: str | ClientSecre
         }
     else:
         context = purchase_context(request, purchase, made)
-    return render(request, PANEL if is_htmx(request) else PAGE, context)
+    return render(request, MADE if is_htmx(request) else PAGE, context)
 
 
 def refuse(request: HttpRequest, purchase: Purchase, error: MarketError) -> HttpResponse:

@@ -7,6 +7,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from marketplace.accounts.models import User
+from marketplace.purchases.services import spendable_micros
 from marketplace.wallet.gateway.services import owed_micros
 from marketplace.wallet.models import TopUp
 from marketplace.wallet.services import account_of, balance_micros
@@ -27,9 +28,12 @@ def wallet(request: HttpRequest) -> HttpResponse:
 def wallet_context(request: HttpRequest, form: TopUpForm) -> dict[str, Any]:
     user = cast(User, request.user)
     account = account_of(user)
+    balance = balance_micros(account)
+    kept = max(0, balance - spendable_micros(user))
     return {
         "account": account,
-        "balance_text": money_text(balance_micros(account), account.currency),
+        "balance_text": money_text(balance, account.currency),
+        "kept_text": money_text(kept, account.currency) if kept else "",
         "statement": statement_page(account, user, request.GET.get("before", "")),
         "waiting_top_ups": list(TopUp.objects.filter(user=user, state=TopUp.State.PENDING)[:5]),
         "owed_text": money_text(owed, account.currency) if (owed := owed_micros(user)) else "",

@@ -7,6 +7,8 @@ from ledger.services import sequence_batch
 from marketplace.access.models import AccessToken
 from marketplace.access.services import issue_token
 from marketplace.consents.services import withdraw_consent
+from marketplace.invoices.services import issue_due
+from marketplace.purchases.services import withdraw_consent_with_refunds
 from tests.web.buyer.conftest import HTMX
 
 pytestmark = pytest.mark.django_db
@@ -62,6 +64,22 @@ def test_a_withdrawal_is_said_and_nothing_is_offered(as_ben, ready, at):
     assert "The owner has withdrawn the consent" in text
     assert address(ready, "token_create") not in text
     assert "Load them until" not in text
+
+
+def test_a_withdrawal_leaves_the_refund_and_the_duty_to_delete_on_the_page(as_ben, ready, at):
+    withdraw_consent_with_refunds(consent=ready.listing.consent, at=at + timedelta(minutes=1))
+    text = as_ben.get(address(ready)).text
+    assert "EUR\N{NO-BREAK SPACE}5.00 came back to your wallet" in text
+    assert "Delete every copy that you hold by" in text
+    issue_due(at=at + timedelta(minutes=2))
+    assert "credit note CN-" in as_ben.get(address(ready)).text
+
+
+def test_what_waited_for_a_token_comes_with_it(as_ben, ready):
+    assert "Make a token first" in as_ben.get(address(ready)).text
+    made = as_ben.post(address(ready, "token_create"), {"first": "1"}, **HTMX).text
+    assert 'id="purchase-origin" hx-swap-oob="outerMorph"' in made
+    assert "Make a token first" not in made
 
 
 def test_a_withdrawal_ends_every_token_on_the_pages(as_ben, ready, at):

@@ -13,7 +13,7 @@ from ledger.services import sequence_batch
 from marketplace.accounts.models import User
 from marketplace.listings.entries import PlanTerms
 from marketplace.purchases.models import Purchase, PurchaseChange
-from marketplace.purchases.services import buy_listing, count_rows, start_clock
+from marketplace.purchases.services import bill_usage, buy_listing, count_rows, start_clock
 from tests.builders import EURO, make_listing
 from tests.builders_money import fill_wallet
 
@@ -51,7 +51,17 @@ def test_the_meter_the_cap_and_the_end(as_ben: Client, sara: User, ben: User, at
         assert as_ben.post(cap, {"cap": wrong}).status_code == 422
     assert as_ben.post(cap, {"cap": ""}).status_code == 302
     assert as_ben.post(reverse("purchase_stop", args=[purchase.public_id])).status_code == 302
-    assert "This month so far" not in as_ben.get(address).content.decode()
+    ended = as_ben.get(address).content.decode()
+    assert "This month so far" not in ended
+    assert "You stopped this purchase" in ended
+    assert "is billed within minutes" in ended
+    assert "2.00 of it is kept for what you used this month" in as_ben.get(reverse("wallet")).content.decode()
+    bill_usage(at=timezone.now())
+    assert "is billed within minutes" not in as_ben.get(address).content.decode()
+    assert "is kept for" not in as_ben.get(reverse("wallet")).content.decode()
+    receipt = as_ben.get(reverse("purchase_receipt", args=[purchase.public_id])).content.decode()
+    assert "1.00 per 1,000 rows" in receipt
+    assert reverse("purchase_receipt", args=[purchase.followers.get().public_id]) in receipt
     assert as_ben.post(reverse("purchase_stop", args=[purchase.public_id])).status_code == 422
 
 
