@@ -30,4 +30,4 @@ RUN mkdir -p "$VAR_DIR/files" "$VAR_DIR/kept" "$VAR_DIR/keys" && chmod 700 "$VAR
 USER ownstream
 EXPOSE 8000
 CMD ["granian", "--interface", "wsgi", "--host", "0.0.0.0", "--port", "8000", "--no-ws", \
-     "--workers", "2", "--blocking-threads", "48", "--http1-buffer-size", "32768", "--respawn-failed-workers", "marketplace.wsgi:application"]
+     "--workers", "2", "--blocking-threads", "96", "--http1-buffer-size", "32768", "--respawn-failed-workers", "marketplace.wsgi:application"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bench.delivery_parts import live, segments, sharing, tokens
+from bench.delivery_parts import downloads, live, segments, sharing, tokens
 from bench.rows import Row
 
 
@@ -12,4 +12,5 @@ def run() -> Iterator[Row]:
     yield from tokens.run()
     yield from segments.run()
     yield from sharing.run()
+    yield from downloads.run()
     yield from live.run()

@@ -79,6 +79,13 @@ def part_of(grant: Grant, wish: Wish) -> Part:
     return Part(wish.form, version, files, span)
 
 
+class _Made(File):
+    """A file that a storage of folders may move to its place, where others copy what is in it."""
+
+    def temporary_file_path(self) -> str:
+        return str(self.name)
+
+
 def find_export(grant: Grant, wish: Wish, at: datetime) -> Export:
     """Return the file that a grant and a wish lead to, whether it is made already or not. Raises what part_of does."""
     part = part_of(grant, wish)
@@ -203,8 +210,8 @@ def _make(export: Export, part: Part) -> None:
         with target.open("rb") as opened:
             sha256 = hashlib.file_digest(opened, "sha256").digest()
             opened.seek(0)
-            path = default_storage.save(f"{FOLDER}/{name[:2]}/{name}", File(opened))
             size = target.stat().st_size
+            path = default_storage.save(f"{FOLDER}/{name[:2]}/{name}", _Made(opened, str(target)))
     done = {"path": path, "size": size, "sha256": sha256, "row_count": row_count, "ready_at": timezone.now()}
     if not Export.objects.filter(pk=export.pk, ready_at=None).update(**done):
         # Made by another meanwhile, or its table is gone.

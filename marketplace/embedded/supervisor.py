@@ -29,7 +29,8 @@ from marketplace.embedded.witnesses import prepare_witnesses, verifier_keys
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 WEB_WORKERS = 2
-WEB_THREADS = 32
+# A slow download holds one, and a process may get most of them: enough for 64 slow readers, and pages beside them.
+WEB_THREADS = 96
 JOB_THREADS = 4
 # Letters, delivered files and logs are for the account that runs the market alone.
 NOBODY_ELSE = 0o077

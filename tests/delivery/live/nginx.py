@@ -34,12 +34,12 @@ def find_nginx() -> str:
 class Nginx(LiveServer):
     health = "/health/live"
 
-    def __init__(self, folder: Path, web: WebServer, more: str = "") -> None:
+    def __init__(self, folder: Path, web: WebServer, more: str = "", listen: str = _LISTEN) -> None:
         """more: further servers and locations of the http block."""
         super().__init__(folder)
         servers = (Path(settings.BASE_DIR) / "deploy" / "nginx.conf").read_text()
         for ours, of_test in (
-            ("listen 80;", _LISTEN.format(port=self.port)),
+            ("listen 80;", listen.format(port=self.port)),
             ("server web:8000;", f"server 127.0.0.1:{web.port};"),
             ("server live:8001;", "server 127.0.0.1:9;"),
             ("alias /srv/ownstream/var/files/;", f"alias {settings.MEDIA_ROOT}/;"),
