@@ -69,7 +69,7 @@ def fresh_tables(at: datetime) -> list[int]:
     What this misses, tables_to_refresh finds.
     """
     recent = ReadingFile.objects.filter(updated_at__gt=at - _JUST_NOW)
-    waiting = Batch.objects.waiting().values_list("device", flat=True).order_by()
+    waiting = Batch.objects.waiting().values_list("device", flat=True).order_by().distinct()
     device_ids = set(recent.values_list("device", flat=True).order_by()).union(waiting)
     if not device_ids:
         return []
