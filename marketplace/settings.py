@@ -271,7 +271,7 @@ STORAGES = {
 }
 # On a machine that others use too, what people sold and bought is not theirs to read.
 FILE_UPLOAD_PERMISSIONS = 0o600 if IS_EMBEDDED else 0o644
-# Whether deploy/nginx.conf stands in front, and cut_downloads runs: then nginx sends what may be sent by it.
+# Whether nginx.conf stands in front, and cut_downloads runs: then nginx sends what may be sent by it.
 NGINX_SENDS_FILES = env_flag("NGINX_SENDS_FILES")
 WHITENOISE_USE_FINDERS = IS_EMBEDDED
 WHITENOISE_AUTOREFRESH = False

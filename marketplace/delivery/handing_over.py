@@ -24,7 +24,7 @@ from marketplace.delivery.models import Export
 
 logger = logging.getLogger(__name__)
 
-# As deploy/nginx.conf has it.
+# As nginx.conf has it.
 LOCATION = "/handed-over/"
 # A reader of 256 kB/s has them in a second.
 AT_ONCE_BYTES = 256 * 1024

@@ -1,4 +1,4 @@
-"""The nginx of production in front of the web of production: deploy/nginx.conf, with ports and folders of a test."""
+"""The nginx of production in front of the web of production: nginx.conf, with ports and folders of a test."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Nginx(LiveServer):
     def __init__(self, folder: Path, web: WebServer, more: str = "", listen: str = _LISTEN) -> None:
         """more: further servers and locations of the http block."""
         super().__init__(folder)
-        servers = (Path(settings.BASE_DIR) / "deploy" / "nginx.conf").read_text()
+        servers = (Path(settings.BASE_DIR) / "nginx.conf").read_text()
         for ours, of_test in (
             ("listen 80;", listen.format(port=self.port)),
             ("server web:8000;", f"server 127.0.0.1:{web.port};"),
