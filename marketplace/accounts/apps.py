@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate
 
 
@@ -9,6 +10,7 @@ class AccountsConfig(AppConfig):
     def ready(self) -> None:
         from ledger.reconciliation import register_subjects
         from marketplace.accounts.groups import grant_permissions
+        from marketplace.timestamps import read_quickly
 
         for kind, since in (
             ("device.enrolled", "enrolled_at"),
@@ -18,4 +20,5 @@ class AccountsConfig(AppConfig):
             register_subjects(
                 kind=kind, table="devices_device", column="public_id", since=since, subject="device", person="owner"
             )
+        connection_created.connect(read_quickly, dispatch_uid="marketplace.timestamps")
         post_migrate.connect(grant_permissions, dispatch_uid="marketplace.accounts.groups")
