@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -26,8 +26,7 @@ class SchemaField:
     source: str
 
 
-@dataclass(frozen=True)
-class FileAction:
+class FileAction(NamedTuple):
     """A file of the answer. expires_at is the link's end. first_at, last_at: None where the table has no times."""
 
     url: str

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
-from typing import cast
+from typing import NamedTuple, cast
 from uuid import UUID
 
 import orjson
@@ -23,6 +23,7 @@ from marketplace.delivery.files import delete_file, read_rows, time_range, write
 from marketplace.delivery.models import DeliveryTable, Segment, SegmentCut, SegmentQuerySet
 from marketplace.delivery.projection import DEVICE, TIME, column_names
 
+# In the order of TableFile.
 _FILE_COLUMNS = [
     "public_id",
     "path",
@@ -33,12 +34,10 @@ _FILE_COLUMNS = [
     "last_at",
     "added_version",
     "added_at",
-    "change",
 ]
 
 
-@dataclass(frozen=True)
-class TableFile:
+class TableFile(NamedTuple):
     """A file as a reader gets it; version is that of the table which added it. is_whole: nothing was cut away."""
 
     public_id: UUID
@@ -73,10 +72,10 @@ def files_for(grant: Grant, *, version: int) -> list[TableFile]:
 
     Raises: TableRebuilding.
     """
-    found = _in_window(grant).at_version(version).in_order()
-    if not found:
+    files = [file for _, file in _files_of(_in_window(grant).at_version(version).in_order(), grant)]
+    if not files:
         check_is_rebuilt(grant)
-    return [file for _, file in _files_of(found, grant) if file.row_count]
+    return [file for file in files if file.row_count]
 
 
 def changes_for(grant: Grant, *, first: int, last: int) -> list[tuple[Segment.Change, TableFile]]:
@@ -90,7 +89,7 @@ def changes_for(grant: Grant, *, first: int, last: int) -> list[tuple[Segment.Ch
     told = told.exclude(change=Segment.Change.DELETE, added_at__lte=grant.purchase.purchased_at)
     # What a version took away comes before what it put in its place.
     files = _files_of(told.order_by("added_version", "-change", "day"), grant)
-    return [(Segment.Change(segment.change), file) for segment, file in files if file.row_count]
+    return [(Segment.Change(change), file) for change, file in files if file.row_count]
 
 
 def check_is_rebuilt(grant: Grant) -> None:
@@ -130,17 +129,18 @@ def find_file(grant: Grant, public_id: UUID) -> TableFile:
         terms_number=grant.consent.terms_number,
     ).order_by()
     # Not as one question with OR, for which the database would look through all of the table's segments.
-    segment = (
-        segments.filter(public_id=public_id).only(*_FILE_COLUMNS).first()
-        or segments.filter(cuts__public_id=public_id).first()
-    )
-    if segment is None:
+    rows = segments.values_list("pk", *_FILE_COLUMNS)
+    found = rows.filter(public_id=public_id).first() or rows.filter(cuts__public_id=public_id).first()
+    if found is None:
         raise NameUnknown
-    part = _part_of(segment, grant)
-    source = segment.cuts.filter(part_mark=part.mark).first() if part else segment
-    if source is None or source.public_id != public_id:
+    file = TableFile(*found[1:])
+    part = _part_of(file, grant)
+    if part is not None:
+        cut = SegmentCut.objects.filter(segment=found[0], part_mark=part.mark).first()
+        file = file if cut is None else _cut_file(file, cut)
+    if file.public_id != public_id or file.is_whole != (part is None):
         raise NameUnknown
-    return _table_file(segment, source)
+    return file
 
 
 def cut_segment(segment: Segment, part: Part) -> SegmentCut:
@@ -175,11 +175,12 @@ def cut_segment(segment: Segment, part: Part) -> SegmentCut:
     return cut
 
 
-def _part_of(segment: Segment, grant: Grant) -> Part | None:
-    """None when the grant opens all of the segment."""
+def _part_of(file: TableFile, grant: Grant) -> Part | None:
+    """None when the grant opens all of a segment's file."""
+    first_at, last_at = cast(datetime, file.first_at), cast(datetime, file.last_at)
     part = Part(
-        window_from=grant.window_from if grant.window_from and segment.first_at < grant.window_from else None,
-        window_until=grant.window_until if segment.last_at >= grant.window_until else None,
+        window_from=grant.window_from if grant.window_from and first_at < grant.window_from else None,
+        window_until=grant.window_until if last_at >= grant.window_until else None,
         fields=None if grant.fields == tuple(grant.consent.fields) else grant.fields,
     )
     return None if part == Part() else part
@@ -202,38 +203,39 @@ def _rows_of(segment: Segment, part: Part) -> polars.DataFrame:
 
 
 def _in_window(grant: Grant) -> SegmentQuerySet:
-    readings = Segment.objects.of_readings(grant.listing).only(*_FILE_COLUMNS)
-    segments = readings.filter(first_at__lt=grant.window_until)
+    segments = Segment.objects.of_readings(grant.listing).filter(first_at__lt=grant.window_until)
     return segments if grant.window_from is None else segments.filter(last_at__gte=grant.window_from)
 
 
-def _files_of(segments: SegmentQuerySet, grant: Grant) -> Iterator[tuple[Segment, TableFile]]:
-    """Take cuts that are there with one query, however many segments there are."""
-    parts = [(segment, _part_of(segment, grant)) for segment in segments]
-    marks = {part.mark for _, part in parts if part is not None}
-    cuts = (
-        SegmentCut.objects.filter(segment__in=[segment.pk for segment, _ in parts], part_mark__in=marks)
-        if marks
-        else ()
-    )
+def _files_of(segments: SegmentQuerySet, grant: Grant) -> Iterator[tuple[str, TableFile]]:
+    """Yield each segment's change with what the grant opens of it.
+
+    Takes cuts that are there with one query, however many segments there are, and no instance for each of thousands.
+    """
+    found = [(pk, change, TableFile(*row)) for pk, change, *row in segments.values_list("pk", "change", *_FILE_COLUMNS)]
+    parts = {pk: part for pk, _, file in found if (part := _part_of(file, grant)) is not None}
+    marks = {part.mark for part in parts.values()}
+    cuts = SegmentCut.objects.filter(segment__in=parts, part_mark__in=marks) if parts else ()
     known = {(cut.segment_id, cut.part_mark): cut for cut in cuts}
-    for segment, part in parts:
-        source: Segment | SegmentCut = segment
-        if part is not None:
-            source = known.get((segment.pk, part.mark)) or cut_segment(segment, part)
-        yield segment, _table_file(segment, source)
+    for pk, change, file in found:
+        if pk not in parts:
+            yield change, file
+            continue
+        part = parts[pk]
+        cut = known.get((pk, part.mark))
+        if cut is None:
+            cut = cut_segment(Segment.objects.get(pk=pk), part)
+        yield change, _cut_file(file, cut)
 
 
-def _table_file(segment: Segment, source: Segment | SegmentCut) -> TableFile:
-    return TableFile(
-        public_id=source.public_id,
-        path=source.path,
-        row_count=source.row_count,
-        size=source.size,
-        sha256=bytes(source.sha256),
-        first_at=source.first_at,
-        last_at=source.last_at,
-        version=segment.added_version,
-        added_at=segment.added_at,
-        is_whole=source is segment,
+def _cut_file(file: TableFile, cut: SegmentCut) -> TableFile:
+    return file._replace(
+        public_id=cut.public_id,
+        path=cut.path,
+        row_count=cut.row_count,
+        size=cut.size,
+        sha256=bytes(cut.sha256),
+        first_at=cut.first_at,
+        last_at=cut.last_at,
+        is_whole=False,
     )
