@@ -13,7 +13,7 @@ class NoticeOut(serializers.Serializer[Notice]):
     kind = serializers.CharField()
     facts = serializers.JSONField(help_text="As in the webhook of this kind.")
     at = serializers.DateTimeField()
-    read_at = serializers.DateTimeField()
+    read_at = serializers.DateTimeField(allow_null=True)
 
 
 class NoticesReadOut(serializers.Serializer[Any]):
@@ -30,7 +30,7 @@ class WebhookOut(serializers.Serializer[WebhookEndpoint]):
     url = serializers.CharField()
     kinds = serializers.ListField(child=serializers.CharField())
     created_at = serializers.DateTimeField()
-    disabled_at = serializers.DateTimeField()
+    disabled_at = serializers.DateTimeField(allow_null=True)
     disabled_reason = serializers.CharField(help_text="gone, failing, or empty.")
 
 
@@ -47,8 +47,8 @@ class WebhookDeliveryOut(serializers.Serializer[WebhookDelivery]):
     created_at = serializers.DateTimeField()
     state = serializers.CharField()
     attempt_count = serializers.IntegerField()
-    due_at = serializers.DateTimeField(help_text="When it is tried next.")
-    delivered_at = serializers.DateTimeField()
+    due_at = serializers.DateTimeField(allow_null=True, help_text="When it is tried next.")
+    delivered_at = serializers.DateTimeField(allow_null=True)
 
     def get_notice(self, delivery: WebhookDelivery) -> str | None:
         return str(delivery.notice.public_id) if delivery.notice else None

@@ -18,8 +18,8 @@ class DeviceIn(serializers.Serializer[Any]):
 class MeasureOut(serializers.Serializer[Measure]):
     name = serializers.CharField()
     unit = serializers.CharField(help_text="UCUM.")
-    first_at = serializers.DateTimeField()
-    last_at = serializers.DateTimeField()
+    first_at = serializers.DateTimeField(allow_null=True)
+    last_at = serializers.DateTimeField(allow_null=True)
     reading_count = serializers.IntegerField()
 
 
@@ -30,11 +30,11 @@ class DeviceOut(serializers.Serializer[Device]):
     country = serializers.CharField()
     region = serializers.CharField()
     state = serializers.CharField(help_text="waiting, enrolled, retired or handed_over.")
-    enrolled_at = serializers.DateTimeField()
-    retired_at = serializers.DateTimeField()
-    taken_over_at = serializers.DateTimeField()
-    handed_over_at = serializers.DateTimeField()
-    last_seen_at = serializers.DateTimeField()
+    enrolled_at = serializers.DateTimeField(allow_null=True)
+    retired_at = serializers.DateTimeField(allow_null=True)
+    taken_over_at = serializers.DateTimeField(allow_null=True)
+    handed_over_at = serializers.DateTimeField(allow_null=True)
+    last_seen_at = serializers.DateTimeField(allow_null=True)
     last_sequence = serializers.IntegerField()
     reading_count = serializers.IntegerField()
     measures = MeasureOut(many=True)

@@ -18,5 +18,5 @@ class PayoutOut(serializers.Serializer[Payout]):
     state = serializers.CharField()
     failure_code = serializers.CharField(help_text="Of a failed one; its money is back among the earnings.")
     requested_at = serializers.DateTimeField()
-    sent_at = serializers.DateTimeField()
-    settled_at = serializers.DateTimeField()
+    sent_at = serializers.DateTimeField(allow_null=True)
+    settled_at = serializers.DateTimeField(allow_null=True)

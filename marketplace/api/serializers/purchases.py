@@ -17,7 +17,7 @@ class PurchaseIn(serializers.Serializer[Any]):
 class ReadsOut(serializers.Serializer[Any]):
     read_count = serializers.IntegerField()
     row_count = serializers.IntegerField()
-    last_read_at = serializers.DateTimeField(source="last_at")
+    last_read_at = serializers.DateTimeField(allow_null=True, source="last_at")
 
 
 class PurchaseOut(serializers.Serializer[Purchase]):
@@ -32,7 +32,7 @@ class PurchaseOut(serializers.Serializer[Purchase]):
     refunded_micros = serializers.IntegerField()
     currency = serializers.CharField()
     purchased_at = serializers.DateTimeField()
-    window_from = serializers.DateTimeField()
+    window_from = serializers.DateTimeField(allow_null=True)
     window_until = serializers.DateTimeField()
     access_until = serializers.DateTimeField()
     entry_id = serializers.UUIDField()
@@ -100,7 +100,9 @@ class AccessOut(serializers.Serializer[Purchase]):
 class ReturnOut(serializers.Serializer[Any]):
     refund_micros = serializers.IntegerField(help_text="What comes back for the asking now.")
     currency = serializers.CharField()
-    refusal = serializers.CharField(help_text="The code of what stands in the way; null where nothing does.")
+    refusal = serializers.CharField(
+        allow_null=True, help_text="The code of what stands in the way; null where nothing does."
+    )
 
 
 class RefundOut(serializers.Serializer[Refund]):

@@ -45,14 +45,16 @@ class TokenOut(serializers.Serializer[AccessToken]):
     prefix = serializers.CharField()
     created_at = serializers.DateTimeField()
     expires_at = serializers.DateTimeField()
-    revoked_at = serializers.DateTimeField()
-    last_used_at = serializers.DateTimeField()
-    last_used_from = serializers.CharField(help_text="The address of the last request that was noted.")
-    only_fields = serializers.ListField(source="fields", child=serializers.CharField(), help_text="Null: all.")
-    window_from = serializers.DateTimeField()
-    window_until = serializers.DateTimeField()
-    rate_per_minute = serializers.IntegerField()
-    row_cap = serializers.IntegerField()
+    revoked_at = serializers.DateTimeField(allow_null=True)
+    last_used_at = serializers.DateTimeField(allow_null=True)
+    last_used_from = serializers.CharField(allow_null=True, help_text="The address of the last request that was noted.")
+    only_fields = serializers.ListField(
+        allow_null=True, source="fields", child=serializers.CharField(), help_text="Null: all."
+    )
+    window_from = serializers.DateTimeField(allow_null=True)
+    window_until = serializers.DateTimeField(allow_null=True)
+    rate_per_minute = serializers.IntegerField(allow_null=True)
+    row_cap = serializers.IntegerField(allow_null=True)
     networks = serializers.ListField(child=serializers.CharField())
 
 

@@ -15,7 +15,7 @@ class WalletOut(serializers.Serializer[Any]):
 class PostingOut(serializers.Serializer[Posting]):
     at = serializers.DateTimeField(source="transfer.at")
     kind = serializers.CharField(source="transfer.kind")
-    reference = serializers.UUIDField(source="transfer.reference")
+    reference = serializers.UUIDField(allow_null=True, source="transfer.reference")
     amount_micros = serializers.IntegerField()
 
 
@@ -40,7 +40,7 @@ class TopUpOut(serializers.Serializer[TopUp]):
     state = serializers.CharField()
     provider = serializers.CharField()
     created_at = serializers.DateTimeField()
-    settled_at = serializers.DateTimeField()
+    settled_at = serializers.DateTimeField(allow_null=True)
 
 
 class OutcomeIn(serializers.Serializer[Any]):

@@ -109,7 +109,7 @@ class PriceView(APIView):
         terms = replace(terms_of(plan), **checked(PriceIn, request.data))
         return Response(PlanOut(reprice_and_tell(plan=plan, terms=terms, at=timezone.now())).data)
 
-    @extend_schema(summary="Sell a plan no more, or take an offer back", responses=PlanOut)
+    @extend_schema(summary="Sell a plan no more, or take an offer back", responses={200: PlanOut})
     def delete(self, request: Request, public_id: UUID, plan_id: UUID) -> Response:
         plan = get_object_or_404(Plan.objects.filter(listing=own_listing(request, public_id)), public_id=plan_id)
         return Response(PlanOut(retire_plan(plan=plan, at=timezone.now())).data)
