@@ -5,17 +5,18 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, QueryDict
 from django.http.response import HttpResponseBase
 from django.utils import timezone
+from django.utils.cache import get_conditional_response
 
 from marketplace.access.services import Grant
 from marketplace.addresses import client_address
 from marketplace.delivery.doors import door, grant_of
-from marketplace.delivery.downloads import Stored, etag_of, file_response
+from marketplace.delivery.downloads import Stored, etag_of, file_response, wanted_span
 from marketplace.delivery.errors import FormNotOffered, NameUnknown, RequestRefused, SpanInvalid
 from marketplace.delivery.evidence_door import proof_address
-from marketplace.delivery.exports import Wish, check_readable, count_once, prepared_export
+from marketplace.delivery.exports import Wish, check_readable, count_once, part_of, prepared_export
 from marketplace.delivery.formats import FORMS, MEDIA_TYPES, Format
 from marketplace.delivery.models import Export
 from marketplace.delivery.services import begin_delivery
@@ -61,22 +62,27 @@ def wish_of(asked: QueryDict, form: Format) -> Wish:
 
 
 def export_response(request: HttpRequest, grant: Grant, wish: Wish) -> HttpResponseBase:
-    """Send what a grant opens of a wish, once it is prepared. Counted before the first byte; HEAD counts nothing.
+    """Send what a grant opens of a wish, once it is prepared. Counted before the first byte.
+
+    HEAD and a range beyond the end count nothing.
 
     Raises: what begin_delivery, prepared_export and count_once raise.
     """
     at = timezone.now()
     if request.method != "HEAD":
+        if grant.purchase.clock_started_at is None:
+            # What can't be is refused before the purchase begins to run.
+            part_of(grant, wish)
         grant = begin_delivery(grant=grant, at=at)
     export = prepared_export(grant, wish, at)
     assert export.sha256 is not None
     stored = Stored(export.path, export.size, bytes(export.sha256))
-    response: HttpResponseBase
-    if request.headers.get("If-None-Match", "") == etag_of(stored.sha256):
-        response = HttpResponse(status=304)
+    response: HttpResponseBase | None = get_conditional_response(request, etag=etag_of(stored.sha256))
+    if response is not None:
+        # The reader has it, or wants another.
         response["ETag"] = etag_of(stored.sha256)
         return response
-    if request.method != "HEAD":
+    if request.method != "HEAD" and wanted_span(request, stored) is not None:
         count_once(export, grant, at)
     token_id, address = grant.token.public_id, client_address(request)
     response = file_response(

@@ -5,6 +5,7 @@ Those are the readings and, where they are sold as the devices sent them, the si
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
+from itertools import accumulate
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -19,6 +20,7 @@ from marketplace.delivery import sharing_lines as lines
 from marketplace.delivery import sharing_protocol as protocol
 from marketplace.delivery.doors import door, grant_of
 from marketplace.delivery.errors import ChangesUnsupported, NameUnknown, VersionGone
+from marketplace.delivery.evidence import find_evidence
 from marketplace.delivery.evidence_table import COLUMNS as EVIDENCE_COLUMNS
 from marketplace.delivery.evidence_table import evidence_files
 from marketplace.delivery.links import (
@@ -152,6 +154,9 @@ def _tell_evidence(request: HttpRequest, grant: Grant, query: protocol.TableQuer
         raise ChangesUnsupported
     if _asked_version(grant, query) != version:
         raise VersionGone
+    if grant.purchase.clock_started_at is None:
+        # Where there is none it is refused before the purchase begins to run.
+        find_evidence(grant, at)
     grant = begin_delivery(grant=grant, at=at)
     found, shown_rows = evidence_files(grant, at=at)
     files = _first_files(found, query.row_limit)
@@ -219,12 +224,9 @@ def _first_files(files: list[TableFile], row_limit: int | None) -> list[TableFil
     """Return as many files as hold the rows that the reader wants; a hint, so it may be more."""
     if row_limit is None:
         return files
-    chosen: list[TableFile] = []
-    for file in files:
-        if sum(one.row_count for one in chosen) >= row_limit:
-            break
-        chosen.append(file)
-    return chosen
+    sums = accumulate(file.row_count for file in files)
+    enough = next((number for number, rows in enumerate(sums, 1) if rows >= row_limit), len(files))
+    return files[:enough] if row_limit else []
 
 
 def _head_lines(grant: Grant, form: Form, version: int | None = None, table: str = TABLE) -> list[bytes]:

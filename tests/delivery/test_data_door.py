@@ -16,6 +16,7 @@ from typing import Any
 import polars
 import pytest
 import time_machine
+from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.test import Client
 from django.utils import timezone
@@ -28,9 +29,10 @@ from marketplace.delivery import exports
 from marketplace.delivery.formats import FORMS, Format
 from marketplace.delivery.models import Export, ExportRead, Read
 from marketplace.delivery.services import refresh_table
-from marketplace.delivery.sweeping import erase_tables
+from marketplace.delivery.sweeping import erase_tables, sweep_files
 from marketplace.delivery.tasks import make_export_task, sweep_files_task
 from marketplace.listings.entries import PlanTerms
+from marketplace.purchases.models import Purchase
 from tests.builders import EURO
 from tests.builders_delivery import FREE, buy_token, day_start, make_stocked_listing, minutes
 from tests.builders_money import at_once, fill_wallet
@@ -164,9 +166,12 @@ def test_refuses_what_cannot_be_and_counts_nothing(
     refused = get(client, bought, query)
     assert (refused.status_code, refused.json()["errorCode"]) == (status, code)
     assert not Read.objects.exists()
+    assert Purchase.objects.get().clock_started_at is None
 
 
 def test_ranges_make_the_same_bytes_and_count_once(client: Client, bought: Bought) -> None:
+    far = get(client, bought, "?format=csv", Range="bytes=999999999-")
+    assert (far.status_code, Read.objects.count()) == (416, 0)
     whole = get(client, bought, "?format=csv")
     content = body(whole)
     first = get(client, bought, "?format=csv", Range="bytes=0-999")
@@ -189,8 +194,11 @@ def test_head_says_it_all_and_counts_nothing(client: Client, bought: Bought) -> 
     whole = get(client, bought, "?format=csv")
     for name in ("ETag", "Content-Length", "Repr-Digest", "Content-Type", "Accept-Ranges"):
         assert head[name] == whole[name]
-    again = get(client, bought, "?format=csv", **{"If-None-Match": whole["ETag"]})
-    assert (again.status_code, again.content) == (304, b"")
+    for known in (whole["ETag"], f'"other", {whole["ETag"]}', f"W/{whole['ETag']}", "*"):
+        again = get(client, bought, "?format=csv", **{"If-None-Match": known})
+        assert (again.status_code, again.content, again["ETag"]) == (304, b"", whole["ETag"])
+    assert get(client, bought, "?format=csv", **{"If-Match": '"other"'}).status_code == 412
+    assert Read.objects.count() == 1
 
 
 def test_the_same_download_a_day_later_is_another(client: Client, bought: Bought) -> None:
@@ -372,3 +380,13 @@ def parallel(sara: User, ben: User) -> Bought:
     sender, listing = make_stocked_listing(sara, at)
     token, text = buy_token(listing, ben, at)
     return Bought(sender, listing, token, text, at)
+
+
+def test_a_file_that_a_crash_left_without_a_row_is_swept(client: Client, bought: Bought) -> None:
+    body(get(client, bought))
+    kept = Export.objects.get().path
+    left = default_storage.save("exports/aa/left.csv", ContentFile(b"by a crash"))
+    sweep_files(at=timezone.now() + timedelta(hours=5))
+    assert default_storage.exists(left)
+    sweep_files(at=timezone.now() + timedelta(hours=7))
+    assert (default_storage.exists(left), default_storage.exists(kept)) == (False, True)
