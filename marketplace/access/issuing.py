@@ -98,7 +98,10 @@ def delegable_token(*, token: AccessToken, at: datetime) -> str:
 
 @transaction.atomic
 def revoke_token(*, token: AccessToken, at: datetime) -> AccessToken:
-    """End a token now, and those that it replaced with it. A revoked token is returned as it is."""
+    """End a token now, with those that it replaced, and those that replaced it: whoever has it could follow them.
+
+    A revoked token is returned as it is.
+    """
     lock_purchase(token.purchase)
     locked = AccessToken.objects.select_for_update(no_key=True).get(pk=token.pk)
     if locked.revoked_at is None:
@@ -107,6 +110,11 @@ def revoke_token(*, token: AccessToken, at: datetime) -> AccessToken:
     while older is not None and older.is_usable(at):
         revoke_locked(older, at)
         older = older.replaces
+    newer = AccessToken.objects.filter(replaces=locked).first()
+    while newer is not None:
+        if newer.is_usable(at):
+            revoke_locked(newer, at)
+        newer = AccessToken.objects.filter(replaces=newer).first()
     return locked
 
 

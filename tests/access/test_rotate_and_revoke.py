@@ -68,6 +68,17 @@ def test_a_revoked_successor_is_not_handed_out(issued: tuple[AccessToken, str], 
         rotate_token(token=issued[0], at=now)
 
 
+def test_revoking_a_token_ends_what_it_was_rotated_to(issued: tuple[AccessToken, str], now: datetime) -> None:
+    """Whoever took it may have rotated it first."""
+    taken, _ = rotate_token(token=issued[0], at=now)
+    last, text = rotate_token(token=taken, at=now)
+    revoke_token(token=issued[0], at=now)
+    assert not AccessToken.objects.filter(revoked_at=None).exists()
+    with pytest.raises(errors.TokenRevoked):
+        authorise(token=text, at=now)
+    assert last.purchase.tokens.count() == 3
+
+
 def test_a_revoked_token_cannot_be_replaced(issued: tuple[AccessToken, str], now: datetime) -> None:
     revoke_token(token=issued[0], at=now)
     with pytest.raises(errors.TokenRevoked):
