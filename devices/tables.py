@@ -14,7 +14,9 @@ from typing import Any, BinaryIO, NoReturn
 
 TIME, DEVICE = "time", "device"
 LONGEST_LINE = 100_000
-_PARQUET = b"PAR1"
+# Forms that are not read here, by how their files begin.
+PARQUET, ARROW = "Parquet file", "Arrow stream"
+_BEGINNINGS = {b"PAR1": PARQUET, b"\xff\xff\xff\xff": ARROW}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|\+00:00)")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,400})(\.[0-9]{1,400})?(e[+-]?[0-9]{1,3})?")
@@ -35,11 +37,11 @@ class TableRow:
     values: dict[str, float | None]
 
 
-def is_parquet(source: BinaryIO) -> bool:
-    """Leaves the file at its beginning."""
-    start = source.read(len(_PARQUET))
+def form_not_read(source: BinaryIO) -> str | None:
+    """Return the form of a file that is good but not read here. Leaves it at its beginning."""
+    start = source.read(4)
     source.seek(0)
-    return start == _PARQUET
+    return _BEGINNINGS.get(start)
 
 
 def read_table(source: BinaryIO) -> tuple[str, Iterator[TableRow]]:

@@ -6,7 +6,7 @@ from devices import evidence
 from devices.evidence import EvidenceHeader, EvidenceMalformed, read_lines
 from devices.origin_verdict import FAILED, CheckStopped, OriginVerdict, count_of
 from devices.signed_rows import SEEN, SignedRow, SignedRows, read_signed_rows
-from devices.tables import TableMalformed, TableRow, instant_text, is_parquet, read_table
+from devices.tables import TableMalformed, TableRow, form_not_read, instant_text, read_table
 from devices.verifying_derived import check_derived
 from ledger.errors import LedgerError
 from ledger.policy import LogPolicy
@@ -63,8 +63,8 @@ def check_download(
 
 
 def _compare(verdict: OriginVerdict, download: BinaryIO, signed: SignedRows) -> None:
-    if is_parquet(download):
-        verdict.say(NOT_PROVED, "Anything about a Parquet file: CSV, NDJSON and SenML JSON are compared row by row.")
+    if form := form_not_read(download):
+        verdict.say(NOT_PROVED, f"Anything about this {form}: CSV, NDJSON and SenML JSON are compared row by row.")
         verdict.lacking_reasons.append("a download in one of these forms")
         return
     form, rows = read_table(download)

@@ -13,7 +13,7 @@ from devices.derived_rows import (
 )
 from devices.evidence import EvidenceHeader
 from devices.origin_verdict import FAILED, OriginVerdict, count_of
-from devices.tables import SENML, TableMalformed, instant_text, is_parquet, read_table
+from devices.tables import ARROW, SENML, TableMalformed, form_not_read, instant_text, read_table
 from ledger.policy import LogPolicy
 from ledger.verdicts import NOT_PROVED, NOTE, PROVED
 
@@ -31,7 +31,11 @@ def check_derived(
     rows = read_stated_rows(evidence_file, policy)
     verdict.say(NOTE, "The rows are derived: computed from readings that devices signed. No device signed the rows.")
     _say_statements(verdict, rows)
-    if is_parquet(download):
+    form = form_not_read(download)
+    if form == ARROW:
+        verdict.say(NOT_PROVED, f"Anything about this {form}: CSV, NDJSON and SenML JSON are compared row by row.")
+        verdict.lacking_reasons.append("a download in one of these forms")
+    elif form:
         _compare_file(verdict, download, rows)
     else:
         try:

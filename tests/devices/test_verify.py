@@ -186,9 +186,10 @@ def test_a_list_without_its_end_is_not_whole(run):
         assert (code, "Line" in text or "The list has no end" in text) == (1, True), text
 
 
-def test_a_parquet_file_is_not_compared_and_not_bad(run):
-    code, text = run(download=b"PAR1 and more")
-    assert (code, "NOT PROVED  Anything about a Parquet file" in text) == (2, True)
+@pytest.mark.parametrize(("start", "form"), [(b"PAR1", "Parquet file"), (b"\xff\xff\xff\xff", "Arrow stream")])
+def test_what_is_not_read_here_is_not_compared_and_not_bad(run, start, form):
+    code, text = run(download=start + b" and more")
+    assert (code, f"NOT PROVED  Anything about this {form}" in text) == (2, True)
 
 
 def test_wrong_usage_is_told_apart(run, folder):
