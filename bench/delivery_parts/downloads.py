@@ -28,8 +28,8 @@ from bench.rows import Row, compare
 from marketplace.access.models import AccessToken
 from marketplace.access.services import authorise
 from marketplace.accounts.models import User
-from marketplace.delivery.exports import FOLDER, Wish, prepared_export
-from marketplace.delivery.files import write_rows
+from marketplace.delivery.exports import Wish, prepared_export
+from marketplace.delivery.files import EXPORTS, write_rows
 from marketplace.delivery.formats import Format
 from marketplace.delivery.models import Export, Segment
 from marketplace.embedded.processes import start_child, stop_child
@@ -154,7 +154,7 @@ def put_large_export(bought: Bought) -> Export:
     """Have the Parquet file of what was bought be one of a gibibyte."""
     grant = authorise(token=bought.text, at=timezone.now())
     export = prepared_export(grant, Wish(Format.PARQUET), timezone.now())
-    path = f"{FOLDER}/{secrets.token_hex(16)}.parquet"
+    path = f"{EXPORTS}/{secrets.token_hex(16)}.parquet"
     target = Path(default_storage.path(path))
     part = polars.LazyFrame({"value": np.random.default_rng(5).random(PART_BYTES // 8)})
     polars.concat([part] * (BYTES // PART_BYTES)).sink_parquet(target, compression="uncompressed")

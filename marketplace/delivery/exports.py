@@ -27,7 +27,7 @@ from kombu.exceptions import KombuError
 from marketplace.access.services import Grant, authorise_token_id
 from marketplace.delivery.errors import ColumnUnknown, ExportUnderWay, NameUnknown
 from marketplace.delivery.export_writing import Span, write_export
-from marketplace.delivery.files import delete_file
+from marketplace.delivery.files import EXPORTS, delete_file
 from marketplace.delivery.formats import FORMS, Format
 from marketplace.delivery.models import DeliveryTable, Export, ExportRead, Read
 from marketplace.delivery.projection import Column, describe_table
@@ -37,7 +37,6 @@ from marketplace.delivery.windows import TableFile, files_for
 
 logger = logging.getLogger(__name__)
 
-FOLDER = "exports"
 # More rows than these are made by the worker; these take a second or two.
 AT_ONCE = 1_000_000
 # A download that goes on within this time is the same one, and its file is kept that much longer.
@@ -211,7 +210,7 @@ def _make(export: Export, part: Part) -> None:
             sha256 = hashlib.file_digest(opened, "sha256").digest()
             opened.seek(0)
             size = target.stat().st_size
-            path = default_storage.save(f"{FOLDER}/{name[:2]}/{name}", _Made(opened, str(target)))
+            path = default_storage.save(f"{EXPORTS}/{name[:2]}/{name}", _Made(opened, str(target)))
     done = {"path": path, "size": size, "sha256": sha256, "row_count": row_count, "ready_at": timezone.now()}
     if not Export.objects.filter(pk=export.pk, ready_at=None).update(**done):
         # Made by another meanwhile, or its table is gone.

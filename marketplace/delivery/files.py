@@ -14,7 +14,7 @@ from django.core.files.storage import default_storage
 
 from marketplace.delivery.projection import TIME
 
-FOLDER = "tables"
+TABLES, EXPORTS = "tables", "exports"
 CHUNK_BYTES = 1024 * 1024
 _LEAST_CHUNK_BYTES = 16 * 1024
 # A server reads some ten pieces ahead, so half a second of what a reader takes.
@@ -38,7 +38,7 @@ def parquet_bytes(rows: polars.DataFrame) -> bytes:
 def write_rows(rows: polars.DataFrame) -> WrittenFile:
     content = parquet_bytes(rows)
     token = secrets.token_hex(16)
-    path = default_storage.save(f"{FOLDER}/{token[:2]}/{token}.parquet", ContentFile(content))
+    path = default_storage.save(f"{TABLES}/{token[:2]}/{token}.parquet", ContentFile(content))
     return WrittenFile(path, rows.height, len(content), hashlib.sha256(content).digest())
 
 

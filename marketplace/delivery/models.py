@@ -126,6 +126,8 @@ class Segment(models.Model):
             )
         ]
         indexes = [
+            # A busy table has hundreds of thousands of removed ones, kept for who follows its changes.
+            models.Index(fields=["table", "removed_version"], name="segment_at_version"),
             models.Index(fields=["table", "added_version"], condition=~Q(change=""), name="segment_changes"),
             models.Index(
                 fields=["table"],

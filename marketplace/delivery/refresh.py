@@ -7,6 +7,7 @@ the one that comes second to the lock sees that the table has moved on and start
 
 import hashlib
 import logging
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -168,8 +169,9 @@ def _sources(consent: Consent, members: list[ConsentDevice], at: datetime) -> So
         lines[day].append(f"{device_id} {bytes(sha256).hex()}")
         counts[day] += row_count
     sources = Sources({}, due, consent.terms_number)
+    all_days = sorted(lines)
     for span in choose_spans(counts, closed_until=(due or at).date()):
-        days = [day for day in sorted(lines) if span.first <= day < span.end]
+        days = all_days[bisect_left(all_days, span.first) : bisect_left(all_days, span.end)]
         head = f"v{_PROJECTION_VERSION} {sources.until(span).isoformat()}"
         head += f" terms {consent.terms_number}" if consent.terms_number > 1 else ""
         sources.stamps[span] = _digest([head, *(line for day in days for line in lines[day])])

@@ -7,7 +7,7 @@ from django.db import transaction
 from django.db.models import F, Max, Q
 
 from marketplace.accounts.models import User
-from marketplace.delivery.files import FOLDER, delete_file
+from marketplace.delivery.files import EXPORTS, TABLES, delete_file
 from marketplace.delivery.models import DeliveryTable, EvidenceFile, Export, Segment, SegmentCut
 from marketplace.delivery.recording import record_erasure
 
@@ -16,6 +16,7 @@ _KEPT_FOR = timedelta(hours=6)
 # Who follows the changes asks for them once a week at least.
 _CHANGES_KEPT_FOR = timedelta(days=8)
 _MOST_AT_ONCE = 1000
+_ROWS_WITH_FILES = (Segment.objects, SegmentCut.objects, EvidenceFile.objects, Export.objects)
 
 
 def sweep_files(*, at: datetime) -> int:
@@ -53,7 +54,9 @@ def erase_tables(*, seller: User, at: datetime) -> list[str]:
 def _sweep_segments(at: datetime) -> int:
     tells_nothing = Q(change="") | ~Q(terms_number=F("table__terms_number"))
     is_old = Q(tells_nothing, removed_at__lt=at - _KEPT_FOR) | Q(removed_at__lt=at - _CHANGES_KEPT_FOR)
-    old = list(Segment.objects.filter(is_old).order_by("pk")[:_MOST_AT_ONCE])
+    # A file that the log does not name yet, as when it is frozen, stays until it does.
+    is_told = Q(batch__isnull=False, removal_batch__isnull=False)
+    old = list(Segment.objects.filter(is_old, is_told).order_by("pk")[:_MOST_AT_ONCE])
     gone = Segment.objects.filter(pk__in=[segment.pk for segment in old])
     with transaction.atomic():
         paths = [segment.path for segment in old]
@@ -94,12 +97,10 @@ def _sweep_evidence(at: datetime) -> int:
 def _sweep_orphans(at: datetime) -> int:
     """A crash between writing a file and its row leaves the file alone; a new file may still be waiting for its row."""
     count = 0
-    for folder in _folders(FOLDER):
-        names = default_storage.listdir(f"{FOLDER}/{folder}")[1]
-        paths = {f"{FOLDER}/{folder}/{name}" for name in names}
-        paths -= set(Segment.objects.filter(path__in=paths).values_list("path", flat=True))
-        for named in (SegmentCut, EvidenceFile):
-            paths -= set(named.objects.filter(path__in=paths).values_list("path", flat=True))
+    for folder in [f"{top}/{name}" for top in (TABLES, EXPORTS) for name in _folders(top)]:
+        paths = {f"{folder}/{name}" for name in default_storage.listdir(folder)[1]}
+        for rows in _ROWS_WITH_FILES:
+            paths -= set(rows.filter(path__in=paths).values_list("path", flat=True))
         for path in paths:
             if default_storage.get_modified_time(path) < at - _KEPT_FOR:
                 delete_file(path)

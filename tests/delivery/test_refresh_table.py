@@ -13,6 +13,7 @@ from marketplace.consents.services import withdraw_consent
 from marketplace.delivery import refresh
 from marketplace.delivery.files import read_rows
 from marketplace.delivery.models import DeliveryTable, Segment
+from marketplace.delivery.recording import record_segments
 from marketplace.delivery.services import current_version, is_ready, refresh_table, sample_rows, sweep_files
 from marketplace.delivery.waiting import tables_to_refresh
 from marketplace.listings.models import Listing
@@ -184,6 +185,9 @@ def test_replaced_files_go_after_a_while_and_their_versions_with_them(
     told = [(1, "add", 2), (2, "add", 2), (3, "add", 3), (3, "remove", 3)]
     rows = Segment.objects.order_by("added_version", "change").values_list("added_version", "change", "removed_version")
     assert [row for row in rows if row[1]] == told
+    sweep_files(at=now + timedelta(hours=7))
+    assert Segment.objects.count() == 6, "The log names none of them yet."
+    record_segments(listing=listing, at=now)
     sweep_files(at=now + timedelta(hours=5))
     assert Segment.objects.count() == 6
     sweep_files(at=now + timedelta(hours=7))

@@ -9,6 +9,7 @@ from marketplace.accounts.models import User
 from marketplace.delivery.errors import NameUnknown, RequestRefused, TimestampUnknown, VersionGone, VersionUnknown
 from marketplace.delivery.files import read_rows
 from marketplace.delivery.models import Segment, SegmentCut
+from marketplace.delivery.recording import record_segments
 from marketplace.delivery.refresh import PARTS_REST
 from marketplace.delivery.services import files_for, refresh_table, sweep_files
 from marketplace.delivery.versions import check_changes, check_version, version_at, version_since
@@ -151,6 +152,7 @@ def test_versions_are_found_by_number_and_by_time_from_the_purchase_on(sara: Use
     assert check_changes(late, 2, 90) == (2, 4)
     with pytest.raises(RequestRefused):
         check_changes(late, 3, 2)
+    record_segments(listing=listing, at=now)
     sweep_files(at=now + timedelta(days=2))
     with pytest.raises(VersionGone):
         check_version(grant, 3)
