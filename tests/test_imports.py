@@ -33,7 +33,6 @@ PUBLIC = {
     "marketplace.delivery.data_door",
     "marketplace.delivery.evidence_door",
     "marketplace.delivery.exports",
-    "marketplace.delivery.handing_over",  # The command that ends what nginx sends.
     "marketplace.delivery.preview",
     "marketplace.delivery.projection",
     "marketplace.delivery.sight",
@@ -58,6 +57,7 @@ COMMON = {
     "readonly",
     "rights",
     "schedule",
+    "timestamps",
 }
 FRAMEWORKS = ("django", "rest_framework", "celery", "allauth")
 

@@ -97,7 +97,7 @@ class LiveApp:
             opening = await self.streams.ask(partial(open_stream, request, purchase_id))
             self.streams.check_room(opening.grant.token.public_id)
         except (AccessError, DeliveryError) as error:
-            return refuse(error), None
+            return refuse(error, request.path), None
         except DatabaseError:
             return refusal(503, "TEMPORARILY_UNAVAILABLE", "Try again in a moment."), None
         response = HttpResponse(content_type="text/event-stream; charset=utf-8")

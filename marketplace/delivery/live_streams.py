@@ -221,7 +221,10 @@ class Streams:
 
     def remove(self, reader: Reader) -> None:
         reader.is_gone = True
-        self.feeds[reader.grant.listing.pk].readers.discard(reader)
+        feed = self.feeds.get(reader.grant.listing.pk)
+        # A feed that broke is gone before its readers are.
+        if feed is not None:
+            feed.readers.discard(reader)
         token_id = reader.grant.token.public_id
         if reader.refusal is None:
             self.returns.keep(token_id, reader.delivery, monotonic())

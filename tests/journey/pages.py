@@ -41,8 +41,8 @@ NOT_PAGES = {
     "log_checkpoint log_policy log_vkey log_receipt log_tile log_entry_bytes log_entry_bundle api_schema "
     "mfa_download_recovery_codes mfa_login_webauthn invoice_file purchase_live_link purchase_file "
     "admin:jsi18n admin:autocomplete",
-    "for machines": "live_stream evidence_file readings_file sharing_.* payment_webhook device_nonce device_enrolment "
-    "device_batches_upload oauth_.* None .*:None",
+    "for machines": "live_stream evidence_file file_proof readings_file sharing_.* payment_webhook device_nonce "
+    "device_enrolment device_batches_upload oauth_.* None .*:None",
     "switched off or a redirect": "log_entries account_set_password account_confirm_login_code admin:login "
     "admin:logout admin:view_on_site admin:password_change(_done)?",
     # Nobody but a superuser, whom an installation need not have, adds or changes anything there.

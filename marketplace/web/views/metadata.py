@@ -103,7 +103,7 @@ class ListingMap(Sitemap):
 
 class PageMap(Sitemap):
     def items(self) -> list[str]:
-        return ["landing", "catalogue", "log_explorer", "log_verification", "api_docs"]
+        return ["landing", "catalogue", "log_explorer", "log_verification", "origin_verification", "api_docs"]
 
     def location(self, item: str) -> str:
         return reverse(item)

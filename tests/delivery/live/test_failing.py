@@ -1,6 +1,8 @@
 """When the database is away for a moment, readers come back to where they were instead of missing a piece."""
 
 import asyncio
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any, cast
 from uuid import uuid4
@@ -19,9 +21,19 @@ from marketplace.delivery.live_streams import Feed, Reader, Streams
 PLACE, NEXT = Position(Horizon(5), None), Position(Horizon(6), None)
 
 
+def run_apart(work: Coroutine[Any, Any, None]) -> None:
+    """Runs it in a thread of its own: a browser's loop from another test may be running in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, work).result()
+
+
 def make_reader() -> Reader:
     facts = SimpleNamespace(
-        fields=("a",), window_from=None, window_until=None, token=SimpleNamespace(public_id=uuid4()), listing=None
+        fields=("a",),
+        window_from=None,
+        window_until=None,
+        token=SimpleNamespace(public_id=uuid4()),
+        listing=SimpleNamespace(pk=1),
     )
     return Reader(Opening(cast(Grant, facts), PLACE))
 
@@ -49,7 +61,7 @@ def test_a_piece_that_is_counted_is_sent(monkeypatch: pytest.MonkeyPatch) -> Non
         assert [(piece.place, is_counted) for piece, is_counted in reader.queue] == [(NEXT.text(), True)]
         assert (reader.position, reader.is_gone) == (NEXT, False)
 
-    asyncio.run(run())
+    run_apart(run())
 
 
 def test_a_reader_whose_piece_could_not_be_counted_is_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,4 +74,17 @@ def test_a_reader_whose_piece_could_not_be_counted_is_sent_away(monkeypatch: pyt
             await go_on(reader, monkeypatch, fail)
         assert (reader.is_gone, list(reader.queue)) == (True, [])
 
-    asyncio.run(run())
+    run_apart(run())
+
+
+def test_a_reader_of_a_feed_that_broke_leaves_his_room_to_others() -> None:
+    async def run() -> None:
+        streams, reader = Streams(), make_reader()
+        streams.reader_counts[reader.grant.token.public_id] = 1
+        try:
+            streams.remove(reader)
+        finally:
+            streams.threads.shutdown()
+        assert (reader.is_gone, dict(streams.reader_counts)) == (True, {})
+
+    run_apart(run())
