@@ -1,4 +1,4 @@
-"""Write the files of a table as one file in the form that was asked for, a file at a time, in bounded memory."""
+"""Write the files of a table as one file in the form that was asked for, in memory that does not grow with them."""
 
 from __future__ import annotations
 
@@ -6,21 +6,25 @@ import io
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime
+from functools import reduce
+from itertools import groupby
 from pathlib import Path
 from typing import BinaryIO
 
 import polars
 from django.core.files.storage import default_storage
 
-from marketplace.delivery.files import read_rows
 from marketplace.delivery.formats import Format
 from marketplace.delivery.projection import DEVICE, TIME, Column
 from marketplace.delivery.windows import TableFile
 
 # RFC 3339 with microseconds: what every one of our files can hold.
 _INSTANT = "%Y-%m-%dT%H:%M:%S%.6fZ"
+_PORTION_ROWS = 100_000
+_TELL_SECONDS = 1
 _END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 
 Portions = Iterable[polars.DataFrame]
@@ -63,22 +67,23 @@ def write_export(
     target: Path, files: Sequence[TableFile], span: Span, form: Format, *, tell: Callable[[int], None]
 ) -> int:
     """Write the rows of the files in the order of time, and return how many. tell: told of each portion."""
-    count = 0
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        rows = _rows_of(files, span, Path(folder), tell)
+        if form is Format.PARQUET:
+            return _write_parquet(target, rows, tell)
+        count = 0
 
-    def portions() -> Iterator[polars.DataFrame]:
-        nonlocal count
-        yield span.no_rows()
-        for parts in in_time(files):
-            rows = _rows_of(parts, span.names).filter(span.condition).select(span.names)
-            count += rows.height
-            yield rows
-            tell(count)
+        def portions() -> Iterator[polars.DataFrame]:
+            nonlocal count
+            yield span.no_rows()
+            for portion in rows.collect_batches(chunk_size=_PORTION_ROWS, maintain_order=True):
+                count += portion.height
+                yield portion
+                tell(count)
 
-    if form is Format.PARQUET:
-        return _write_parquet(target, files, span)
-    with target.open("wb") as opened:
-        _WRITERS[form](opened, portions(), span)
-    return count
+        with target.open("wb") as opened:
+            _WRITERS[form](opened, portions(), span)
+        return count
 
 
 def in_time(files: Sequence[TableFile]) -> Iterator[list[TableFile]]:
@@ -100,38 +105,52 @@ def _overlap(one: TableFile, other: TableFile) -> bool:
     return other.first_at <= one.last_at and one.first_at <= other.last_at
 
 
-def _rows_of(parts: Sequence[TableFile], columns: list[str] | None) -> polars.DataFrame:
-    if len(parts) == 1:
-        return read_rows(parts[0].path, columns)
-    return polars.concat([read_rows(part.path, columns) for part in parts]).sort(TIME, DEVICE)
-
-
-def _write_parquet(target: Path, files: Sequence[TableFile], span: Span) -> int:
-    """As one stream through the engine, which keeps no more than a few row groups."""
+def _rows_of(files: Sequence[TableFile], span: Span, folder: Path, tell: Callable[[int], None]) -> polars.LazyFrame:
+    """The rows in their order, read a few row groups at a time: of overlapping files only what is next of each."""
     if not files:
-        span.no_rows().write_parquet(target)
-        return 0
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        paths = [_local(parts, Path(folder)) for parts in in_time(files)]
-        rows = polars.scan_parquet(paths).filter(span.condition).select(span.names)
-        rows.sink_parquet(target, compression="zstd", statistics=True, maintain_order=True)
-    return int(polars.scan_parquet(target).select(polars.len()).collect().item())
+        return span.no_rows().lazy()
+    runs = []
+    for is_merged, groups in groupby(in_time(files), lambda parts: len(parts) > 1):
+        paths = [[_local(part, folder, tell) for part in parts] for parts in groups]
+        if is_merged:
+            runs += [reduce(_merged, map(polars.scan_parquet, parts)) for parts in paths]
+        else:
+            runs.append(polars.scan_parquet([path for (path,) in paths]))
+    return polars.concat(runs).filter(span.condition).select(span.names)
 
 
-def _local(parts: Sequence[TableFile], folder: Path) -> Path:
-    """Where a stored file lies on this machine; it is fetched when it lies elsewhere, and made of parts anew."""
-    path = parts[0].path
-    if len(parts) > 1:
-        whole = folder / path.rpartition("/")[2]
-        _rows_of(parts, None).write_parquet(whole)
-        return whole
+def _merged(rows: polars.LazyFrame, others: polars.LazyFrame) -> polars.LazyFrame:
+    return rows.merge_sorted(others, key=[TIME, DEVICE])
+
+
+def _local(file: TableFile, folder: Path, tell: Callable[[int], None]) -> Path:
+    """Where a stored file lies on this machine; it is fetched when it lies elsewhere."""
     try:
-        return Path(default_storage.path(path))
+        return Path(default_storage.path(file.path))
     except NotImplementedError:
-        copy = folder / path.rpartition("/")[2]
-        with default_storage.open(path) as source, copy.open("wb") as written:
+        copy = folder / file.path.rpartition("/")[2]
+        with default_storage.open(file.path) as source, copy.open("wb") as written:
             shutil.copyfileobj(source, written)
+        tell(0)
         return copy
+
+
+def _write_parquet(target: Path, rows: polars.LazyFrame, tell: Callable[[int], None]) -> int:
+    """By the engine alone, which writes a row group while it reads the next; how far it is, is asked from here."""
+    count = 0
+
+    def counted(portion: polars.DataFrame) -> polars.DataFrame:
+        nonlocal count
+        count += portion.height
+        return portion
+
+    rows = rows.map_batches(counted, streamable=True)
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(rows.sink_parquet, target, compression="zstd", statistics=True, maintain_order=True)
+        while wait([done], _TELL_SECONDS).not_done:
+            tell(count)
+        done.result()
+    return count
 
 
 def _write_csv(target: BinaryIO, portions: Portions, span: Span) -> None:
@@ -160,19 +179,21 @@ def _write_senml(target: BinaryIO, portions: Portions, span: Span) -> None:
 
 
 def _records(rows: polars.DataFrame, span: Span) -> polars.DataFrame:
-    """Values of the same moment and device stay beside each other."""
+    """Values of the same moment and device stay beside each other. No column of a table has a name with a space."""
     names = [name for name in span.names if name not in {TIME, DEVICE}]
     units = {column.name: column.unit for column in span.columns if column.kind == "double"}
-    long = rows.with_row_index("row").unpivot(names, index=["row", TIME, DEVICE], variable_name="n", value_name="v")
+    long = rows.with_row_index("row number").unpivot(
+        names, index=["row number", TIME, DEVICE], variable_name="its name", value_name="its value"
+    )
     return (
-        long.filter(polars.col("v").is_not_null())
-        .sort("row", maintain_order=True)
+        long.filter(polars.col("its value").is_not_null())
+        .sort("row number", maintain_order=True)
         .select(
             (polars.col(DEVICE) + "/").alias("bn"),
-            "n",
-            polars.col("n").replace_strict(units, return_dtype=polars.String()).alias("u"),
+            polars.col("its name").alias("n"),
+            polars.col("its name").replace_strict(units, return_dtype=polars.String()).alias("u"),
             (polars.col(TIME).dt.epoch("us") / 1_000_000).alias("t"),
-            "v",
+            polars.col("its value").alias("v"),
         )
     )
 
