@@ -40,7 +40,10 @@ class SigningDevice:
 
     def send(self, readings: Iterable[Reading], at: datetime, units: dict[str, str] | None = None) -> None:
         unit_of = {"air_temperature": "Cel", "humidity": "%RH"} | (units or {})
-        records = [{"n": name, "u": unit_of.get(name, "Cel"), "t": time.timestamp(), "v": value} for time, name, value in readings]
+        records = [
+            {"n": name, "u": unit_of.get(name, "Cel"), "t": time.timestamp(), "v": value}
+            for time, name, value in readings
+        ]
         self.sequence += 1
         accept_batch(
             envelope=sign_envelope(

@@ -23,11 +23,13 @@ from marketplace.delivery.windows import TableFile
 
 # RFC 3339 with microseconds: what every one of our files can hold.
 _INSTANT = "%Y-%m-%dT%H:%M:%S%.6fZ"
-_PORTION_ROWS = 100_000
+# About a row group, as which they are read.
+_PORTION_ROWS = 250_000
 _TELL_SECONDS = 1
 _END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 
 Portions = Iterable[polars.DataFrame]
+Sink = Callable[[polars.LazyFrame, Path], None]
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,8 @@ def write_export(
     """Write the rows of the files in the order of time, and return how many. tell: told of each portion."""
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         rows = _rows_of(files, span, Path(folder), tell)
-        if form is Format.PARQUET:
-            return _write_parquet(target, rows, tell)
+        if form in _SINKS:
+            return _sink(target, rows, _SINKS[form], tell)
         count = 0
 
         def portions() -> Iterator[polars.DataFrame]:
@@ -135,8 +137,8 @@ def _local(file: TableFile, folder: Path, tell: Callable[[int], None]) -> Path:
         return copy
 
 
-def _write_parquet(target: Path, rows: polars.LazyFrame, tell: Callable[[int], None]) -> int:
-    """By the engine alone, which writes a row group while it reads the next; how far it is, is asked from here."""
+def _sink(target: Path, rows: polars.LazyFrame, sink: Sink, tell: Callable[[int], None]) -> int:
+    """By the engine alone, which writes some rows while it reads the next; how far it is, is asked from here."""
     count = 0
 
     def counted(portion: polars.DataFrame) -> polars.DataFrame:
@@ -146,21 +148,23 @@ def _write_parquet(target: Path, rows: polars.LazyFrame, tell: Callable[[int], N
 
     rows = rows.map_batches(counted, streamable=True)
     with ThreadPoolExecutor(1) as pool:
-        done = pool.submit(rows.sink_parquet, target, compression="zstd", statistics=True, maintain_order=True)
+        done = pool.submit(sink, rows, target)
         while wait([done], _TELL_SECONDS).not_done:
             tell(count)
         done.result()
     return count
 
 
-def _write_csv(target: BinaryIO, portions: Portions, span: Span) -> None:
-    for number, rows in enumerate(portions):
-        _with_text_times(rows).write_csv(target, include_header=number == 0)
+def _sink_parquet(rows: polars.LazyFrame, target: Path) -> None:
+    rows.sink_parquet(target, compression="zstd", statistics=True, maintain_order=True)
 
 
-def _write_ndjson(target: BinaryIO, portions: Portions, span: Span) -> None:
-    for rows in portions:
-        _with_text_times(rows).write_ndjson(target)
+def _sink_csv(rows: polars.LazyFrame, target: Path) -> None:
+    _with_text_times(rows).sink_csv(target, maintain_order=True)
+
+
+def _sink_ndjson(rows: polars.LazyFrame, target: Path) -> None:
+    _with_text_times(rows).sink_ndjson(target, maintain_order=True)
 
 
 def _write_senml(target: BinaryIO, portions: Portions, span: Span) -> None:
@@ -216,13 +220,16 @@ def _schema_length(stream: bytes) -> int:
     return 8 + int.from_bytes(stream[4:8], "little")
 
 
-def _with_text_times(rows: polars.DataFrame) -> polars.DataFrame:
+def _with_text_times(rows: polars.LazyFrame) -> polars.LazyFrame:
     return rows.with_columns(polars.col(TIME).dt.to_string(_INSTANT))
 
 
+_SINKS: dict[Format, Sink] = {
+    Format.PARQUET: _sink_parquet,
+    Format.CSV: _sink_csv,
+    Format.NDJSON: _sink_ndjson,
+}
 _WRITERS: dict[Format, Callable[[BinaryIO, Portions, Span], None]] = {
-    Format.CSV: _write_csv,
-    Format.NDJSON: _write_ndjson,
     Format.SENML: _write_senml,
     Format.ARROW: _write_arrow,
 }
