@@ -38,6 +38,7 @@ APPEND_ONLY = {
     **dict.fromkeys(("wallet_transfer", "wallet_posting"), READ),
     **dict.fromkeys(("purchases_refund", "purchases_purchasechange", "wallet_providerevent"), GROW),
     **dict.fromkeys(("invoices_invoice", "invoices_invoiceline"), GROW),
+    **dict.fromkeys(("delivery_readsummary", "delivery_segmentbatch", "delivery_derivation"), GROW),
 }
 RIGHTS = {
     **APPEND_ONLY,

@@ -69,6 +69,11 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "task": "marketplace.delivery.tasks.summarise_reads_task",
         "schedule": crontab(minute=13),
     },
+    "delivery-fold": {
+        "task": "marketplace.delivery.tasks.fold_live_reads_task",
+        "schedule": 60.0,
+        "options": {"expires": 60.0},
+    },
     "delivery-sweep": {"task": "marketplace.delivery.tasks.sweep_files_task", "schedule": 3600.0},
     "handovers-forget": {
         "task": "marketplace.handovers.tasks.forget_expired_offers_task",

@@ -14,6 +14,7 @@ from marketplace.delivery.exports import Wish, make_export, sweep_exports
 from marketplace.delivery.formats import Format
 from marketplace.delivery.models import Export
 from marketplace.delivery.promise import refund_what_never_came
+from marketplace.delivery.read_folding import fold_live_reads
 from marketplace.delivery.recording import listings_to_record, record_segments
 from marketplace.delivery.services import refresh_table, sweep_files
 from marketplace.delivery.summarising import MOST_AT_ONCE, summarise_reads
@@ -49,6 +50,11 @@ def refresh_tables_task() -> None:
 def refresh_fresh_tables_task() -> None:
     for listing_id in fresh_tables(timezone.now()):
         refresh_table_task.apply_async(args=[listing_id], expires=_FRESH_SECONDS)
+
+
+@shared_task(ignore_result=True)
+def fold_live_reads_task() -> None:
+    fold_live_reads(at=timezone.now())
 
 
 @shared_task(ignore_result=True)

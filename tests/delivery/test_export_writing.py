@@ -5,6 +5,7 @@ import io
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import polars
 import pytest
@@ -37,7 +38,7 @@ def stored(rows: polars.DataFrame) -> TableFile:
     content = parquet_bytes(rows)
     path = default_storage.save("tables/aa/one.parquet", ContentFile(content))
     times = rows["time"]
-    return TableFile(path, path, rows.height, len(content), b"", times[0], times[-1], 1, START)  # type: ignore[arg-type]
+    return TableFile(uuid4(), path, rows.height, len(content), b"", times[0], times[-1], 1, START)
 
 
 def rows_of(minutes: list[int], device: str) -> polars.DataFrame:
