@@ -11,6 +11,7 @@ from unittest.mock import Mock
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
 
@@ -32,6 +33,7 @@ from marketplace.web.demo.script import DEVICES
 from marketplace.web.demo.trading import drain_outbox
 from marketplace.web.management.commands import seed_demo
 from tests.builders_ledger import submit
+from tests.web.metadata.checks import check_all
 
 pytestmark = pytest.mark.django_db
 
@@ -86,13 +88,15 @@ def assert_a_device_sent_all_its_batches() -> None:
     assert batches[-1].received_at + building.BATCH_SPAN > timezone.now()
 
 
-def test_builds_a_true_market_and_only_once(var_dir: Path):
+def test_builds_a_true_market_and_only_once(var_dir: Path, client: Client):
     call_command("seed_demo")
     first = counts()
     assert (first["Device"], first["User"]) == (12, 8)
     assert_every_state_is_there()
     assert_nobody_read_after_a_withdrawal()
     assert_a_device_sent_all_its_batches()
+    for listing in Listing.objects.live_at(timezone.now()):
+        check_all(client, listing, var_dir)
     assert verify_log().is_good
     assert not OutboxRow.objects.exists()
 

@@ -8,12 +8,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import jsonschema
-import mlcroissant
-import pyshacl
 import pytest
 from django.test import Client
 from django.utils import timezone
-from rdflib import Graph
 
 from marketplace.accounts.models import User
 from marketplace.consents.services import withdraw_consent
@@ -24,7 +21,8 @@ from marketplace.listings.services import make_offer
 from marketplace.web.views import metadata
 from tests.builders import EURO, make_consent, make_listing
 from tests.builders_delivery import day_start, make_stocked_listing, minutes
-from tests.web.metadata.rules import DATASPACE_CATALOG, DATASPACE_DATASET, DCAT_AP
+from tests.web.metadata.checks import check_croissant, check_dcat, document
+from tests.web.metadata.rules import DATASPACE_CATALOG, DATASPACE_DATASET
 
 pytestmark = pytest.mark.django_db
 
@@ -45,19 +43,6 @@ def listing(sara: User) -> Listing:
     return listing
 
 
-def document(client: Client, listing: Listing, name: str) -> Any:
-    answer = client.get(f"/listings/{listing.public_id}/{name}")
-    assert (answer.status_code, answer["Content-Type"]) == (200, "application/ld+json")
-    return json.loads(answer.content)
-
-
-def check_dcat(content: Any) -> Graph:
-    graph = Graph().parse(data=json.dumps(content), format="json-ld")
-    conforms, _, report = pyshacl.validate(graph, shacl_graph=Graph().parse(data=DCAT_AP, format="turtle"))
-    assert conforms, report
-    return graph
-
-
 def test_dcat_conforms_to_the_application_profile(client: Client, listing: Listing) -> None:
     graph = check_dcat(document(client, listing, "dcat.jsonld"))
     words = "PREFIX o: <http://www.w3.org/ns/odrl/2/> SELECT ?a WHERE { ?d o:hasPolicy/o:permission/o:action ?a }"
@@ -75,14 +60,8 @@ def test_the_rules_find_what_is_missing(client: Client, listing: Listing) -> Non
 
 
 def test_croissant_is_valid_and_its_sample_loads(client: Client, listing: Listing, tmp_path: Any) -> None:
-    content = document(client, listing, "croissant.json")
-    address = urlsplit(content["distribution"][0]["contentUrl"]).path
-    sample = tmp_path / "sample.csv"
-    sample.write_bytes(client.get(address).content)
-    dataset = mlcroissant.Dataset(jsonld=content, mapping={"sample": str(sample)})
-    assert not dataset.metadata.ctx.issues.errors
-    records = list(dataset.records("readings"))
-    assert len(records) == len(sample.read_text().splitlines()) - 1 > 5
+    records = check_croissant(client, document(client, listing, "croissant.json"), tmp_path)
+    assert len(records) > 5
     assert set(records[0]) == {"readings/time", "readings/device", "readings/air_temperature"}
 
 
