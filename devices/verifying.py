@@ -65,7 +65,7 @@ def check_download(
 def _compare(verdict: OriginVerdict, download: BinaryIO, signed: SignedRows) -> None:
     if form := form_not_read(download):
         verdict.say(NOT_PROVED, f"Anything about this {form}: CSV, NDJSON and SenML JSON are compared row by row.")
-        verdict.lacking_reasons.append("a download in one of these forms")
+        verdict.lacking_reasons.append("a download as CSV, NDJSON or SenML JSON")
         return
     form, rows = read_table(download)
     place_of = {column.name: place for place, column in enumerate(signed.header.columns)}

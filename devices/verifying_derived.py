@@ -34,7 +34,7 @@ def check_derived(
     form = form_not_read(download)
     if form == ARROW:
         verdict.say(NOT_PROVED, f"Anything about this {form}: CSV, NDJSON and SenML JSON are compared row by row.")
-        verdict.lacking_reasons.append("a download in one of these forms")
+        verdict.lacking_reasons.append("a download as CSV, NDJSON or SenML JSON")
     elif form:
         _compare_file(verdict, download, rows)
     else:

@@ -97,7 +97,9 @@ def export_response(request: HttpRequest, grant: Grant, wish: Wish) -> HttpRespo
 
 
 def export_name(listing: Listing, export: Export) -> str:
-    return f"{listing.share_name}-v{export.version}.{FORMS[Format(export.form)].suffix}"
+    """A name of its own for each content: curl goes on with whatever file has the name, also with another part."""
+    content = bytes(export.sha256 or b"").hex()[:8]
+    return f"{listing.share_name}-v{export.version}-{content}.{FORMS[Format(export.form)].suffix}"
 
 
 def _describe(response: HttpResponseBase, grant: Grant, export: Export, wish: Wish) -> None:

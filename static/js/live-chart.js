@@ -98,7 +98,7 @@ export class LiveChart {
     const ends = until > start ? [[start, "0%", "start"], [until, "100%", "end"]] : [[start, "50%", "middle"]];
     for (const [time, x, anchor] of ends) {
       const text = { class: "series-text", x, y: TOP + HEIGHT + 22, "text-anchor": anchor };
-      chart.append(element("text", text, new Date(time).toLocaleTimeString()));
+      chart.append(element("text", text, `${new Date(time).toISOString().slice(11, 19)} UTC`));
     }
   }
 

@@ -35,7 +35,8 @@ function stop(words, kind) {
   clearTimeout(timer);
   source?.close();
   source = null;
-  name(lastId ? "Go on" : "Watch live");
+  if (kind === "ended") name("Try again");
+  else name(lastId ? "Go on" : "Watch live");
   say(words, kind);
 }
 

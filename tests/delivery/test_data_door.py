@@ -109,8 +109,16 @@ def test_every_form_holds_the_very_values(client: Client, bought: Bought, form: 
     assert rows.equals(sent(bought).select(rows.columns))
     digest = base64.b64encode(hashlib.sha256(content).digest()).decode()
     assert response["Content-Digest"] == response["Repr-Digest"] == f"sha-256=:{digest}:"
-    assert response["Content-Disposition"].endswith(f'-v1.{FORMS[form].suffix}"')
+    assert response["Content-Disposition"].endswith(
+        f'-v1-{hashlib.sha256(content).hexdigest()[:8]}.{FORMS[form].suffix}"'
+    )
     assert Read.objects.get().row_count == 1800
+
+
+def test_each_content_has_a_name_of_its_own(client: Client, bought: Bought) -> None:
+    queries = ("?format=csv", "?format=csv&columns=humidity", "?format=csv&version=1")
+    whole, part, again = (get(client, bought, query)["Content-Disposition"] for query in queries)
+    assert whole == again != part
 
 
 def test_the_accept_header_chooses_the_form(client: Client, bought: Bought) -> None:

@@ -28,7 +28,7 @@ def make_client(page: Page) -> None:
 
 
 def show_what_is_narrowed(page: Page) -> None:
-    page.get_by_role("button", name="Show what I narrow").click()
+    page.get_by_role("button", name="Show the token to narrow").click()
     wait_for_token(page)
 
 

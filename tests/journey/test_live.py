@@ -78,7 +78,7 @@ def test_the_chart_moves_and_stops_with_the_reason(
 
     withdraw_consent_with_refunds(consent=subscription.listing.consent, at=timezone.now())
     expect(state).to_contain_text("Ended: The owner has withdrawn the consent")
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Try again").click()
     expect(state).to_contain_text("withdrawn")
     assert sum(Read.objects.values_list("row_count", flat=True)) == 5
     # That the killed server could not be reached is the only thing that the console may say.

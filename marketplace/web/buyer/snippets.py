@@ -8,7 +8,8 @@ from marketplace.purchases.models import Purchase
 
 
 def profile_name(purchase: Purchase) -> str:
-    return f"{purchase.listing.share_name}.share"
+    """Not the share's name alone: two purchases of one listing are kept in one folder."""
+    return f"{purchase.listing.share_name}-{purchase.public_id.hex[:6]}.share"
 
 
 def snippets_of(purchase: Purchase, endpoint: str, secret: str) -> list[tuple[str, str]]:
@@ -32,15 +33,15 @@ def snippets_of(purchase: Purchase, endpoint: str, secret: str) -> list[tuple[st
     ]
 
 
-def delegation_lines(purchase: Purchase) -> str:
+def delegation_lines(purchase: Purchase, secret: str) -> str:
     """A program that narrows a token, and needs nothing of ours but the key that it was signed with."""
-    field = purchase.listing.consent.fields[0]
+    field, mine = purchase.listing.consent.fields[0], secret or "osb_..."
     return (
         f"""from datetime import datetime, timedelta, timezone
 
 from biscuit_auth import Biscuit, BlockBuilder, PublicKey
 
-MINE = "osb_..."  # what this page shows once
+MINE = "{mine}"  # what this page shows once
 KEY = PublicKey("{delegation_key()}")
 
 block = BlockBuilder(

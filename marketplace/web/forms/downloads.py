@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django import forms
+from django.utils import timezone
 
 from marketplace.delivery.exports import Wish
 from marketplace.delivery.formats import FORMS, Format
@@ -20,7 +21,6 @@ class DownloadForm(forms.Form):
         label="From",
         required=False,
         widget=forms.DateTimeInput(attrs={"type": "datetime-local", "step": "1"}, format="%Y-%m-%dT%H:%M:%S"),
-        help_text="Leave both empty for everything that you may load.",
     )
     until = forms.DateTimeField(
         label="Until",
@@ -36,6 +36,9 @@ class DownloadForm(forms.Form):
 
     def __init__(self, *args: Any, columns: Sequence[Column], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.fields[
+            "start"
+        ].help_text = f"In {timezone.get_current_timezone_name()}. Leave both empty for everything that you may load."
         field = self.fields["columns"]
         assert isinstance(field, forms.MultipleChoiceField)
         field.choices = [(column.name, _title(column)) for column in columns if column.kind == "double"]

@@ -16,7 +16,7 @@ from marketplace.delivery.models import Read
 from marketplace.delivery.sight import AccessFacts, access_facts
 from marketplace.purchases.models import Purchase, PurchaseQuerySet
 from marketplace.web.csv_lines import as_text
-from marketplace.web.formats import day_text, money_text, plural
+from marketplace.web.formats import cents_text, day_text, money_text, plural
 from marketplace.web.forms.access import AccessFilter
 from marketplace.web.wording import plan_name
 
@@ -97,7 +97,7 @@ def access_figures(user: User, at: datetime) -> dict[str, Any]:
         "buyers_note": f"purchases, of {plural(readable['buyers'], 'buyer')}",
         "reads_note": f"in {plural(reads['count'], 'read')}",
         "row_count": reads["rows"] or 0,
-        "earned_text": money_text(earned, settings.MARKET_CURRENCY),
+        "earned_text": cents_text(earned, settings.MARKET_CURRENCY),
     }
 
 

@@ -11,7 +11,7 @@ from ledger.services import final_size
 from marketplace.listings.models import Listing
 from marketplace.web.buyer.cards import listing_cards
 from marketplace.web.figures import market_figures
-from marketplace.web.formats import money_text
+from marketplace.web.formats import cents_text
 
 CARDS = 3
 
@@ -23,7 +23,7 @@ def landing(request: HttpRequest) -> HttpResponse:
     figures = market_figures(now)
     context = {
         "figures": figures,
-        "paid_text": money_text(figures.paid_micros, settings.MARKET_CURRENCY),
+        "paid_text": cents_text(figures.paid_micros, settings.MARKET_CURRENCY),
         "cards": listing_cards(newest_listings(request, now), now),
         "final_size": final_size(),
         "checkpoint": Checkpoint.objects.defer("note").order_by("-size").first(),

@@ -18,6 +18,7 @@ from marketplace.listings.models import Plan
 from marketplace.purchases.models import Purchase
 from marketplace.web.buyer.orders import end_of_access
 from marketplace.web.views.purchases import own_purchase
+from marketplace.web.wording import unit_label
 
 PAGE = "buyer/live.html"
 MOST_ROWS = 20
@@ -64,7 +65,9 @@ def live_context(purchase: Purchase) -> dict[str, Any]:
         "ended": ended,
         "token": token,
         "columns": columns,
-        "column_facts": [{"name": column.name, "title": column.field, "unit": column.unit} for column in columns[2:]],
+        "column_facts": [
+            {"name": column.name, "title": column.field, "unit": unit_label(column.unit)} for column in columns[2:]
+        ],
         "is_metered": purchase.plan.kind == Plan.Kind.METERED,
         "is_held_back": consent.delay_seconds > 0 or consent.resolution != "raw",
         "closed_at": purchase.last_term().window_until if purchase.last_term().window_until <= now else None,

@@ -81,13 +81,15 @@ def token_new(request: HttpRequest, public_id: UUID) -> HttpResponse:
 def token_delegation(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """How a token is narrowed and passed on without the market; POST shows what is passed on."""
     token = own_token(request, public_id)
-    context = {"token": token, "purchase": token.purchase, "lines": delegation_lines(token.purchase)}
+    context = {"token": token, "purchase": token.purchase, "lines": delegation_lines(token.purchase, "")}
     if request.method != "POST":
         return render(request, "buyer/token_delegation.html", context)
     try:
-        context["secret"] = delegable_token(token=token, at=timezone.now())
+        secret = delegable_token(token=token, at=timezone.now())
     except MarketError as error:
         context["refusal"] = {"title": "It cannot be passed on", "why": str(error), "code": error.code}
+    else:
+        context |= {"secret": secret, "lines": delegation_lines(token.purchase, secret)}
     status = UNPROCESSABLE if "refusal" in context else 200
     return render(request, "buyer/token_delegation.html", context, status=status)
 

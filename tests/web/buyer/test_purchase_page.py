@@ -8,7 +8,8 @@ from marketplace.access.models import AccessToken
 from marketplace.access.services import issue_token
 from marketplace.consents.services import withdraw_consent
 from marketplace.invoices.services import issue_due
-from marketplace.purchases.services import withdraw_consent_with_refunds
+from marketplace.purchases.services import withdraw_consent_with_refunds, withdraw_listing_with_refunds
+from marketplace.web.buyer.snippets import profile_name
 from tests.web.buyer.conftest import HTMX
 
 pytestmark = pytest.mark.django_db
@@ -55,7 +56,7 @@ def test_says_what_is_allowed_and_how_to_load_it(as_ben, ready):
     text = as_ben.get(address(ready)).text
     for words in ("Academic research", "load_as_pandas", "deltaSharing", "curl", "http://testserver/delta-sharing/"):
         assert words in text
-    assert f"{ready.listing.share_name}.share#{ready.listing.share_name}.data.readings" in text
+    assert f"{profile_name(ready)}#{ready.listing.share_name}.data.readings" in text
 
 
 def test_a_withdrawal_is_said_and_nothing_is_offered(as_ben, ready, at):
@@ -64,6 +65,13 @@ def test_a_withdrawal_is_said_and_nothing_is_offered(as_ben, ready, at):
     assert "The owner has withdrawn the consent" in text
     assert address(ready, "token_create") not in text
     assert "Load them until" not in text
+
+
+def test_the_letter_of_a_withdrawn_listing_blames_no_consent(as_ben, ready, at):
+    withdraw_listing_with_refunds(listing=ready.listing, at=at + timedelta(minutes=1))
+    text = as_ben.get(reverse("notice_list")).text
+    assert "Your tokens for it are refused from now on" in text
+    assert "consent behind" not in text
 
 
 def test_a_withdrawal_leaves_the_refund_and_the_duty_to_delete_on_the_page(as_ben, ready, at):

@@ -14,6 +14,8 @@ from marketplace.access.errors import TokenRevoked
 from marketplace.access.models import AccessToken
 from marketplace.access.services import authorise, issue_token, revoke_token
 from marketplace.consents.services import withdraw_consent
+from marketplace.purchases.services import buy_listing
+from marketplace.web.buyer.snippets import profile_name
 from tests.web.buyer.conftest import HTMX
 
 pytestmark = pytest.mark.django_db
@@ -130,8 +132,15 @@ def test_the_profile_file_is_made_of_the_token_on_the_page(as_ben, ready, at, se
         "bearerToken": secret,
         "expirationTime": token.expires_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
     }
-    assert answer["Content-Disposition"] == f'attachment; filename="{ready.listing.share_name}.share"'
+    assert answer["Content-Disposition"] == f'attachment; filename="{profile_name(ready)}"'
     assert "no-store" in answer["Cache-Control"]
+
+
+def test_two_purchases_of_one_listing_have_two_profile_files(ready, ben, at):
+    plan = ready.listing.plans.get()
+    again = buy_listing(listing=ready.listing, plan=plan, buyer=ben, quoted_micros=plan.price_micros, at=at)
+    assert profile_name(again) != profile_name(ready)
+    assert profile_name(ready).startswith(ready.listing.share_name)
 
 
 @pytest.mark.parametrize("text", ["", "osm_wrong", "\N{SNOWMAN}"])
@@ -228,13 +237,12 @@ def test_the_oauth_client_is_made_once_and_its_profile_comes_from_the_page(as_be
 def test_what_the_page_says_about_passing_on_works(as_ben, ready, at):
     token, _ = issue_token(purchase=ready, at=at)
     address = reverse("token_delegation", args=[token.public_id])
-    shown = re.search(r'<code id="[^"]+">(from datetime.+?)</code>', as_ben.get(address).text, re.DOTALL)
+    assert 'MINE = "osb_..."' in html.unescape(as_ben.get(address).text)
+    shown = re.search(r'<code id="[^"]+">(from datetime.+?)</code>', as_ben.post(address).text, re.DOTALL)
     assert shown
+    # As it is printed, beside the token.
     program = html.unescape(shown[1])
-    mother = secret_in(as_ben.post(address))
-    done = subprocess.run(
-        [sys.executable, "-c", program.replace("osb_...", mother)], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     grant = authorise(token=done.stdout.strip(), at=timezone.now())
     assert (grant.token.parent, grant.row_cap_left) == (token, 10_000)
     page = as_ben.get(reverse("purchase_page", args=[ready.public_id])).text
