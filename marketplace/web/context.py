@@ -37,7 +37,7 @@ STAFF_LINKS = (("Admin panel", "admin:index", "file-check"),)
 FOOTER_LINKS = (
     ("The log", "log_explorer"),
     ("Check a receipt", "log_verification"),
-    ("Check a download", "origin_verification"),
+    ("Check data", "origin_verification"),
     ("API", "api_docs"),
     ("Health", "health"),
 )

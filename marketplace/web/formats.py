@@ -6,6 +6,8 @@ from decimal import Decimal
 from marketplace.wallet.units import MICROS_PER_UNIT
 
 MINUS = "\N{MINUS SIGN}"
+# A number with more places before or after its point is written with an exponent.
+MOST_PLACES = 15
 DURATION_STEPS = (
     ("year", 365 * 86_400),
     ("month", 30 * 86_400),
@@ -45,6 +47,17 @@ def number_text(value: int | float | Decimal | None) -> str:
         decimals = 1 if size >= 1000 else 2 if size >= 1 else 4
         text = f"{float(value):,.{decimals}f}".rstrip("0").rstrip(".")
     return text.replace("-", MINUS)
+
+
+def reading_text(value: float | None) -> str:
+    """What was measured, to the last digit: the file that is sold holds the very same number."""
+    if value is None:
+        return "–"
+    exact = Decimal(repr(value))
+    if not exact.is_finite() or not -MOST_PLACES <= exact.adjusted() <= MOST_PLACES:
+        return repr(value).replace("-", MINUS)
+    text = f"{exact:,f}"
+    return (text.rstrip("0").rstrip(".") if "." in text else text).replace("-", MINUS)
 
 
 def percent_text(share: float | None) -> str:

@@ -101,7 +101,7 @@ function line(row) {
     const cell = made.insertCell();
     const value = row[column];
     if (typeof value === "string") cell.textContent = column === "time" ? value.replace(/\.?0+Z$/, "Z") : value;
-    else cell.textContent = value?.toLocaleString(undefined, { maximumSignificantDigits: 9 }) ?? "–";
+    else cell.textContent = value?.toLocaleString("en", { maximumFractionDigits: 20 }).replace("-", "\u2212") ?? "–";
     if (column !== "time" && column !== "device") cell.className = "number";
   }
   return made;

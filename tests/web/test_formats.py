@@ -32,6 +32,26 @@ def test_numbers_are_grouped_and_rounded_by_size(value: float | None, text: str)
     assert formats.number_text(value) == text
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "–"),
+        (1076.25, "1,076.25"),
+        (1230.75, "1,230.75"),
+        (20 / 7, "2.857142857142857"),
+        (-0.3, "\u22120.3"),
+        (8.0, "8"),
+        (1200.0, "1,200"),
+        (0.0, "0"),
+        (1e-07, "0.0000001"),
+        (1.5e300, "1.5e+300"),
+        (float("inf"), "inf"),
+    ],
+)
+def test_what_was_measured_keeps_every_digit(value: float | None, text: str) -> None:
+    assert formats.reading_text(value) == text
+
+
 def test_percent_reaches_100_only_for_all_of_them() -> None:
     assert formats.percent_text(0.99999) == "99.9\u00a0%"
     assert formats.percent_text(1.0) == "100\u00a0%"

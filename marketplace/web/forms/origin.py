@@ -1,7 +1,9 @@
 from typing import Any
 
 from django import forms
+from django.core.files.uploadedfile import UploadedFile
 
+from devices.evidence import SUFFIX
 from devices.tables import TableMalformed, instant_micros
 from ledger.policy import LARGEST_POLICY
 from marketplace.web.forms.log import BoundedFile
@@ -51,6 +53,13 @@ class OriginForm(forms.Form):
             return instant_micros(text) if text else None
         except TableMalformed as error:
             raise forms.ValidationError("Give a time such as 2026-03-01T12:00:00Z.", code="invalid") from error
+
+    def clean_evidence(self) -> UploadedFile:
+        evidence: UploadedFile = self.cleaned_data["evidence"]
+        download = self.cleaned_data.get("download")
+        if download and str(download.name).endswith(SUFFIX) and not str(evidence.name).endswith(SUFFIX):
+            raise forms.ValidationError("The two files are in each other's place. Choose them the other way round.")
+        return evidence
 
     @property
     def policy_text(self) -> str:

@@ -48,6 +48,11 @@ def number(value: Any) -> str:
 
 
 @register.filter
+def reading(value: float | None) -> str:
+    return formats.reading_text(value)
+
+
+@register.filter
 def percent(share: float | None) -> str:
     return formats.percent_text(share)
 

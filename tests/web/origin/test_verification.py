@@ -73,6 +73,15 @@ def test_both_files_are_asked_for(client):
     assert "Choose the evidence of the download." in page.content.decode()
 
 
+def test_two_files_in_each_others_place_are_told(client):
+    files = {
+        "download": SimpleUploadedFile("data.evidence.jsonl", ORIGIN.evidence()),
+        "evidence": SimpleUploadedFile("data.csv", TABLE),
+    }
+    page = client.post(PAGE, files)
+    assert (page.status_code, b"Choose them the other way round." in page.content) == (422, True)
+
+
 def test_what_is_too_large_is_not_read(client, monkeypatch):
     monkeypatch.setattr(origin_verification, "LARGEST_UPLOAD", 1000)
     status, text = send(client)

@@ -134,7 +134,7 @@ def test_the_preview_shows_the_very_rows(sara_client: Client, sara: User, now: d
     page = response.content.decode()
     assert "device-1" in page
     assert '<td data-label="What it is">Air temperature</td>' in page
-    assert '<td class="number">20.29</td>' in page
+    assert '<td class="number">20.285714285714285</td>' in page
 
 
 def test_the_preview_of_nothing_says_so(sara_client: Client, sara: User, now: datetime):
