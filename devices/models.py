@@ -59,6 +59,8 @@ class Device(models.Model):
     retired_at = models.DateTimeField(null=True)
     taken_over_at = models.DateTimeField(null=True)
     handed_over_at = models.DateTimeField(null=True)
+    # Until when, by arrival, its owner has deleted what it sent.
+    readings_deleted_at = models.DateTimeField(null=True)
     # The row of whoever had the device before; gone when that person's account was erased.
     predecessor = models.OneToOneField("self", models.SET_NULL, null=True, related_name="successor")
     # Brought up to date at most once a second by uploads, and exactly by the resolver.
@@ -151,7 +153,8 @@ class Batch(models.Model):
     content_hash = models.BinaryField(max_length=32)
     content_type = models.CharField(max_length=40)
     # The device's own bytes, zstd; original_envelope gives them back unchanged. Empty once the readings in it are those
-    # of two owners: each keeps his readings, and nobody an envelope that shows the other's.
+    # of two owners: each keeps his readings, and nobody an envelope that shows the other's. Empty, too, once its owner
+    # deleted them.
     envelope = models.BinaryField()
     envelope_size = models.IntegerField()
     reading_count = models.IntegerField()
@@ -182,6 +185,10 @@ class Batch(models.Model):
         """Whether readings in it are those of another owner of the device, so that nobody is shown the envelope."""
         is_early = device.taken_over_at is not None and self.first_reading_at < device.taken_over_at
         return is_early or (device.handed_over_at is not None and self.last_reading_at >= device.handed_over_at)
+
+    def is_deleted(self, device: Device) -> bool:
+        """Whether its owner deleted what was in it."""
+        return not self.envelope_size and not self.is_shared(device)
 
     @property
     def original_envelope(self) -> bytes:

@@ -63,6 +63,8 @@ def find_originals(device: Device, sight: Sight) -> Originals:
     for chunk in _chunks(list(batches.values_list("pk", flat=True))):
         open_ones: list[tuple[Batch, pl.DataFrame]] = []
         for batch in Batch.objects.filter(pk__in=chunk).order_by("sequence"):
+            if batch.is_deleted(device):
+                continue
             reason = _obstacle(batch, device, sight)
             readings = pl.DataFrame(schema=SCHEMA) if reason else batch_frame(batch)
             if not reason and not set(readings["name"].unique()) <= names:
@@ -92,7 +94,7 @@ def _chunks(pks: Sequence[int]) -> Iterator[Sequence[int]]:
 
 def _obstacle(batch: Batch, device: Device, sight: Sight) -> str:
     """Say what else an envelope would show beside the fields in it; empty when it may be seen."""
-    if not batch.envelope_size or batch.is_shared(device):
+    if batch.is_shared(device):
         return SHARED
     if batch.last_reading_at >= sight.until or (sight.start is not None and batch.first_reading_at < sight.start):
         return WINDOW

@@ -39,6 +39,7 @@ APPEND_ONLY = {
     **dict.fromkeys(("purchases_refund", "purchases_purchasechange", "wallet_providerevent"), GROW),
     **dict.fromkeys(("invoices_invoice", "invoices_invoiceline"), GROW),
     **dict.fromkeys(("delivery_readsummary", "delivery_segmentbatch", "delivery_derivation"), GROW),
+    "erasure_readingsdeletion": GROW,
 }
 RIGHTS = {
     **APPEND_ONLY,

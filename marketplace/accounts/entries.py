@@ -13,5 +13,10 @@ def device_handed_over(*, owner: str, new_owner: str, device: str, new_device: s
     return {"owner": owner, "new_owner": new_owner, "device": device, "new_device": new_device}
 
 
+def device_readings_deleted(*, owner: str, device: str, batch_count: int) -> dict[str, Any]:
+    """batch_count: of the signed batches whose envelopes are gone."""
+    return {"owner": owner, "device": device, "batch_count": batch_count}
+
+
 def device_retired(*, owner: str, device: str, key: str) -> dict[str, Any]:
     return {"owner": owner, "device": device, "key": key}

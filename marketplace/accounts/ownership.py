@@ -2,7 +2,7 @@
 
 import logging
 from datetime import datetime
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.db import transaction
 
@@ -49,6 +49,13 @@ def record_handover(*, device: Device, taken: Device, at: datetime) -> None:
     submit_entry(kind="device.handed_over", body=body, key=_record_key(handle), at=at, refs=[handle])
     body = entries.device_enrolled(owner=new_owner, device=new_handle, key=key, kind=taken.kind)
     submit_entry(kind="device.enrolled", body=body, key=_record_key(new_handle), at=at, refs=[new_handle])
+
+
+def record_readings_deletion(*, device: Device, batch_count: int, at: datetime) -> UUID:
+    """Record in the running transaction that the owner deleted what the device sent. Returns the entry's id."""
+    owner, handle, _ = _handles(device)
+    body = entries.device_readings_deleted(owner=owner, device=handle, batch_count=batch_count)
+    return submit_entry(kind="device.readings_deleted", body=body, key=uuid4(), at=at, refs=[handle])
 
 
 def enrolment_entry(device: Device) -> Entry | None:

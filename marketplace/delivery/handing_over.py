@@ -58,7 +58,7 @@ def cut_ended_downloads(at: datetime) -> int:
     )
     ended = list(Export.objects.filter(is_over).exclude(path="").order_by("pk"))
     for export in ended:
-        _empty(export.path)
+        empty_file(export.path)
         # Of two watchers one removes the row, and both the file.
         Export.objects.filter(pk=export.pk).delete()
         delete_file(export.path)
@@ -77,7 +77,8 @@ def is_watched() -> bool:
         return False
 
 
-def _empty(path: str) -> None:
+def empty_file(path: str) -> None:
+    """Break off every send of a file."""
     try:
         os.truncate(default_storage.path(path), 0)
     except (FileNotFoundError, NotImplementedError):

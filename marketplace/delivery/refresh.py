@@ -126,9 +126,9 @@ def refresh_table(*, listing: Listing, at: datetime) -> DeliveryTable:
         if refreshed is not None:
             _measure(listing, refreshed, at)
             return refreshed
-        table.refresh_from_db()
         if _is_cut_off(listing):
             break
+        table.refresh_from_db()
     return table
 
 
@@ -259,15 +259,14 @@ def _find_changes(table: DeliveryTable, built: list[BuiltSpan], sources: Sources
 def _apply(listing: Listing, seen: DeliveryTable, build: Build, sources: Sources, at: datetime) -> DeliveryTable | None:
     """Put the new files in the table in one transaction.
 
-    None when another refresh changed the table meanwhile, or a withdrawal ended what it is for.
+    None when another refresh changed the table meanwhile, or a withdrawal ended what it is for, or it is gone.
     """
     next_due_at = _held_back_until(listing.consent, _members(listing), sources.due)
     with transaction.atomic():
         rely_on_standing(listing.consent_id)
-        table = DeliveryTable.objects.select_for_update().get(pk=seen.pk)
-        is_as_seen = (table.source_stamp, table.version) == (seen.source_stamp, seen.version)
-        has_moved = not is_as_seen or _is_cut_off(listing)
-        if not has_moved:
+        table = DeliveryTable.objects.select_for_update().filter(pk=seen.pk).first()
+        has_moved = table is None or not _is_as_seen(table, seen) or _is_cut_off(listing)
+        if table is not None and not has_moved:
             is_narrower = table.terms_number != sources.terms_number
             table.terms_number = sources.terms_number
             if _replace_segments(table, build, at):
@@ -281,12 +280,16 @@ def _apply(listing: Listing, seen: DeliveryTable, build: Build, sources: Sources
             table.refreshed_at = max(at, table.refreshed_at or at)
             table.next_due_at = next_due_at
             table.save()
-    if has_moved:
+    if table is None or has_moved:
         build.discard()
         return None
     if table.version != seen.version:
         logger.info("table.refreshed", extra={"table_id": table.public_id, "version": table.version})
     return table
+
+
+def _is_as_seen(table: DeliveryTable, seen: DeliveryTable) -> bool:
+    return (table.source_stamp, table.version) == (seen.source_stamp, seen.version)
 
 
 def _replace_segments(table: DeliveryTable, build: Build, at: datetime) -> bool:

@@ -18,6 +18,7 @@ from marketplace.accounts.models import User
 from marketplace.consents.models import Consent
 from marketplace.consents.services import Terms
 from marketplace.delivery.errors import DeliveryError
+from marketplace.delivery.handing_over import empty_file
 from marketplace.delivery.models import DeliveryTable, Read
 from marketplace.delivery.preview import listing_series, preview_rows, sample_rows
 from marketplace.delivery.projection import Column, column_names, describe_table
@@ -46,6 +47,7 @@ __all__ = [
     "count_reads",
     "current_version",
     "describe_table",
+    "empty_file",
     "erase_tables",
     "files_for",
     "is_ready",

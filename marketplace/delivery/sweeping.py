@@ -4,9 +4,8 @@ from datetime import datetime, timedelta
 
 from django.core.files.storage import default_storage
 from django.db import transaction
-from django.db.models import F, Max, Q
+from django.db.models import F, Max, Q, QuerySet
 
-from marketplace.accounts.models import User
 from marketplace.delivery.files import EXPORTS, TABLES, delete_file
 from marketplace.delivery.models import DeliveryTable, EvidenceFile, Export, Segment, SegmentCut
 from marketplace.delivery.recording import record_erasure
@@ -28,16 +27,15 @@ def sweep_files(*, at: datetime) -> int:
     return count + _sweep_evidence(at) + _sweep_orphans(at)
 
 
-def erase_tables(*, seller: User, at: datetime) -> list[str]:
-    """Delete everything that was prepared of a person's data, and return the paths of the files that are left.
+def erase_tables(*, tables: QuerySet[DeliveryTable], at: datetime) -> list[str]:
+    """Delete everything that was prepared of some tables' data, and return the paths of the files that are left.
 
     The log is told which files these are, by their hashes.
     A refresh that is under way finds its table gone; the files that it wrote are swept as orphans.
     """
-    tables = DeliveryTable.objects.select_for_update(of=("self",)).filter(listing__seller=seller).order_by("pk")
-    for table in tables:
+    pks = sorted(set(tables.values_list("pk", flat=True)))
+    for table in DeliveryTable.objects.select_for_update(of=("self",)).filter(pk__in=pks).order_by("pk"):
         record_erasure(table=table, at=at)
-    pks = [table.pk for table in tables]
     segments, cuts = Segment.objects.filter(table__in=pks), SegmentCut.objects.filter(segment__table__in=pks)
     exports, evidence = Export.objects.filter(table__in=pks), EvidenceFile.objects.filter(table__in=pks)
     paths = [

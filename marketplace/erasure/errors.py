@@ -8,6 +8,11 @@ class ErasureError(MarketError):
     sentence = "This account cannot be erased now."
 
 
+class NoReadings(ErasureError):
+    code = "no_readings"
+    sentence = "There are no readings of this device to delete."
+
+
 class StaffAccount(ErasureError):
     code = "erasure_staff_account"
     sentence = "You work here: ask an administrator to take you off the staff first."

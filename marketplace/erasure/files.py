@@ -8,6 +8,7 @@ from pathlib import Path
 
 from django.core.files.storage import default_storage
 
+from marketplace.delivery.services import empty_file
 from marketplace.erasure.errors import RecordMalformed
 from marketplace.erasure.marks import read_record, record_text
 from marketplace.erasure.models import Erasure, LeftFile
@@ -31,6 +32,8 @@ def remove_left_files() -> int:
 
 def _remove(path: str) -> None:
     if not path.endswith("/"):
+        # Whoever is sending it stops.
+        empty_file(path)
         default_storage.delete(path)
         return
     folder = path.rstrip("/")

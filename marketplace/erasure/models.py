@@ -27,6 +27,15 @@ class Erasure(models.Model):
         return f"erasure on {self.erased_on}"
 
 
+class ReadingsDeletion(models.Model):
+    """That an owner deleted a device's readings. The entry names both by handles; this row names nobody."""
+
+    entry_id = models.UUIDField(unique=True)
+
+    def __str__(self) -> str:
+        return f"deletion {self.entry_id}"
+
+
 class LeftFile(models.Model):
     """A file of the default storage, or a folder (ending in a slash), that an erasure has yet to remove."""
 

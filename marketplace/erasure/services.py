@@ -8,7 +8,6 @@ from functools import partial
 from uuid import UUID, uuid4
 
 from django.db import transaction
-from kombu.exceptions import KombuError
 
 from devices.models import Device
 from devices.services import erase_devices, lock_devices
@@ -20,13 +19,16 @@ from marketplace.accounts.services import ErasedPerson, blank_account, lock_acco
 from marketplace.consents.models import Consent
 from marketplace.consents.services import erase_consents, forget_named_buyer
 from marketplace.consents.standing import change_standing, rely_on_standing
+from marketplace.delivery.models import DeliveryTable
 from marketplace.delivery.services import erase_tables
 from marketplace.disputes.services import erase_disputes
 from marketplace.erasure import entries
 from marketplace.erasure.letters import remove_letters, send_farewell
 from marketplace.erasure.marks import account_mark
 from marketplace.erasure.models import Erasure, LeftFile
+from marketplace.erasure.nudging import nudge
 from marketplace.erasure.outlook import Outlook, obstacles_to, outlook_for
+from marketplace.erasure.readings import delete_device_readings, has_readings
 from marketplace.handovers.services import forget_handover_offers
 from marketplace.invoices.services import issue_due
 from marketplace.listings.models import Listing
@@ -43,7 +45,7 @@ from marketplace.wallet.gateway.services import erase_card_refunds, erase_payees
 from marketplace.wallet.models import TopUp
 from marketplace.wallet.services import erase_top_ups
 
-__all__ = ["Outlook", "erase_account", "erase_again", "outlook_for"]
+__all__ = ["Outlook", "delete_device_readings", "erase_account", "erase_again", "has_readings", "outlook_for"]
 
 logger = logging.getLogger(__name__)
 
@@ -106,7 +108,7 @@ def _erase(account: User, devices: list[Device], at: datetime, *, is_replay: boo
     sold = Purchase.objects.of_seller(account).values_list("listing", flat=True).distinct()
     erase_listings(seller=account, sold=set(sold))
     erase_consents(owner=account)
-    paths = erase_tables(seller=account, at=at)
+    paths = erase_tables(tables=DeliveryTable.objects.filter(listing__seller=account), at=at)
     erased = erase_devices(devices=devices)
     AuditRun.objects.filter(requested_by=account).update(requested_by=None)
     person = blank_account(user=account, at=at)
@@ -125,7 +127,7 @@ def _erase(account: User, devices: list[Device], at: datetime, *, is_replay: boo
     Erasure.objects.bulk_create([mark], ignore_conflicts=True)
     submit_entry(kind="erasure.done", body=entries.erasure_done(is_replay=is_replay), key=uuid4(), at=at)
     transaction.on_commit(partial(remove_letters, person.addresses), robust=True)
-    transaction.on_commit(_nudge)
+    transaction.on_commit(nudge)
     logger.info("account.erased")
     return person
 
@@ -141,12 +143,3 @@ def _end_everything(account: User, devices: list[Device], at: datetime) -> None:
         # One whose key nobody knows any more has nothing left that could be retired.
         if device.state == Device.State.ENROLLED and device.keys.exists():
             retire_owned_device(device=device, at=at)
-
-
-def _nudge() -> None:
-    from marketplace.erasure.tasks import finish_erasures_task
-
-    try:
-        finish_erasures_task.apply_async(retry=False)
-    except (KombuError, OSError):
-        logger.warning("erasure.nudge_lost")

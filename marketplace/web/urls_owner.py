@@ -39,6 +39,9 @@ urlpatterns = [
         handovers.device_handover_withdrawal,
         name="device_handover_withdrawal",
     ),
+    path(
+        "devices/<uuid:public_id>/readings/deletion/", devices.device_readings_deletion, name="device_readings_deletion"
+    ),
     path("devices/<uuid:public_id>/readings/", readings.device_readings, name="device_readings"),
     path("devices/<uuid:public_id>/batches/", batches.device_batches, name="device_batches"),
     path("devices/<uuid:public_id>/batches/<int:sequence>/", batches.batch_page, name="batch_page"),

@@ -18,7 +18,7 @@ from devices.models import Batch
 from marketplace.access.services import Narrowing, authorise, issue_token
 from marketplace.accounts.models import User
 from marketplace.delivery import evidence_table
-from marketplace.delivery.models import EvidenceFile, Read
+from marketplace.delivery.models import DeliveryTable, EvidenceFile, Read
 from marketplace.delivery.services import erase_tables, refresh_table, sweep_files
 from tests.builders_delivery import bearer, buy_token, day_start, make_stocked_listing, minutes
 from tests.builders_money import at_once
@@ -145,7 +145,7 @@ def test_files_are_swept_and_erased(client: Client, bought: Bought, sara: User) 
     assert not EvidenceFile.objects.exists()
     assert not default_storage.exists(path)
     query(client, bought)
-    assert EvidenceFile.objects.get().path in erase_tables(seller=sara, at=timezone.now())
+    assert EvidenceFile.objects.get().path in erase_tables(tables=DeliveryTable.objects.all(), at=timezone.now())
     assert not EvidenceFile.objects.exists()
 
 

@@ -16,7 +16,7 @@ from ledger.verify import main as verify_receipt
 from marketplace.access.services import authorise
 from marketplace.delivery import refresh
 from marketplace.delivery.files import read_chunks
-from marketplace.delivery.models import Segment, SegmentBatch, SegmentCut
+from marketplace.delivery.models import DeliveryTable, Segment, SegmentBatch, SegmentCut
 from marketplace.delivery.recording import RECORD_REST, listings_to_record, record_segments
 from marketplace.delivery.services import files_for, refresh_table
 from marketplace.delivery.sweeping import erase_tables
@@ -113,7 +113,7 @@ def test_no_proof_for_strangers_and_of_cuts(bought, client):
 def test_erasing_tells_which_files_went(bought, sara):
     sha256 = bytes(Segment.objects.get().sha256)
     recorded(bought.listing, bought.at)
-    erase_tables(seller=sara, at=bought.at)
+    erase_tables(tables=DeliveryTable.objects.all(), at=bought.at)
     sequence_batch(at=bought.at)
     batch = SegmentBatch.objects.latest("pk")
     entry = json.loads(bytes(Entry.objects.get(entry_id=batch.entry_id).body))

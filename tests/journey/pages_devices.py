@@ -32,6 +32,8 @@ def device_pages(market: Market) -> Iterator[Visit]:
     yield visit("sara", "device_batches", enrolled)
     yield visit("sara", "batch_page", enrolled, 1)
     yield visit("sara", "device_retirement", enrolled)
+    yield visit("sara", "device_readings_deletion", enrolled)
+    yield visit("sara", "device_readings_deletion", market.devices["waiting"].public_id, state="none")
     yield visit("sara", "device_handover", enrolled)
     yield visit("sara", "device_handover", enrolled, state="refused", act=send_empty("email"))
     yield visit("sara", "device_handover", enrolled, state="with its code", act=offer_to_ben)

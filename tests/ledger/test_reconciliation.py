@@ -55,6 +55,8 @@ HANDED_OVER = "device.handed_over"
 DERIVED = "delivery.derived"
 # There, too: it takes a table that was recorded.
 SEGMENTS = "delivery.segments"
+# Tested in tests/erasure.
+DELETED = "device.readings_deleted"
 
 
 def measuring(owner, at) -> Device:
@@ -106,7 +108,7 @@ def numbers(kind: str) -> tuple[int, int, int]:
 
 
 def test_every_kind_is_compared_and_tested_here():
-    assert kinds_with_source() == sorted([*NAMED, *DEVICES, HANDED_OVER, DERIVED, SEGMENTS])
+    assert kinds_with_source() == sorted([*NAMED, *DEVICES, HANDED_OVER, DERIVED, SEGMENTS, DELETED])
 
 
 def test_rows_and_entries_agree(market, now):

@@ -28,6 +28,7 @@ from marketplace.api.serializers.owned_devices import (
     TakeoverIn,
 )
 from marketplace.api.views.parts import CURSOR, IDEMPOTENCY_KEY, checked, paged, person_of
+from marketplace.erasure.services import delete_device_readings
 from marketplace.handovers.services import accept_device, offer_device, retire_device_with_refunds, withdraw_offer
 
 LONGEST_RANGE = timedelta(days=31)
@@ -123,6 +124,17 @@ class BatchListView(APIView):
 
 
 class ReadingListView(APIView):
+    @extend_schema(
+        summary="Delete every reading of a device",
+        description="For good, with the signed envelopes and the files that were made of them. Consents over the "
+        "device end, and buyers are refunded. What it sends from then on is kept.",
+        responses={200: DeviceOut},
+    )
+    def delete(self, request: Request, public_id: UUID) -> Response:
+        device = get_object_or_404(owned(person_of(request)), public_id=public_id)
+        delete_device_readings(device=device, at=timezone.now())
+        return Response(DeviceOut(get_object_or_404(owned(person_of(request)), public_id=public_id)).data)
+
     @extend_schema(
         summary="Readings of one measure",
         description="At most 31 days and 50,000 readings in one answer, oldest first.",

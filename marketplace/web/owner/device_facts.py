@@ -84,6 +84,10 @@ def device_timeline(device: Device) -> list[dict[str, Any]]:
         if consent.withdrawn_at:
             title = f"Consent withdrawn: {first_fields_text(consent.fields)}"
             events.append(event(title, consent.withdrawn_at, seal=seals[consent.withdrawal_entry_id]))
+    if device.readings_deleted_at:
+        seal = life_seal(device, "device.readings_deleted")
+        note = "What it had sent until then is gone."
+        events.append(event("Readings deleted", device.readings_deleted_at, note=note, seal=seal))
     if device.handed_over_at:
         seal = life_seal(device, "device.handed_over")
         events.append(event("Handed over", device.handed_over_at, note="It has another owner from then on.", seal=seal))
@@ -94,12 +98,13 @@ def device_timeline(device: Device) -> list[dict[str, Any]]:
 
 
 def life_seal(device: Device, kind: str) -> Seal | None:
-    """The seal of device.enrolled or device.retired, found by the handle: the log knows the device by nothing else."""
+    """The seal of the newest entry of a kind about the device, found by the handle, by which alone the log knows it."""
     try:
         handle = disclose_subject(kind="device", subject_id=device.public_id).handle
     except SubjectUnknown:
         return WAITING
-    index = Entry.objects.filter(kind=kind, refs__contains=[handle]).values_list("index", flat=True).first()
+    entries = Entry.objects.filter(kind=kind, refs__contains=[handle]).order_by("-index")
+    index = entries.values_list("index", flat=True).first()
     return WAITING if index is None else recorded_seal(index, is_final=index < final_size())
 
 

@@ -30,8 +30,8 @@ class DecodedBatch:
 
 
 def decode_batch(batch: Batch, device: Device) -> DecodedBatch | None:
-    """Return None for bytes that are no envelope, which only a damaged database could hold, and for a shared one."""
-    if batch.is_shared(device):
+    """Return None for one that is shared or deleted, and for bytes that are none, as in a damaged database."""
+    if not batch.envelope_size or batch.is_shared(device):
         return None
     try:
         opened = open_envelope(batch.original_envelope)

@@ -31,6 +31,7 @@ def batch_page(request: OwnerRequest, public_id: UUID, sequence: int) -> HttpRes
         "batch": batch,
         "decoded": decode_batch(batch, device),
         "is_shared": batch.is_shared(device),
+        "is_deleted": batch.is_deleted(device),
         "content_hash_hex": bytes(batch.content_hash).hex(),
     }
     return render(request, "owner/devices/batch.html", context)
@@ -42,7 +43,7 @@ def reading_batch(request: OwnerRequest, public_id: UUID, sequence: int) -> Http
     """The exact bytes that the device signed and sent."""
     device = get_object_or_404(Device.objects.owned_by(request.user), public_id=public_id)
     batch = get_object_or_404(Batch, device=device, sequence=sequence)
-    if batch.is_shared(device):
+    if not batch.envelope_size or batch.is_shared(device):
         raise Http404
     file_name = f"batch-{device.public_id.hex[:8]}-{sequence}.cose"
     headers = {"Content-Disposition": f'attachment; filename="{file_name}"', "X-Content-Type-Options": "nosniff"}

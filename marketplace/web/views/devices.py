@@ -10,6 +10,8 @@ from django.views.decorators.http import require_http_methods, require_safe
 from devices.errors import DeviceError
 from devices.models import Device
 from marketplace.consents.models import Consent
+from marketplace.erasure.errors import ErasureError
+from marketplace.erasure.services import delete_device_readings, has_readings
 from marketplace.handovers.models import HandoverOffer
 from marketplace.handovers.services import (
     consents_ended_by_handover,
@@ -86,6 +88,26 @@ def chart_context(request: OwnerRequest, device: Device) -> dict[str, object]:
         "range_name": range_name,
         "hidden_count": len(measures) - len(shown),
     }
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def device_readings_deletion(request: OwnerRequest, public_id: UUID) -> HttpResponse:
+    now = timezone.now()
+    device = get_object_or_404(Device.objects.owned_by(request.user), public_id=public_id)
+    context: dict[str, object] = {"device": device, "has_readings": has_readings(device)}
+    if request.method == "POST":
+        try:
+            emptied = delete_device_readings(device=device, at=now)
+        except ErasureError as error:
+            context["refusal"] = error
+            return render(request, "owner/devices/readings_deletion.html", context, status=422)
+        readings = f"{emptied.reading_count:,} reading{'' if emptied.reading_count == 1 else 's'}"
+        messages.success(request, f"{readings} of {device.name} are deleted.")
+        return redirect("device_page", public_id=public_id)
+    ended = list(consents_ended_by_handover(device, now).prefetch_related("named_buyers", "devices"))
+    context |= {**endings(ended, device=device, at=now), "totals": device_totals(device)}
+    return render(request, "owner/devices/readings_deletion.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
