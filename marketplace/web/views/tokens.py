@@ -169,10 +169,13 @@ def own_token(request: HttpRequest, public_id: UUID) -> AccessToken:
 def show_panel(request: HttpRequest, purchase: Purchase, made: str | ClientSecret = "") -> HttpResponse:
     """The answer itself carries the secret: a redirect would have to keep it somewhere."""
     if isinstance(made, ClientSecret):
+        token_endpoint = request.build_absolute_uri(reverse("oauth_token"))
+        fetching = f"curl -u {made.client_id}:{made.secret} \\\n  -d grant_type=client_credentials {token_endpoint}"
+        snippets = snippets_of(purchase, sharing_endpoint(request), "")
         context = purchase_context(request, purchase, made.secret) | {
             "client_id": made.client_id,
-            "token_endpoint": request.build_absolute_uri(reverse("oauth_token")),
-            "snippets": snippets_of(purchase, sharing_endpoint(request), ""),
+            "token_endpoint": token_endpoint,
+            "snippets": [*snippets, ("curl: fetch a token for half an hour", fetching)],
         }
     else:
         context = purchase_context(request, purchase, made)

@@ -218,7 +218,10 @@ def test_the_oauth_client_is_made_once_and_its_profile_comes_from_the_page(as_be
     settings.ALLOWED_HOSTS = ["market.test", "testserver"]
     answer = as_ben.post(new(ready), {"name": "", "kind": "client"})
     secret, token = secret_in(answer), AccessToken.objects.get()
-    assert token.application.client_id in answer.text
+    fetching = (
+        f"curl -u {token.application.client_id}:{secret} \\\n  -d grant_type=client_credentials http://testserver/"
+    )
+    assert fetching in html.unescape(answer.text)
     again = as_ben.post(new(ready), {"name": "", "kind": "client"})
     assert (again.status_code, "client_exists" in again.text) == (422, True)
     address = reverse("profile_download", args=[ready.public_id])
