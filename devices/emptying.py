@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Max, Q
 
 from devices.models import Batch, Device, Measure, ReadingFile
 from devices.resolving import resolve_batches
@@ -36,12 +36,14 @@ def delete_readings(*, device: Device, at: datetime) -> EmptiedDevice:
         resolve_batches(device=one, at=at)
     locked.refresh_from_db()
     batches = Batch.objects.filter(device=locked, envelope_size__gt=0)
+    # One may have come while this waited for the lock.
+    newest_at = batches.aggregate(at=Max("received_at"))["at"] or at
     batch_count = batches.update(envelope=b"", envelope_size=0)
     files = ReadingFile.objects.filter(device=locked)
     emptied = EmptiedDevice(batch_count, locked.reading_count, list(files.values_list("path", flat=True)))
     files.delete()
     Measure.objects.filter(device=locked).update(first_at=None, last_at=None, reading_count=0)
     locked.reading_count, locked.first_reading_at, locked.last_reading_at = 0, None, None
-    locked.readings_deleted_at = at
+    locked.readings_deleted_at = max(at, newest_at)
     locked.save(update_fields=["reading_count", "first_reading_at", "last_reading_at", "readings_deleted_at"])
     return emptied

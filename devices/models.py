@@ -188,7 +188,9 @@ class Batch(models.Model):
 
     def is_deleted(self, device: Device) -> bool:
         """Whether its owner deleted what was in it."""
-        return not self.envelope_size and not self.is_shared(device)
+        deleted_at = device.readings_deleted_at
+        is_before = deleted_at is not None and self.received_at <= deleted_at
+        return is_before and not self.envelope_size and not self.is_shared(device)
 
     @property
     def original_envelope(self) -> bytes:

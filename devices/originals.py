@@ -94,7 +94,7 @@ def _chunks(pks: Sequence[int]) -> Iterator[Sequence[int]]:
 
 def _obstacle(batch: Batch, device: Device, sight: Sight) -> str:
     """Say what else an envelope would show beside the fields in it; empty when it may be seen."""
-    if batch.is_shared(device):
+    if not batch.envelope_size or batch.is_shared(device):
         return SHARED
     if batch.last_reading_at >= sight.until or (sight.start is not None and batch.first_reading_at < sight.start):
         return WINDOW

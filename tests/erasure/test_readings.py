@@ -30,8 +30,8 @@ from marketplace.accounts.models import User
 from marketplace.accounts.services import create_api_key
 from marketplace.consents.models import Resolution
 from marketplace.delivery.models import DeliveryTable, EvidenceFile, Export, Segment
-from marketplace.delivery.recording import record_segments
 from marketplace.delivery.services import refresh_table
+from marketplace.delivery.tables.recording import record_segments
 from marketplace.erasure.errors import NoReadings
 from marketplace.erasure.files import remove_left_files
 from marketplace.erasure.models import LeftFile, ReadingsDeletion
@@ -142,7 +142,7 @@ def test_what_was_sent_before_does_not_come_back_and_what_follows_stays(
     assert Measure.objects.get(device=sender.device).reading_count == 3
     listing, _ = sold(sender, ben, now)
     assert refresh_table(listing=listing, at=now).segments.current().get().row_count == 3
-    found = find_originals(sender.device, Sight(["air_temperature"], None, now))
+    found = find_originals(Device.objects.get(pk=sender.device.pk), Sight(["air_temperature"], None, now))
     assert (len(found.found), dict(found.withheld)) == (1, {})
     delete_device_readings(device=sender.device, at=now)
     assert (left(sender.device), ReadingsDeletion.objects.count()) == (0, 2)
