@@ -7,6 +7,6 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "marketplace.settings")
 django.setup()
 
-from marketplace.delivery.live_app import LiveApp  # noqa: E402 - models need the line above.
+from marketplace.delivery.live.app import LiveApp  # noqa: E402 - models need the line above.
 
 application = LiveApp()

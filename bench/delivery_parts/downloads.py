@@ -28,10 +28,10 @@ from bench.rows import Row, compare
 from marketplace.access.models import AccessToken
 from marketplace.access.services import authorise
 from marketplace.accounts.models import User
-from marketplace.delivery.exports import Wish, prepared_export
-from marketplace.delivery.files import EXPORTS, write_rows
-from marketplace.delivery.formats import Format
+from marketplace.delivery.exports.formats import Format
+from marketplace.delivery.exports.making import Wish, prepared_export
 from marketplace.delivery.models import Export, Segment
+from marketplace.delivery.tables.files import EXPORTS, write_rows
 from marketplace.embedded.processes import start_child, stop_child
 from tests.builders_delivery import buy_token, make_stocked_listing
 from tests.delivery.live.nginx import Nginx, find_nginx

@@ -21,9 +21,9 @@ from bench.rows import Row
 from devices.frames import SCHEMA
 from devices.models import Device, ReadingFile
 from marketplace.accounts.models import User
-from marketplace.delivery.files import delete_file, read_rows
 from marketplace.delivery.models import DeliveryTable, Segment
 from marketplace.delivery.services import refresh_table
+from marketplace.delivery.tables.files import delete_file, read_rows
 from marketplace.listings.models import Listing
 from tests.builders import make_consent, make_listing
 from tests.builders_delivery import FREE, make_signing_device

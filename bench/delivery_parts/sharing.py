@@ -23,8 +23,8 @@ from django.utils import timezone
 from bench.delivery_parts.server import HOST, free_port, running, running_web
 from bench.rows import Row, compare, percentile_95
 from marketplace.accounts.models import User
-from marketplace.delivery.files import WrittenFile, time_range, write_rows
 from marketplace.delivery.models import DeliveryTable, Segment
+from marketplace.delivery.tables.files import WrittenFile, time_range, write_rows
 from marketplace.embedded.supervisor import ROOT
 from marketplace.listings.models import Listing
 from tests.builders_delivery import buy_token, make_stocked_listing

@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import Q
 
 from marketplace.access.models import AccessToken
-from marketplace.delivery.sharing_protocol import TABLE
+from marketplace.delivery.sharing.protocol import TABLE
 from marketplace.listings.models import Listing
 from marketplace.purchases.models import Purchase
 
@@ -268,7 +268,7 @@ class Export(models.Model):
 class ReadSummary(models.Model):
     """The reads of one purchase that were not summed up before, when a day (UTC) was over; it has an entry in the log.
 
-    root: of the Merkle tree over the reads' leaves, in the order of their times; see read_leaves.
+    root: of the Merkle tree over the reads' leaves, in the order of their times; see reads/leaves.py.
     """
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)

@@ -17,14 +17,14 @@ from marketplace.access.services import Grant, meter_read
 from marketplace.accounts.models import User
 from marketplace.consents.models import Consent
 from marketplace.consents.services import Terms
+from marketplace.delivery.doors.handing_over import empty_file
 from marketplace.delivery.errors import DeliveryError
-from marketplace.delivery.handing_over import empty_file
 from marketplace.delivery.models import DeliveryTable, Read
-from marketplace.delivery.preview import listing_series, preview_rows, sample_rows
-from marketplace.delivery.projection import Column, column_names, describe_table
-from marketplace.delivery.recording import segment_proof
-from marketplace.delivery.refresh import refresh_table
-from marketplace.delivery.sweeping import erase_tables, sweep_files
+from marketplace.delivery.tables.preview import listing_series, preview_rows, sample_rows
+from marketplace.delivery.tables.projection import Column, column_names, describe_table
+from marketplace.delivery.tables.recording import segment_proof
+from marketplace.delivery.tables.refresh import refresh_table
+from marketplace.delivery.tables.sweeping import erase_tables, sweep_files
 from marketplace.delivery.versions import current_version
 from marketplace.delivery.windows import TableFile, check_is_rebuilt, files_for, newest_rows_from
 from marketplace.listings.models import Listing, Plan

@@ -8,17 +8,17 @@ from django.utils import timezone
 
 from marketplace.access.errors import AccessError
 from marketplace.access.services import authorise_token_id
-from marketplace.delivery.derivations import listings_to_state, state_derivations
 from marketplace.delivery.errors import DeliveryError
-from marketplace.delivery.exports import Wish, make_export, sweep_exports
-from marketplace.delivery.formats import Format
+from marketplace.delivery.exports.formats import Format
+from marketplace.delivery.exports.making import Wish, make_export, sweep_exports
 from marketplace.delivery.models import Export
 from marketplace.delivery.promise import refund_what_never_came
-from marketplace.delivery.read_folding import fold_live_reads
-from marketplace.delivery.recording import listings_to_record, record_segments
+from marketplace.delivery.reads.folding import fold_live_reads
+from marketplace.delivery.reads.summarising import MOST_AT_ONCE, summarise_reads
 from marketplace.delivery.services import refresh_table, sweep_files
-from marketplace.delivery.summarising import MOST_AT_ONCE, summarise_reads
-from marketplace.delivery.waiting import fresh_tables, tables_to_refresh
+from marketplace.delivery.tables.derivations import listings_to_state, state_derivations
+from marketplace.delivery.tables.recording import listings_to_record, record_segments
+from marketplace.delivery.tables.waiting import fresh_tables, tables_to_refresh
 from marketplace.listings.models import Listing
 
 logger = logging.getLogger(__name__)

@@ -1,6 +1,7 @@
 from django.urls import path, re_path
 
-from marketplace.delivery import downloads, sharing
+from marketplace.delivery.doors import downloads
+from marketplace.delivery.sharing import door as sharing
 
 _TABLE = "shares/<str:share>/schemas/<str:schema>/tables/<str:table>"
 

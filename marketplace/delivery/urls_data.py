@@ -1,6 +1,8 @@
 from django.urls import path
 
-from marketplace.delivery import data_door, evidence_door, proof_door
+from marketplace.delivery.doors import proofs as proof_door
+from marketplace.delivery.evidence import door as evidence_door
+from marketplace.delivery.exports import door as data_door
 
 urlpatterns = [
     path("files/<uuid:file_id>/proof", proof_door.file_proof, name="file_proof"),

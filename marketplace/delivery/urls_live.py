@@ -1,7 +1,7 @@
 from django.urls import path
 
-from marketplace.delivery import live_page
+from marketplace.delivery.live import page
 
 urlpatterns = [
-    path("<uuid:purchase_id>/readings", live_page.stream_elsewhere, name="live_stream"),
+    path("<uuid:purchase_id>/readings", page.stream_elsewhere, name="live_stream"),
 ]

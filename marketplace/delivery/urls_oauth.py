@@ -1,11 +1,11 @@
 from django.urls import path
 
-from marketplace.delivery import oauth
+from marketplace.delivery.oauth import views
 
 oauth_urlpatterns = [
-    path("introspect", oauth.introspect, name="oauth_introspect"),
-    path("token", oauth.client_token, name="oauth_token"),
-    path("rotate", oauth.rotate, name="oauth_rotate"),
-    path("revoke", oauth.revoke, name="oauth_revoke"),
+    path("introspect", views.introspect, name="oauth_introspect"),
+    path("token", views.client_token, name="oauth_token"),
+    path("rotate", views.rotate, name="oauth_rotate"),
+    path("revoke", views.revoke, name="oauth_revoke"),
 ]
 urlpatterns = oauth_urlpatterns

@@ -1,8 +1,8 @@
 from django.urls import path
 
-from marketplace.delivery import oauth_metadata
+from marketplace.delivery.oauth import metadata
 
 urlpatterns = [
-    path("oauth-authorization-server", oauth_metadata.authorization_server),
-    path("oauth-protected-resource/<slug:area>", oauth_metadata.protected_resource),
+    path("oauth-authorization-server", metadata.authorization_server),
+    path("oauth-protected-resource/<slug:area>", metadata.protected_resource),
 ]

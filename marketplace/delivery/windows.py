@@ -19,9 +19,9 @@ from django.db.models import F, Q
 
 from marketplace.access.services import Grant
 from marketplace.delivery.errors import NameUnknown, TableRebuilding
-from marketplace.delivery.files import delete_file, read_rows, time_range, write_rows
 from marketplace.delivery.models import DeliveryTable, Segment, SegmentCut, SegmentQuerySet
-from marketplace.delivery.projection import DEVICE, TIME, column_names
+from marketplace.delivery.tables.files import delete_file, read_rows, time_range, write_rows
+from marketplace.delivery.tables.projection import DEVICE, TIME, column_names
 
 # In the order of TableFile.
 _FILE_COLUMNS = [

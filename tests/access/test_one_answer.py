@@ -6,7 +6,7 @@ import pytest
 
 from marketplace.access.models import AccessToken
 from marketplace.access.services import Grant, authorise, authorise_all, issue_token, obstacle_to
-from marketplace.delivery.sight import access_facts
+from marketplace.delivery.reads.sight import access_facts
 from marketplace.errors import MarketError
 from marketplace.listings.entries import PlanTerms
 from marketplace.purchases.models import Purchase

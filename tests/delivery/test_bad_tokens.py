@@ -26,7 +26,7 @@ from marketplace.access.services import (
     revoke_token,
 )
 from marketplace.accounts.models import User
-from marketplace.delivery.links import SIGNATURE_PARAMETER, LinkSigner
+from marketplace.delivery.doors.links import SIGNATURE_PARAMETER, LinkSigner
 from marketplace.delivery.models import Read, Segment
 from tests.builders_delivery import bearer, buy_token, make_stocked_listing
 from tests.delivery.conftest import Bought

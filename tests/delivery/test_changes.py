@@ -14,11 +14,11 @@ from devices.models import ReadingFile
 from marketplace.access.services import Grant, authorise
 from marketplace.accounts.models import User
 from marketplace.consents.services import Terms
-from marketplace.delivery.changes import compare_files, group_spans
-from marketplace.delivery.files import read_rows, write_rows
 from marketplace.delivery.models import Read, Segment
 from marketplace.delivery.services import narrow_and_rebuild, refresh_table
-from marketplace.delivery.spans import Span
+from marketplace.delivery.tables.changes import compare_files, group_spans
+from marketplace.delivery.tables.files import read_rows, write_rows
+from marketplace.delivery.tables.spans import Span
 from marketplace.delivery.windows import changes_for
 from tests.builders_delivery import buy_token, day_start, make_stocked_listing, minutes
 from tests.delivery.conftest import Bought

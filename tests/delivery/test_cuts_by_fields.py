@@ -12,9 +12,9 @@ from django.utils import timezone
 from marketplace.access.services import Narrowing, authorise_token_id, issue_token
 from marketplace.accounts.models import User
 from marketplace.delivery.errors import NameUnknown
-from marketplace.delivery.files import read_rows
 from marketplace.delivery.models import Read, SegmentCut
 from marketplace.delivery.services import files_for
+from marketplace.delivery.tables.files import read_rows
 from marketplace.delivery.windows import find_file
 from marketplace.purchases.models import Purchase
 from tests.builders_delivery import buy_token, day_start, make_stocked_listing

@@ -21,10 +21,10 @@ from pytest_django.live_server_helper import LiveServer
 from marketplace.accounts.models import User
 from marketplace.consents.models import Consent
 from marketplace.consents.services import Terms
-from marketplace.delivery import refresh
-from marketplace.delivery.files import WrittenFile, write_rows
 from marketplace.delivery.models import DeliveryTable, Segment
 from marketplace.delivery.services import narrow_and_rebuild, refresh_table
+from marketplace.delivery.tables import refresh
+from marketplace.delivery.tables.files import WrittenFile, write_rows
 from marketplace.delivery.tasks import refresh_table_task
 from marketplace.handovers.services import accept_device, offer_device
 from marketplace.purchases.services import withdraw_consent_with_refunds, withdraw_listing_with_refunds

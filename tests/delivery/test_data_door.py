@@ -25,11 +25,11 @@ from devices.verify import BAD, NOT_ALL
 from devices.verify import main as verify_origin
 from marketplace.accounts.models import User
 from marketplace.consents.services import withdraw_consent
-from marketplace.delivery import exports
-from marketplace.delivery.formats import FORMS, Format
+from marketplace.delivery.exports import making
+from marketplace.delivery.exports.formats import FORMS, Format
 from marketplace.delivery.models import DeliveryTable, Export, ExportRead, Read
 from marketplace.delivery.services import refresh_table
-from marketplace.delivery.sweeping import erase_tables, sweep_files
+from marketplace.delivery.tables.sweeping import erase_tables, sweep_files
 from marketplace.delivery.tasks import make_export_task, sweep_files_task
 from marketplace.listings.entries import PlanTerms
 from marketplace.purchases.models import Purchase
@@ -211,7 +211,7 @@ def test_head_says_it_all_and_counts_nothing(client: Client, bought: Bought) -> 
 
 def test_the_same_download_a_day_later_is_another(client: Client, bought: Bought) -> None:
     body(get(client, bought))
-    Read.objects.update(at=bought.at - exports.KEPT_FOR - HOUR)
+    Read.objects.update(at=bought.at - making.KEPT_FOR - HOUR)
     body(get(client, bought))
     assert (Read.objects.count(), ExportRead.objects.count()) == (2, 1)
 
@@ -247,8 +247,8 @@ def test_strangers_and_other_purchases_are_not_there(client: Client, bought: Bou
 def test_a_download_is_cut_when_the_consent_is_withdrawn(
     client: Client, bought: Bought, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("marketplace.delivery.files.CHUNK_BYTES", 1000)
-    monkeypatch.setattr("marketplace.delivery.downloads.ASK_AGAIN_SECONDS", 0)
+    monkeypatch.setattr("marketplace.delivery.tables.files.CHUNK_BYTES", 1000)
+    monkeypatch.setattr("marketplace.delivery.doors.downloads.ASK_AGAIN_SECONDS", 0)
     response = get(client, bought, "?format=csv")
     chunks = iter(response)
     assert len(next(chunks)) == 1000
@@ -257,7 +257,7 @@ def test_a_download_is_cut_when_the_consent_is_withdrawn(
 
 
 def test_a_large_one_is_made_by_the_worker(client: Client, bought: Bought, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exports, "AT_ONCE", 10)
+    monkeypatch.setattr(making, "AT_ONCE", 10)
     asked: list[Any] = []
     monkeypatch.setattr(make_export_task, "apply_async", lambda args, **_: asked.append(args))
     query = f"?format=csv&columns=humidity&from={day_start(bought.at, 2):%Y-%m-%d}"
@@ -274,7 +274,7 @@ def test_a_large_one_is_made_by_the_worker(client: Client, bought: Bought, monke
 def test_of_a_token_that_ended_the_worker_makes_nothing(
     client: Client, bought: Bought, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exports, "AT_ONCE", 0)
+    monkeypatch.setattr(making, "AT_ONCE", 0)
     asked: list[Any] = []
     monkeypatch.setattr(make_export_task, "apply_async", lambda args, **_: asked.append(args))
     get(client, bought)
@@ -310,10 +310,10 @@ def _fail(reason: str, *_: Any) -> str:
 def test_files_that_nobody_asks_for_are_swept(client: Client, bought: Bought) -> None:
     body(get(client, bought))
     path = Export.objects.get().path
-    with time_machine.travel(bought.at + exports.KEPT_FOR - HOUR, tick=False):
+    with time_machine.travel(bought.at + making.KEPT_FOR - HOUR, tick=False):
         sweep_files_task()
         assert default_storage.exists(path)
-    with time_machine.travel(bought.at + exports.KEPT_FOR + HOUR, tick=False):
+    with time_machine.travel(bought.at + making.KEPT_FOR + HOUR, tick=False):
         sweep_files_task()
     assert not default_storage.exists(path)
     assert not Export.objects.exists()

@@ -15,10 +15,10 @@ from ledger.reconciliation import reconcile
 from ledger.services import log_policy, sequence_batch
 from marketplace.access.narrowing import Narrowing
 from marketplace.access.services import issue_token
-from marketplace.delivery.derivations import listings_to_state, state_derivations
-from marketplace.delivery.files import read_chunks
 from marketplace.delivery.models import Derivation, Segment
 from marketplace.delivery.services import refresh_table
+from marketplace.delivery.tables.derivations import listings_to_state, state_derivations
+from marketplace.delivery.tables.files import read_chunks
 from tests.builders_delivery import bearer, minutes
 from tests.delivery.test_evidence import HUMIDITY, TEMPERATURE, Shop
 

@@ -15,12 +15,12 @@ from django.test import Client, RequestFactory
 from django.utils import timezone
 
 from marketplace.accounts.models import User
-from marketplace.delivery import downloads
-from marketplace.delivery.downloads import asked_range, sharing_file
-from marketplace.delivery.files import read_chunks
-from marketplace.delivery.links import LINK_SECONDS, SIGNATURE_PARAMETER, LinkSigner
+from marketplace.delivery.doors import downloads
+from marketplace.delivery.doors.downloads import asked_range, sharing_file
+from marketplace.delivery.doors.links import LINK_SECONDS, SIGNATURE_PARAMETER, LinkSigner
+from marketplace.delivery.doors.unsent import UNSENT_BYTES, limit_unsent_bytes
 from marketplace.delivery.models import Segment
-from marketplace.delivery.unsent import UNSENT_BYTES, limit_unsent_bytes
+from marketplace.delivery.tables.files import read_chunks
 from tests.builders_delivery import buy_token, make_stocked_listing
 from tests.delivery.conftest import Bought
 
@@ -99,7 +99,7 @@ def test_a_range_of_another_state_of_the_file_gives_everything(client: Client, l
 
 
 def test_large_files_come_in_pieces(client: Client, link: str, content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("marketplace.delivery.files.CHUNK_BYTES", 100)
+    monkeypatch.setattr("marketplace.delivery.tables.files.CHUNK_BYTES", 100)
     answer = client.get(link)
     pieces = list(answer.streaming_content)  # type: ignore[attr-defined]  # The client types no streams.
     assert {len(piece) for piece in pieces[:-1]} == {100}

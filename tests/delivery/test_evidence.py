@@ -20,8 +20,8 @@ from ledger.services import log_policy
 from marketplace.access.services import authorise
 from marketplace.accounts.services import enrol_owned_device
 from marketplace.delivery.errors import NoEvidence
-from marketplace.delivery.evidence import evidence_for, find_evidence
-from marketplace.delivery.evidence_door import proof_address
+from marketplace.delivery.evidence.door import proof_address
+from marketplace.delivery.evidence.finding import evidence_for, find_evidence
 from marketplace.delivery.models import Read
 from marketplace.delivery.services import refresh_table
 from marketplace.listings.entries import PlanTerms

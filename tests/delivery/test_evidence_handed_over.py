@@ -11,7 +11,7 @@ from ledger.models import Entry
 from ledger.receipts import Receipt
 from ledger.services import sequence_batch
 from marketplace.access.services import authorise
-from marketplace.delivery.evidence import evidence_lines, find_evidence
+from marketplace.delivery.evidence.finding import evidence_lines, find_evidence
 from tests.builders import make_consent, make_listing
 from tests.builders_delivery import FREE, buy_token, day_start, minutes
 from tests.delivery.test_evidence import make_recorded_device, rows_of, verify

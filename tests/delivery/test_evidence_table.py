@@ -17,7 +17,7 @@ from devices.envelope import open_envelope, verify_envelope
 from devices.models import Batch
 from marketplace.access.services import Narrowing, authorise, issue_token
 from marketplace.accounts.models import User
-from marketplace.delivery import evidence_table
+from marketplace.delivery.evidence import table as evidence_table
 from marketplace.delivery.models import DeliveryTable, EvidenceFile, Read
 from marketplace.delivery.services import erase_tables, refresh_table, sweep_files
 from tests.builders_delivery import bearer, buy_token, day_start, make_stocked_listing, minutes

@@ -16,11 +16,11 @@ from django.utils import timezone
 
 from marketplace.accounts.models import User
 from marketplace.consents.models import Resolution
-from marketplace.delivery import export_writing
-from marketplace.delivery.export_writing import Span, write_export
-from marketplace.delivery.files import parquet_bytes
-from marketplace.delivery.formats import Format
-from marketplace.delivery.projection import Column
+from marketplace.delivery.exports import writing
+from marketplace.delivery.exports.formats import Format
+from marketplace.delivery.exports.writing import Span, write_export
+from marketplace.delivery.tables.files import parquet_bytes
+from marketplace.delivery.tables.projection import Column
 from marketplace.delivery.windows import TableFile
 from tests.builders_delivery import bearer, buy_token, day_start, make_stocked_listing
 
@@ -74,8 +74,8 @@ def test_files_of_overlapping_times_become_one_in_order(tmp_path: Path, form: Fo
 
 @pytest.mark.parametrize("form", list(Format))
 def test_it_tells_how_far_it_is(tmp_path: Path, form: Format, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(export_writing, "_TELL_SECONDS", 0.001)
-    monkeypatch.setattr(export_writing, "_PORTION_ROWS", 10_000)
+    monkeypatch.setattr(writing, "_TELL_SECONDS", 0.001)
+    monkeypatch.setattr(writing, "_PORTION_ROWS", 10_000)
     many = rows_of(list(range(400_000)), "device-1")
     told: list[int] = []
     count = write_export(tmp_path / "target", [stored(many)], Span(None, None, COLUMNS), form, tell=told.append)
@@ -86,7 +86,7 @@ def test_it_tells_how_far_it_is(tmp_path: Path, form: Format, monkeypatch: pytes
 
 
 def test_a_portion_that_cannot_be_told_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(export_writing, "_TELL_SECONDS", 0.001)
+    monkeypatch.setattr(writing, "_TELL_SECONDS", 0.001)
 
     def fail(_: int) -> None:
         raise ConnectionError

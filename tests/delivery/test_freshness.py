@@ -11,8 +11,8 @@ from marketplace.access.services import authorise
 from marketplace.consents.models import Consent
 from marketplace.delivery.models import Segment
 from marketplace.delivery.services import current_version, files_for, refresh_table
+from marketplace.delivery.tables.waiting import fresh_tables
 from marketplace.delivery.tasks import refresh_fresh_tables_task, refresh_table_task
-from marketplace.delivery.waiting import fresh_tables
 from marketplace.listings.entries import PlanTerms
 from marketplace.purchases.models import Purchase
 from marketplace.purchases.services import withdraw_listing_with_refunds

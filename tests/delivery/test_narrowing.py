@@ -10,7 +10,7 @@ from django.utils import timezone
 from marketplace.consents.services import Terms
 from marketplace.delivery.models import DeliveryTable, Read, Segment
 from marketplace.delivery.services import current_version, narrow_and_rebuild, refresh_table, sample_rows
-from marketplace.delivery.waiting import tables_to_refresh
+from marketplace.delivery.tables.waiting import tables_to_refresh
 from tests.builders_delivery import bearer, buy_token, day_start, make_stocked_listing, minutes
 from tests.delivery.test_sharing import error_of, fetch, lines, query
 
@@ -88,7 +88,7 @@ def test_purposes_alone_leave_the_table_open(client, bought):
 
 
 def test_a_refresh_that_began_before_does_not_bring_the_old_rows_back(client, bought, monkeypatch):
-    from marketplace.delivery import refresh
+    from marketplace.delivery.tables import refresh
 
     build = refresh._build_spans
     has_narrowed: list[object] = []

@@ -23,9 +23,9 @@ from django.test import Client
 from django.utils import timezone
 
 from marketplace.access.services import authorise
-from marketplace.delivery.files import read_chunks, read_rows
 from marketplace.delivery.models import Segment
 from marketplace.delivery.services import files_for, refresh_table, sweep_files
+from marketplace.delivery.tables.files import read_chunks, read_rows
 from marketplace.erasure.files import remove_left_files
 from marketplace.erasure.services import erase_account
 from marketplace.file_storage import default_storage_settings

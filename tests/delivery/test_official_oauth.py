@@ -12,7 +12,7 @@ from pytest_django.live_server_helper import LiveServer
 from marketplace.access.models import AccessToken
 from marketplace.access.services import Narrowing, issue_client, revoke_token
 from marketplace.delivery.models import Read
-from marketplace.delivery.profile import client_profile
+from marketplace.delivery.sharing.profile import client_profile
 from tests.delivery.conftest import Bought
 from tests.delivery.official import LOAD, Reader
 

@@ -14,8 +14,8 @@ from marketplace.access.models import AccessToken
 from marketplace.access.services import revoke_token
 from marketplace.accounts.models import User
 from marketplace.delivery.models import Read
-from marketplace.delivery.profile import client_profile
 from marketplace.delivery.services import refresh_table
+from marketplace.delivery.sharing.profile import client_profile
 from tests.builders_delivery import day_start, make_stocked_listing, minutes
 from tests.delivery.official import LIST, LOAD, Reader, reader_of
 

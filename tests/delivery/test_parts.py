@@ -8,12 +8,12 @@ import pytest
 from django.utils import timezone
 
 from marketplace.access.services import authorise
-from marketplace.delivery.export_writing import in_time
-from marketplace.delivery.files import read_rows
+from marketplace.delivery.exports.writing import in_time
 from marketplace.delivery.models import Segment
-from marketplace.delivery.refresh import MOST_PARTS, PARTS_REST
 from marketplace.delivery.services import files_for, refresh_table
-from marketplace.delivery.waiting import tables_to_refresh
+from marketplace.delivery.tables.files import read_rows
+from marketplace.delivery.tables.refresh import MOST_PARTS, PARTS_REST
+from marketplace.delivery.tables.waiting import tables_to_refresh
 from marketplace.delivery.windows import changes_for, newest_rows_from
 from tests.builders_delivery import bearer, buy_token, day_start, make_stocked_listing, minutes
 from tests.builders_money import at_once

@@ -4,8 +4,8 @@ import polars
 import pytest
 
 from marketplace.accounts.models import User
-from marketplace.delivery.quality import series_points
 from marketplace.delivery.services import listing_series, preview_rows, refresh_table, sample_rows
+from marketplace.delivery.tables.quality import series_points
 from marketplace.listings.models import ListingQuality
 from tests.builders import make_consent
 from tests.builders_delivery import day_start, make_signing_device, make_stocked_listing, minutes

@@ -6,7 +6,7 @@ import pytest
 from devices.frames import SCHEMA
 from marketplace.accounts.models import User
 from marketplace.consents.models import Consent
-from marketplace.delivery.projection import (
+from marketplace.delivery.tables.projection import (
     Column,
     column_names,
     describe_table,

@@ -11,8 +11,8 @@ from django.db.models import Count, Sum
 
 from marketplace.accounts.models import User
 from marketplace.delivery.models import Read, ReadSummary
-from marketplace.delivery.read_folding import fold_live_reads
-from marketplace.delivery.summarising import proof_of, summarise_reads
+from marketplace.delivery.reads.folding import fold_live_reads
+from marketplace.delivery.reads.summarising import proof_of, summarise_reads
 from marketplace.purchases.models import Purchase
 from tests.builders_delivery import buy_token, make_stocked_listing
 from tests.builders_money import at_once

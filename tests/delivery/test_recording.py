@@ -14,12 +14,12 @@ from ledger.reconciliation import reconcile
 from ledger.services import log_policy, sequence_batch
 from ledger.verify import main as verify_receipt
 from marketplace.access.services import authorise
-from marketplace.delivery import refresh
-from marketplace.delivery.files import read_chunks
 from marketplace.delivery.models import DeliveryTable, Segment, SegmentBatch, SegmentCut
-from marketplace.delivery.recording import RECORD_REST, listings_to_record, record_segments
 from marketplace.delivery.services import files_for, refresh_table
-from marketplace.delivery.sweeping import erase_tables
+from marketplace.delivery.tables import refresh
+from marketplace.delivery.tables.files import read_chunks
+from marketplace.delivery.tables.recording import RECORD_REST, listings_to_record, record_segments
+from marketplace.delivery.tables.sweeping import erase_tables
 from marketplace.delivery.tasks import record_segments_task
 from tests.builders_delivery import bearer, day_start, minutes
 from tests.builders_money import at_once

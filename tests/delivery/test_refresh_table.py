@@ -10,12 +10,12 @@ from django.db import IntegrityError
 
 from marketplace.accounts.models import User
 from marketplace.consents.services import withdraw_consent
-from marketplace.delivery import refresh
-from marketplace.delivery.files import read_rows
 from marketplace.delivery.models import DeliveryTable, Segment
-from marketplace.delivery.recording import record_segments
 from marketplace.delivery.services import current_version, is_ready, refresh_table, sample_rows, sweep_files
-from marketplace.delivery.waiting import tables_to_refresh
+from marketplace.delivery.tables import refresh
+from marketplace.delivery.tables.files import read_rows
+from marketplace.delivery.tables.recording import record_segments
+from marketplace.delivery.tables.waiting import tables_to_refresh
 from marketplace.listings.models import Listing
 from marketplace.listings.services import withdraw_listing
 from tests.builders import make_consent, make_draft, make_listing

@@ -14,7 +14,7 @@ from marketplace.access.models import AccessToken
 from marketplace.access.services import issue_token, revoke_token
 from marketplace.accounts.models import User
 from marketplace.consents.services import withdraw_consent
-from marketplace.delivery.doors import FAILURES_A_MINUTE
+from marketplace.delivery.doors.entrance import FAILURES_A_MINUTE
 from marketplace.delivery.models import Read
 from marketplace.listings.services import withdraw_listing
 from tests.builders_delivery import bearer, buy, buy_token, make_stocked_listing

@@ -17,10 +17,10 @@ from ledger.services import log_policy, sequence_batch
 from ledger.verify import main as verify_receipt
 from marketplace.access.errors import AccessError
 from marketplace.access.services import authorise
-from marketplace.delivery.files import read_rows
 from marketplace.delivery.models import DeliveryTable, Segment, SegmentBatch
-from marketplace.delivery.recording import RECORD_REST, record_segments, removal_proof
 from marketplace.delivery.services import files_for, refresh_table
+from marketplace.delivery.tables.files import read_rows
+from marketplace.delivery.tables.recording import RECORD_REST, record_segments, removal_proof
 from marketplace.erasure.files import remove_left_files
 from marketplace.erasure.services import erase_account
 from tests.builders import make_consent, make_listing

@@ -13,11 +13,11 @@ from django.http.response import HttpResponseBase
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from marketplace.delivery import links
-from marketplace.delivery.files import read_rows
-from marketplace.delivery.links import Renewal
+from marketplace.delivery.doors import links
+from marketplace.delivery.doors.links import Renewal
 from marketplace.delivery.models import Read, Segment
 from marketplace.delivery.services import refresh_table
+from marketplace.delivery.tables.files import read_rows
 from tests.builders_delivery import day_start
 from tests.delivery.conftest import Bought
 

@@ -3,10 +3,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from marketplace.delivery import sharing_lines as lines
-from marketplace.delivery import sharing_protocol as protocol
 from marketplace.delivery.errors import BodyMalformed, FormatUnsupported, RequestRefused
-from marketplace.delivery.sharing_protocol import Form
+from marketplace.delivery.sharing import lines, protocol
+from marketplace.delivery.sharing.protocol import Form
 
 AT = datetime(2026, 3, 14, 9, 26, 53, 589793, tzinfo=UTC)
 

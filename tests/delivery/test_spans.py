@@ -1,6 +1,6 @@
 from datetime import date, timedelta
 
-from marketplace.delivery.spans import Span, choose_spans
+from marketplace.delivery.tables.spans import Span, choose_spans
 
 FEBRUARY = Span(date(2026, 2, 1), date(2026, 3, 1))
 DAY = timedelta(days=1)

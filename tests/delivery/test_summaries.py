@@ -20,9 +20,9 @@ from ledger.verify import main as verify_receipt
 from marketplace.access.services import authorise
 from marketplace.accounts.models import User
 from marketplace.delivery.models import Read, ReadSummary
-from marketplace.delivery.read_leaves import leaf_bytes
+from marketplace.delivery.reads.leaves import leaf_bytes
+from marketplace.delivery.reads.summarising import proof_document, proof_of, summarise_reads
 from marketplace.delivery.services import count_read
-from marketplace.delivery.summarising import proof_document, proof_of, summarise_reads
 from marketplace.erasure.services import erase_account
 from marketplace.listings.entries import PlanTerms
 from marketplace.purchases.models import Purchase, UsageMonth

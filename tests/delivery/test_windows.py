@@ -7,11 +7,11 @@ import pytest
 from marketplace.access.services import Grant, authorise, issue_token
 from marketplace.accounts.models import User
 from marketplace.delivery.errors import NameUnknown, RequestRefused, TimestampUnknown, VersionGone, VersionUnknown
-from marketplace.delivery.files import read_rows
 from marketplace.delivery.models import Segment, SegmentCut
-from marketplace.delivery.recording import record_segments
-from marketplace.delivery.refresh import PARTS_REST
 from marketplace.delivery.services import files_for, refresh_table, sweep_files
+from marketplace.delivery.tables.files import read_rows
+from marketplace.delivery.tables.recording import record_segments
+from marketplace.delivery.tables.refresh import PARTS_REST
 from marketplace.delivery.versions import check_changes, check_version, version_at, version_since
 from marketplace.delivery.windows import Part, cut_segment, find_file
 from marketplace.listings.entries import PlanTerms

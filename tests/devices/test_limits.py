@@ -13,8 +13,8 @@ from devices.models import Measure
 from marketplace.accounts.models import User
 from marketplace.api.serializers.consents import ConsentIn
 from marketplace.consents.models import Consent
-from marketplace.delivery.files import read_rows
 from marketplace.delivery.services import refresh_table
+from marketplace.delivery.tables.files import read_rows
 from marketplace.listings.models import Listing
 from marketplace.web.forms.buyer import read_search
 from tests.builders import make_consent, make_listing

@@ -29,8 +29,8 @@ from marketplace.accounts.services import create_api_key, retire_owned_device
 from marketplace.consents.models import Consent
 from marketplace.consents.services import withdraw_consent
 from marketplace.delivery.models import Read
+from marketplace.delivery.reads.summarising import summarise_reads
 from marketplace.delivery.services import record_read, refresh_table
-from marketplace.delivery.summarising import summarise_reads
 from marketplace.disputes.models import Dispute
 from marketplace.disputes.services import answer_dispute, open_dispute
 from marketplace.handovers.services import offer_device

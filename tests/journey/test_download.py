@@ -15,9 +15,9 @@ from pytest_django.live_server_helper import LiveServer
 
 from ledger.services import sequence_batch
 from marketplace.accounts.models import User
-from marketplace.delivery import exports
+from marketplace.delivery.exports import making
 from marketplace.delivery.models import Read
-from marketplace.delivery.summarising import summarise_reads
+from marketplace.delivery.reads.summarising import summarise_reads
 from marketplace.delivery.tasks import make_export_task
 from tests.builders_delivery import buy_token, day_start, make_stocked_listing, minutes
 from tests.delivery.conftest import Bought
@@ -48,7 +48,7 @@ def test_chooses_waits_loads_resumes_and_sees_what_was_counted(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(exports, "AT_ONCE", COUNT - 1)
+    monkeypatch.setattr(making, "AT_ONCE", COUNT - 1)
     asked: list[list[str]] = []
     monkeypatch.setattr(make_export_task, "apply_async", lambda args, **_: asked.append(args))
     page = open_browser(new_context, live_server, accept_downloads=True)

@@ -8,8 +8,8 @@ from datetime import timedelta
 from django.utils import timezone
 
 from marketplace.access.services import authorise
-from marketplace.delivery.files import read_rows
 from marketplace.delivery.services import current_version, files_for, refresh_table
+from marketplace.delivery.tables.files import read_rows
 from marketplace.listings.entries import PlanTerms
 from marketplace.schedule import BEAT_SCHEDULE
 from tests.builders import EURO

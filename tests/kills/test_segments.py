@@ -25,8 +25,8 @@ from django.utils import timezone
 
 from marketplace.access.services import authorise
 from marketplace.delivery.models import DeliveryTable, Segment
-from marketplace.delivery.refresh import MOST_PARTS
 from marketplace.delivery.services import current_version, files_for, refresh_table, sweep_files
+from marketplace.delivery.tables.refresh import MOST_PARTS
 from marketplace.listings.models import Listing
 from tests.builders_delivery import SigningDevice, buy_token, day_start, make_stocked_listing
 from tests.conftest import make_person

@@ -16,7 +16,7 @@ from marketplace.accounts.services import retire_owned_device
 from marketplace.consents.models import ConsentDevice
 from marketplace.consents.services import Terms, narrow_consent
 from marketplace.delivery.models import Read
-from marketplace.delivery.summarising import summarise_reads
+from marketplace.delivery.reads.summarising import summarise_reads
 from marketplace.disputes.apps import ENTRY_COLUMNS
 from marketplace.disputes.services import answer_dispute, close_dispute, decide_dispute, open_dispute
 from marketplace.erasure.services import erase_account

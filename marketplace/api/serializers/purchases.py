@@ -4,7 +4,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from marketplace.delivery.sight import AccessFacts
+from marketplace.delivery.reads.sight import AccessFacts
 from marketplace.purchases.models import Purchase, Refund
 
 

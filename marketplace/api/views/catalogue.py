@@ -12,8 +12,8 @@ from rest_framework.views import APIView
 
 from marketplace.api.serializers.listings import CatalogueQuery, ListingOut
 from marketplace.api.views.parts import checked
-from marketplace.delivery.preview import sample_rows
-from marketplace.delivery.projection import describe_table
+from marketplace.delivery.tables.preview import sample_rows
+from marketplace.delivery.tables.projection import describe_table
 from marketplace.listings.catalogue import SORTS, CatalogueSearch, find_listings
 from marketplace.listings.facets import FACETS, FacetSelection
 from marketplace.listings.models import Listing

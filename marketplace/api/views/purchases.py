@@ -21,8 +21,8 @@ from marketplace.api.serializers.purchases import (
     ReturnOut,
 )
 from marketplace.api.views.parts import CURSOR, IDEMPOTENCY_KEY, checked, entry_indices, paged, person_of
+from marketplace.delivery.reads.sight import access_facts
 from marketplace.delivery.services import buy_and_prepare, ready_pks
-from marketplace.delivery.sight import access_facts
 from marketplace.listings.models import Plan
 from marketplace.purchases.models import Purchase
 from marketplace.purchases.services import (

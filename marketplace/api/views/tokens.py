@@ -28,7 +28,7 @@ from marketplace.api.serializers.tokens import (
 )
 from marketplace.api.views.parts import CURSOR, IDEMPOTENCY_KEY, checked, paged, person_of
 from marketplace.api.views.purchases import bought_by
-from marketplace.delivery.profile import client_profile, share_profile
+from marketplace.delivery.sharing.profile import client_profile, share_profile
 
 
 def token_response(request: Request, token: AccessToken, text: str) -> Response:

@@ -17,13 +17,13 @@ from django.utils import timezone
 from marketplace.access.errors import AccessError
 from marketplace.access.services import authorise_token_id
 from marketplace.addresses import client_address
-from marketplace.delivery.doors import door
+from marketplace.delivery.doors.entrance import door
+from marketplace.delivery.doors.handing_over import handing_over, is_handed_over
+from marketplace.delivery.doors.links import SIGNATURE_PARAMETER, read_link
+from marketplace.delivery.doors.unsent import limit_unsent_bytes
 from marketplace.delivery.errors import DeliveryError, NameUnknown
-from marketplace.delivery.evidence_table import find_evidence_file
-from marketplace.delivery.files import read_chunks
-from marketplace.delivery.handing_over import handing_over, is_handed_over
-from marketplace.delivery.links import SIGNATURE_PARAMETER, read_link
-from marketplace.delivery.unsent import limit_unsent_bytes
+from marketplace.delivery.evidence.table import find_evidence_file
+from marketplace.delivery.tables.files import read_chunks
 from marketplace.delivery.windows import TableFile, find_file
 
 logger = logging.getLogger(__name__)

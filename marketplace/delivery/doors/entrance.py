@@ -27,8 +27,8 @@ from marketplace.delivery.errors import (
     TableRebuilding,
     VersionGone,
 )
-from marketplace.delivery.oauth_metadata import area_of, resource_address
-from marketplace.delivery.sharing_protocol import error_body
+from marketplace.delivery.oauth.metadata import area_of, resource_address
+from marketplace.delivery.sharing.protocol import error_body
 
 logger = logging.getLogger(__name__)
 

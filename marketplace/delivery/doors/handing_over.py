@@ -19,8 +19,8 @@ from django.db.models import F, Q
 from django.http import HttpResponse
 from redis.exceptions import RedisError
 
-from marketplace.delivery.files import delete_file
 from marketplace.delivery.models import Export
+from marketplace.delivery.tables.files import delete_file
 
 logger = logging.getLogger(__name__)
 

@@ -8,10 +8,10 @@ from django.utils import timezone
 
 from ledger.receipt_building import receipt_for
 from ledger.services import find_entry
-from marketplace.delivery.doors import door, grant_of
+from marketplace.delivery.doors.entrance import door, grant_of
 from marketplace.delivery.errors import NoProof, ProofWaits
 from marketplace.delivery.models import Segment
-from marketplace.delivery.recording import segment_proof
+from marketplace.delivery.tables.recording import segment_proof
 from marketplace.delivery.windows import find_file
 
 

@@ -1,0 +1,1 @@
+"""The devices' signed envelopes, as a table and as a file."""

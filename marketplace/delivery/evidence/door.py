@@ -16,14 +16,14 @@ from django.utils import timezone
 from devices.evidence import CONTENT_TYPE, SUFFIX
 from marketplace.access.services import Grant, authorise_token_id
 from marketplace.consents.models import Resolution
-from marketplace.delivery.derivations import derived_lines
-from marketplace.delivery.doors import door, grant_of
-from marketplace.delivery.downloads import while_allowed
+from marketplace.delivery.doors.downloads import while_allowed
+from marketplace.delivery.doors.entrance import door, grant_of
+from marketplace.delivery.doors.unsent import limit_unsent_bytes
 from marketplace.delivery.errors import LinkInvalid, NameUnknown
-from marketplace.delivery.evidence import Evidence, evidence_lines, find_evidence, header_of, narrowed
+from marketplace.delivery.evidence.finding import Evidence, evidence_lines, find_evidence, header_of, narrowed
 from marketplace.delivery.models import DeliveryTable, Read
 from marketplace.delivery.services import begin_delivery, count_read
-from marketplace.delivery.unsent import limit_unsent_bytes
+from marketplace.delivery.tables.derivations import derived_lines
 
 READ_PARAMETER = "of"
 _SALT = "marketplace.delivery.proof-of-read"

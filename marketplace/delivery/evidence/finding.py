@@ -31,7 +31,7 @@ from marketplace.access.services import Grant
 from marketplace.accounts.services import enrolment_entry
 from marketplace.consents.models import ConsentDevice, Resolution
 from marketplace.delivery.errors import NoEvidence
-from marketplace.delivery.projection import describe_table, due_until
+from marketplace.delivery.tables.projection import describe_table, due_until
 
 _ERASED = "The log's entry cannot be opened any more: what shows whose key it names was deleted with an account."
 _NOT_RECORDED = "The log has no entry of it that is signed yet."

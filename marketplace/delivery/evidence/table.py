@@ -8,10 +8,10 @@ import polars
 from django.db import models, transaction
 
 from marketplace.access.services import Grant
-from marketplace.delivery.evidence import EvidenceEnvelope, find_evidence, read_evidence
-from marketplace.delivery.files import WrittenFile, delete_file, write_rows
+from marketplace.delivery.evidence.finding import EvidenceEnvelope, find_evidence, read_evidence
 from marketplace.delivery.models import DeliveryTable, EvidenceFile
-from marketplace.delivery.projection import Column
+from marketplace.delivery.tables.files import WrittenFile, delete_file, write_rows
+from marketplace.delivery.tables.projection import Column
 from marketplace.delivery.windows import Part, TableFile, check_is_rebuilt
 
 COLUMNS = [

@@ -12,12 +12,12 @@ from django.utils.cache import get_conditional_response
 
 from marketplace.access.services import Grant
 from marketplace.addresses import client_address
-from marketplace.delivery.doors import door, grant_of
-from marketplace.delivery.downloads import Stored, etag_of, file_response, wanted_span
+from marketplace.delivery.doors.downloads import Stored, etag_of, file_response, wanted_span
+from marketplace.delivery.doors.entrance import door, grant_of
 from marketplace.delivery.errors import FormNotOffered, NameUnknown, RequestRefused, SpanInvalid
-from marketplace.delivery.evidence_door import proof_address
-from marketplace.delivery.exports import Wish, check_readable, count_once, part_of, prepared_export
-from marketplace.delivery.formats import FORMS, MEDIA_TYPES, Format
+from marketplace.delivery.evidence.door import proof_address
+from marketplace.delivery.exports.formats import FORMS, MEDIA_TYPES, Format
+from marketplace.delivery.exports.making import Wish, check_readable, count_once, part_of, prepared_export
 from marketplace.delivery.models import Export
 from marketplace.delivery.services import begin_delivery
 from marketplace.listings.models import Listing

@@ -26,12 +26,12 @@ from kombu.exceptions import KombuError
 
 from marketplace.access.services import Grant, authorise_token_id
 from marketplace.delivery.errors import ColumnUnknown, ExportUnderWay, NameUnknown
-from marketplace.delivery.export_writing import Span, write_export
-from marketplace.delivery.files import EXPORTS, delete_file
-from marketplace.delivery.formats import FORMS, Format
+from marketplace.delivery.exports.formats import FORMS, Format
+from marketplace.delivery.exports.writing import Span, write_export
 from marketplace.delivery.models import DeliveryTable, Export, ExportRead, Read
-from marketplace.delivery.projection import Column, describe_table
 from marketplace.delivery.services import count_read
+from marketplace.delivery.tables.files import EXPORTS, delete_file
+from marketplace.delivery.tables.projection import Column, describe_table
 from marketplace.delivery.versions import check_version, current_version
 from marketplace.delivery.windows import TableFile, files_for
 

@@ -17,8 +17,8 @@ from typing import BinaryIO
 import polars
 from django.core.files.storage import default_storage
 
-from marketplace.delivery.formats import Format
-from marketplace.delivery.projection import DEVICE, TIME, Column
+from marketplace.delivery.exports.formats import Format
+from marketplace.delivery.tables.projection import DEVICE, TIME, Column
 from marketplace.delivery.windows import TableFile
 
 # RFC 3339 with microseconds: what every one of our files can hold.

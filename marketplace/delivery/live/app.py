@@ -22,12 +22,12 @@ from redis.exceptions import RedisError
 
 from devices.announcing import CHANNEL
 from marketplace.access.errors import AccessError
-from marketplace.delivery import live_events
-from marketplace.delivery.doors import refusal, refuse
+from marketplace.delivery.doors.entrance import refusal, refuse
 from marketplace.delivery.errors import DeliveryError
-from marketplace.delivery.live_door import Opening, open_stream
-from marketplace.delivery.live_rows import columns_of
-from marketplace.delivery.live_streams import HEARTBEAT_SECONDS, LAST_WORD_SECONDS, TICK_SECONDS, Reader, Streams
+from marketplace.delivery.live import events
+from marketplace.delivery.live.door import Opening, open_stream
+from marketplace.delivery.live.rows import columns_of
+from marketplace.delivery.live.streams import HEARTBEAT_SECONDS, LAST_WORD_SECONDS, TICK_SECONDS, Reader, Streams
 
 logger = logging.getLogger(__name__)
 
@@ -139,7 +139,7 @@ class LiveApp:
         reader.delivery.note(sent, 0, monotonic())
         columns = columns_of(reader.grant)
         at = timezone.now()
-        await say(reader, send, live_events.opened(source=source, position=sent, columns=columns, at=at))
+        await say(reader, send, events.opened(source=source, position=sent, columns=columns, at=at))
         name = orjson.dumps(source)
         while not reader.is_gone and (reader.queue or reader.refusal is None):
             if reader.queue:
@@ -152,11 +152,11 @@ class LiveApp:
             if monotonic() - reader.heard_at >= HEARTBEAT_SECONDS:
                 sent = reader.position.text()
                 reader.delivery.note(sent, 0, monotonic())
-                await say(reader, send, live_events.heartbeat(sent))
+                await say(reader, send, events.heartbeat(sent))
             reader.changed.clear()
             await reader.changed.wait()
         if reader.refusal is not None:
-            last = live_events.ended(
+            last = events.ended(
                 source=source,
                 position=sent,
                 code=reader.refusal.code,

@@ -16,11 +16,11 @@ from django.utils import timezone
 from marketplace.access.errors import AccessError
 from marketplace.access.services import Grant, authorise_all, authorise_token_id, inspect_token, token_hash
 from marketplace.addresses import client_address
-from marketplace.delivery.doors import grant_of, token_of
+from marketplace.delivery.doors.entrance import grant_of, token_of
 from marketplace.delivery.errors import DeliveryError, NameUnknown
-from marketplace.delivery.live_links import LINK_PARAMETER, read_live_link
-from marketplace.delivery.live_positions import Position, read_position
-from marketplace.delivery.live_rows import Step, View, check_position, newest_position, next_step
+from marketplace.delivery.live.links import LINK_PARAMETER, read_live_link
+from marketplace.delivery.live.positions import Position, read_position
+from marketplace.delivery.live.rows import Step, View, check_position, newest_position, next_step
 from marketplace.delivery.models import Read
 from marketplace.delivery.services import begin_delivery, count_reads
 from marketplace.listings.models import Listing

@@ -11,13 +11,13 @@ from django.http import HttpRequest, HttpResponse
 
 from marketplace.access.models import AccessToken
 from marketplace.access.services import authorise_token_id
-from marketplace.delivery.doors import door, refusal
-from marketplace.delivery.files import read_rows
-from marketplace.delivery.live_links import LINK_PARAMETER, sign_live_link
-from marketplace.delivery.live_rows import columns_of
+from marketplace.delivery.doors.entrance import door, refusal
+from marketplace.delivery.live.links import LINK_PARAMETER, sign_live_link
+from marketplace.delivery.live.rows import columns_of
 from marketplace.delivery.models import Read
-from marketplace.delivery.projection import TIME
 from marketplace.delivery.services import begin_delivery, count_read, current_version, files_for
+from marketplace.delivery.tables.files import read_rows
+from marketplace.delivery.tables.projection import TIME
 from marketplace.purchases.models import Purchase
 
 

@@ -19,9 +19,9 @@ from devices.readings import read_batches, read_readings
 from marketplace.access.services import Grant
 from marketplace.consents.models import Consent, ConsentDevice, Resolution
 from marketplace.delivery.errors import PositionUnknown
-from marketplace.delivery.live_events import readings
-from marketplace.delivery.live_positions import Position
-from marketplace.delivery.projection import DEVICE, TIME, WIDTH_SECONDS, column_names, due_until, project
+from marketplace.delivery.live.events import readings
+from marketplace.delivery.live.positions import Position
+from marketplace.delivery.tables.projection import DEVICE, TIME, WIDTH_SECONDS, column_names, due_until, project
 
 # About so many readings make one event, unless one upload alone brings more.
 MOST_READINGS = 5_000

@@ -23,10 +23,10 @@ from devices.announcing import SAID_EVERY_SECONDS
 from marketplace.access.errors import AccessError
 from marketplace.access.services import Grant
 from marketplace.delivery.errors import DeliveryError, ReaderTooSlow, ServerFull, TooManyStreams
-from marketplace.delivery.live_door import Opening, ask_again, count_pieces, follow, with_connection
-from marketplace.delivery.live_positions import Position
-from marketplace.delivery.live_returns import Delivery, Returns
-from marketplace.delivery.live_rows import Piece, View, view_of
+from marketplace.delivery.live.door import Opening, ask_again, count_pieces, follow, with_connection
+from marketplace.delivery.live.positions import Position
+from marketplace.delivery.live.returns import Delivery, Returns
+from marketplace.delivery.live.rows import Piece, View, view_of
 
 logger = logging.getLogger(__name__)
 

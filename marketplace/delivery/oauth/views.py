@@ -21,8 +21,8 @@ from marketplace.access.services import (
 from marketplace.accounts.models import User
 from marketplace.accounts.services import find_api_key
 from marketplace.addresses import client_address
-from marketplace.delivery.doors import brake_guessing, door, token_of
-from marketplace.delivery.oauth_metadata import AREAS
+from marketplace.delivery.doors.entrance import brake_guessing, door, token_of
+from marketplace.delivery.oauth.metadata import AREAS
 
 
 @door("POST")

@@ -21,7 +21,7 @@ from ledger.errors import LedgerError
 from ledger.receipt_building import receipt_for
 from ledger.services import commit_subjects, find_entry, submit_entry
 from marketplace.delivery.models import Read, ReadSummary
-from marketplace.delivery.read_leaves import delivery_summary, leaf_bytes, leaf_content
+from marketplace.delivery.reads.leaves import delivery_summary, leaf_bytes, leaf_content
 from marketplace.purchases.models import Purchase
 
 logger = logging.getLogger(__name__)

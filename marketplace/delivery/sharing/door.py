@@ -16,14 +16,8 @@ from django.utils import timezone
 
 from marketplace.access.services import Grant
 from marketplace.consents.models import Resolution
-from marketplace.delivery import sharing_lines as lines
-from marketplace.delivery import sharing_protocol as protocol
-from marketplace.delivery.doors import door, grant_of
-from marketplace.delivery.errors import ChangesUnsupported, NameUnknown, VersionGone
-from marketplace.delivery.evidence import find_evidence
-from marketplace.delivery.evidence_table import COLUMNS as EVIDENCE_COLUMNS
-from marketplace.delivery.evidence_table import evidence_files
-from marketplace.delivery.links import (
+from marketplace.delivery.doors.entrance import door, grant_of
+from marketplace.delivery.doors.links import (
     LINK_SECONDS,
     SIGNATURE_PARAMETER,
     LinkSigner,
@@ -31,8 +25,11 @@ from marketplace.delivery.links import (
     files_digest,
     read_renewal,
 )
+from marketplace.delivery.errors import ChangesUnsupported, NameUnknown, VersionGone
+from marketplace.delivery.evidence.finding import find_evidence
+from marketplace.delivery.evidence.table import COLUMNS as EVIDENCE_COLUMNS
+from marketplace.delivery.evidence.table import evidence_files
 from marketplace.delivery.models import Read
-from marketplace.delivery.pruning import may_match, read_hints
 from marketplace.delivery.services import (
     begin_delivery,
     count_read,
@@ -41,7 +38,9 @@ from marketplace.delivery.services import (
     files_for,
     record_read,
 )
-from marketplace.delivery.sharing_protocol import EVIDENCE, SCHEMA, TABLE, Form
+from marketplace.delivery.sharing import lines, protocol
+from marketplace.delivery.sharing.protocol import EVIDENCE, SCHEMA, TABLE, Form
+from marketplace.delivery.sharing.pruning import may_match, read_hints
 from marketplace.delivery.versions import check_changes, check_version, version_at, version_since
 from marketplace.delivery.windows import TableFile, changes_for
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from marketplace.delivery.sharing_protocol import Form
+from marketplace.delivery.sharing.protocol import Form
 
 _BELOW_A_MILLISECOND = timedelta(microseconds=999)
 

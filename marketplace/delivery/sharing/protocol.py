@@ -1,4 +1,4 @@
-"""What a Delta Sharing client asks, pure, and the lists and refusals that it is answered. sharing_lines has the rest.
+"""What a Delta Sharing client asks, pure, and the lists and refusals that it is answered. lines.py has the rest.
 
 Source: delta-io/delta-sharing, PROTOCOL.md.
 """

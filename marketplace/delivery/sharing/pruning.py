@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from marketplace.delivery.projection import TIME
+from marketplace.delivery.tables.projection import TIME
 from marketplace.delivery.windows import TableFile
 
 _MOST_DEPTH = 20

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 import polars
 
-from marketplace.delivery.files import read_rows
-from marketplace.delivery.projection import DEVICE, TIME
-from marketplace.delivery.spans import Span
+from marketplace.delivery.tables.files import read_rows
+from marketplace.delivery.tables.projection import DEVICE, TIME
+from marketplace.delivery.tables.spans import Span
 
 _KEY = [TIME, DEVICE]
 

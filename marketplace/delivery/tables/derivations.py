@@ -35,9 +35,9 @@ from ledger.services import find_entry, submit_entry
 from marketplace.access.services import Grant
 from marketplace.consents.models import Consent, Resolution
 from marketplace.delivery.entries import derived
-from marketplace.delivery.files import read_rows
 from marketplace.delivery.models import DeliveryTable, Derivation, Segment
-from marketplace.delivery.projection import DEVICE, TIME, describe_table, due_until
+from marketplace.delivery.tables.files import read_rows
+from marketplace.delivery.tables.projection import DEVICE, TIME, describe_table, due_until
 from marketplace.listings.models import Listing
 
 logger = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ import polars
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
-from marketplace.delivery.projection import TIME
+from marketplace.delivery.tables.projection import TIME
 
 TABLES, EXPORTS = "tables", "exports"
 CHUNK_BYTES = 1024 * 1024

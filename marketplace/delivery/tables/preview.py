@@ -8,10 +8,10 @@ import polars
 
 from devices.models import Batch
 from marketplace.consents.models import Consent, ConsentDevice
-from marketplace.delivery import projection
-from marketplace.delivery.files import read_rows
 from marketplace.delivery.models import Segment
-from marketplace.delivery.quality import ROWS_PER_POINT, series_points
+from marketplace.delivery.tables import projection
+from marketplace.delivery.tables.files import read_rows
+from marketplace.delivery.tables.quality import ROWS_PER_POINT, series_points
 from marketplace.listings.models import Listing
 
 _PREVIEW_DAYS = timedelta(days=2)

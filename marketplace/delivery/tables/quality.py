@@ -8,9 +8,9 @@ import polars
 from django.db.models import Sum
 
 from marketplace.consents.models import Consent, Resolution
-from marketplace.delivery.files import read_rows
 from marketplace.delivery.models import DeliveryTable
-from marketplace.delivery.projection import DEVICE, TIME, WIDTH_SECONDS, column_names
+from marketplace.delivery.tables.files import read_rows
+from marketplace.delivery.tables.projection import DEVICE, TIME, WIDTH_SECONDS, column_names
 from marketplace.listings.services import QualityFigures
 
 SPARKLINE_POINTS = 24

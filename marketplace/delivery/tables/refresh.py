@@ -22,12 +22,12 @@ from devices.models import Batch, ReadingFile
 from devices.services import resolve_batches
 from marketplace.consents.models import Consent, ConsentDevice, Resolution
 from marketplace.consents.standing import rely_on_standing
-from marketplace.delivery import projection
-from marketplace.delivery.changes import compare_files, compare_rows, group_spans
-from marketplace.delivery.files import WrittenFile, delete_file, parquet_bytes, read_rows, time_range, write_rows
 from marketplace.delivery.models import DeliveryTable, Segment
-from marketplace.delivery.quality import QUALITY_REST, measure_quality
-from marketplace.delivery.spans import Span, choose_spans
+from marketplace.delivery.tables import projection
+from marketplace.delivery.tables.changes import compare_files, compare_rows, group_spans
+from marketplace.delivery.tables.files import WrittenFile, delete_file, parquet_bytes, read_rows, time_range, write_rows
+from marketplace.delivery.tables.quality import QUALITY_REST, measure_quality
+from marketplace.delivery.tables.spans import Span, choose_spans
 from marketplace.listings.models import Listing, ListingQuality
 from marketplace.listings.services import record_quality
 

@@ -6,9 +6,9 @@ from django.core.files.storage import default_storage
 from django.db import transaction
 from django.db.models import F, Max, Q, QuerySet
 
-from marketplace.delivery.files import EXPORTS, TABLES, delete_file
 from marketplace.delivery.models import DeliveryTable, EvidenceFile, Export, Segment, SegmentCut
-from marketplace.delivery.recording import record_erasure
+from marketplace.delivery.tables.files import EXPORTS, TABLES, delete_file
+from marketplace.delivery.tables.recording import record_erasure
 
 # Longer than any link and most readers of an older version need; a busy table makes a file every half minute.
 _KEPT_FOR = timedelta(hours=6)

@@ -7,8 +7,8 @@ from django.db.models import Exists, F, FilteredRelation, OuterRef, Q
 from devices.models import Batch, ReadingFile
 from marketplace.consents.models import ConsentDevice, Resolution
 from marketplace.delivery.models import DeliveryTable, Segment
-from marketplace.delivery.quality import QUALITY_REST
-from marketplace.delivery.refresh import PARTS_REST
+from marketplace.delivery.tables.quality import QUALITY_REST
+from marketplace.delivery.tables.refresh import PARTS_REST
 from marketplace.listings.models import Listing
 from marketplace.purchases.models import Purchase
 

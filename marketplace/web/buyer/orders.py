@@ -18,8 +18,8 @@ from marketplace.access.models import ROTATION_GRACE, AccessToken
 from marketplace.access.services import obstacle_to
 from marketplace.consents.models import Resolution
 from marketplace.delivery.models import Read
+from marketplace.delivery.reads.sight import AccessFacts, access_facts
 from marketplace.delivery.services import is_ready
-from marketplace.delivery.sight import AccessFacts, access_facts
 from marketplace.listings.models import Plan
 from marketplace.purchases.models import Purchase, PurchaseChange, Refund
 from marketplace.purchases.services import (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from marketplace.access.services import delegation_key
-from marketplace.delivery.sharing_protocol import SCHEMA, TABLE
+from marketplace.delivery.sharing.protocol import SCHEMA, TABLE
 from marketplace.purchases.models import Purchase
 
 

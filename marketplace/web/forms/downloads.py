@@ -6,8 +6,8 @@ from typing import Any
 from django import forms
 from django.utils import timezone
 
-from marketplace.delivery.exports import Wish
-from marketplace.delivery.formats import FORMS, Format
+from marketplace.delivery.exports.formats import FORMS, Format
+from marketplace.delivery.exports.making import Wish
 from marketplace.delivery.services import Column
 
 _CHOICES = [(str(form), about.label) for form, about in FORMS.items()]

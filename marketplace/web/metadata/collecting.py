@@ -10,8 +10,8 @@ from django.urls import reverse
 from marketplace.consents.models import Resolution
 from marketplace.consents.record import CONTEXT, purpose_term
 from marketplace.countries import country_name
-from marketplace.delivery.projection import WIDTH_SECONDS
 from marketplace.delivery.services import Column
+from marketplace.delivery.tables.projection import WIDTH_SECONDS
 from marketplace.listings.models import Listing, Plan
 from marketplace.wallet.units import MICROS_PER_UNIT
 from marketplace.web.metadata.facts import ColumnFacts, DatasetFacts, MarketFacts, PlanFacts

@@ -13,7 +13,7 @@ from ledger.entries import at_text
 from marketplace.accounts.models import User
 from marketplace.consents.models import Consent
 from marketplace.delivery.models import Read
-from marketplace.delivery.sight import AccessFacts, access_facts
+from marketplace.delivery.reads.sight import AccessFacts, access_facts
 from marketplace.purchases.models import Purchase, PurchaseQuerySet
 from marketplace.web.csv_lines import as_text
 from marketplace.web.formats import cents_text, day_text, money_text, plural

@@ -20,10 +20,10 @@ from ledger.entries import at_text
 from marketplace.access.errors import TokenMissing
 from marketplace.access.services import Grant, authorise_token_id
 from marketplace.addresses import client_address
-from marketplace.delivery.data_door import export_name, export_response, form_of, wish_of
 from marketplace.delivery.errors import ExportUnderWay
-from marketplace.delivery.exports import Wish, prepared_export
-from marketplace.delivery.live_page import working_token
+from marketplace.delivery.exports.door import export_name, export_response, form_of, wish_of
+from marketplace.delivery.exports.making import Wish, prepared_export
+from marketplace.delivery.live.page import working_token
 from marketplace.delivery.services import describe_table
 from marketplace.errors import MarketError
 from marketplace.listings.models import Plan

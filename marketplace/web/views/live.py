@@ -11,7 +11,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from marketplace.addresses import client_address
-from marketplace.delivery.live_page import linked_address, newest_rows, stream_address, working_token
+from marketplace.delivery.live.page import linked_address, newest_rows, stream_address, working_token
 from marketplace.delivery.services import describe_table
 from marketplace.errors import MarketError
 from marketplace.listings.models import Plan

@@ -10,7 +10,7 @@ from django.views.decorators.cache import never_cache
 from marketplace.access.errors import TokenMissing
 from marketplace.access.services import authorise_token_id
 from marketplace.addresses import client_address
-from marketplace.delivery.evidence_door import evidence_response
+from marketplace.delivery.evidence.door import evidence_response
 from marketplace.errors import MarketError
 from marketplace.purchases.models import Purchase
 from marketplace.web.buyer.orders import purchase_context

@@ -23,7 +23,7 @@ from marketplace.access.services import (
     rotate_token,
 )
 from marketplace.accounts.models import User
-from marketplace.delivery.profile import client_profile, share_profile
+from marketplace.delivery.sharing.profile import client_profile, share_profile
 from marketplace.errors import MarketError
 from marketplace.purchases.models import Purchase
 from marketplace.web.buyer.orders import end_of_access, purchase_context, sharing_endpoint

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_safe
 
 from ledger.entries import at_text
 from marketplace.delivery.models import Read
-from marketplace.delivery.summarising import proof_document, proof_of
+from marketplace.delivery.reads.summarising import proof_document, proof_of
 from marketplace.purchases.models import Purchase
 from marketplace.web.buyer.running import running_context
 from marketplace.web.csv_lines import csv_lines, csv_response

@@ -12,9 +12,9 @@ import pytest
 from devices.arrivals import current_horizon
 from marketplace.accounts.models import User
 from marketplace.consents.models import Consent
-from marketplace.delivery.live_positions import Position, read_position
-from marketplace.delivery.live_rows import View, newest_position, next_step
-from marketplace.delivery.projection import due_until, project_device
+from marketplace.delivery.live.positions import Position, read_position
+from marketplace.delivery.live.rows import View, newest_position, next_step
+from marketplace.delivery.tables.projection import due_until, project_device
 from tests.builders_delivery import SigningDevice, day_start, make_stocked_listing
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -12,11 +12,11 @@ from django.db import DatabaseError
 
 from devices.horizons import Horizon
 from marketplace.access.services import Grant
-from marketplace.delivery import live_streams
-from marketplace.delivery.live_door import Opening
-from marketplace.delivery.live_positions import Position
-from marketplace.delivery.live_rows import Piece, Step, view_of
-from marketplace.delivery.live_streams import Feed, Reader, Streams
+from marketplace.delivery.live import streams as live_streams
+from marketplace.delivery.live.door import Opening
+from marketplace.delivery.live.positions import Position
+from marketplace.delivery.live.rows import Piece, Step, view_of
+from marketplace.delivery.live.streams import Feed, Reader, Streams
 
 PLACE, NEXT = Position(Horizon(5), None), Position(Horizon(6), None)
 

@@ -20,7 +20,7 @@ from django.core.cache import cache
 from django.core.files.storage import default_storage
 from django.utils import timezone
 
-from marketplace.delivery.handing_over import cut_ended_downloads
+from marketplace.delivery.doors.handing_over import cut_ended_downloads
 from marketplace.delivery.models import Export, Read
 from marketplace.embedded.processes import start_child, stop_child
 from marketplace.purchases.services import withdraw_consent_with_refunds

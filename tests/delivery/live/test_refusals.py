@@ -12,7 +12,7 @@ from django.utils import timezone
 from marketplace.access.models import AccessToken
 from marketplace.access.services import issue_token, revoke_token
 from marketplace.accounts.models import User
-from marketplace.delivery.live_links import sign_live_link
+from marketplace.delivery.live.links import sign_live_link
 from marketplace.delivery.models import Read
 from marketplace.listings.entries import PlanTerms
 from marketplace.purchases.services import (

@@ -2,7 +2,7 @@
 
 from uuid import uuid4
 
-from marketplace.delivery.live_returns import KEPT_SECONDS, ON_THE_WAY_SECONDS, Delivery, Returns
+from marketplace.delivery.live.returns import KEPT_SECONDS, ON_THE_WAY_SECONDS, Delivery, Returns
 
 TOKEN = uuid4()
 

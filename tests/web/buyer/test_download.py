@@ -10,7 +10,7 @@ from django.utils import timezone
 from marketplace.access.services import revoke_token
 from marketplace.accounts.models import User
 from marketplace.consents.services import withdraw_consent
-from marketplace.delivery import exports
+from marketplace.delivery.exports import making
 from marketplace.delivery.models import Export, Read
 from marketplace.delivery.tasks import make_export_task
 from tests.builders_delivery import buy_token, make_stocked_listing
@@ -51,7 +51,7 @@ def test_the_span_is_read_in_the_buyer_s_zone(as_ben: Client, bought: Bought, be
 
 
 def test_a_large_one_shows_how_far_it_is(as_ben: Client, bought: Bought, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exports, "AT_ONCE", 0)
+    monkeypatch.setattr(making, "AT_ONCE", 0)
     asked: list[Any] = []
     monkeypatch.setattr(make_export_task, "apply_async", lambda args, **_: asked.append(args))
     waiting = as_ben.get(page(bought, query="?format=csv"))

@@ -15,7 +15,7 @@ from django.urls import reverse
 from marketplace.access.services import issue_token
 from marketplace.accounts.models import User
 from marketplace.delivery.models import Read
-from marketplace.delivery.sight import access_facts
+from marketplace.delivery.reads.sight import access_facts
 from marketplace.listings.entries import PlanTerms
 from marketplace.purchases.models import Purchase
 from marketplace.purchases.services import release_earnings, renew_due, start_clock, withdraw_consent_with_refunds

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import close_old_connections
 from django.utils import timezone
 
-from marketplace.delivery.handing_over import WATCH_EVERY_SECONDS, cut_ended_downloads, is_watched, tell_watched
+from marketplace.delivery.doors.handing_over import WATCH_EVERY_SECONDS, cut_ended_downloads, is_watched, tell_watched
 
 
 class Command(BaseCommand):

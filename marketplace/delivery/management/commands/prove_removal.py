@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from ledger.receipt_building import receipt_for
 from ledger.services import find_entry
-from marketplace.delivery.recording import removal_proof
+from marketplace.delivery.tables.recording import removal_proof
 
 
 class Command(BaseCommand):

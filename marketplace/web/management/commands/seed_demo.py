@@ -13,9 +13,9 @@ from django.utils import timezone
 
 from devices.models import Device
 from marketplace.accounts.models import User
-from marketplace.delivery.profile import share_profile
+from marketplace.delivery.reads.summarising import summarise_reads
 from marketplace.delivery.services import refresh_table
-from marketplace.delivery.summarising import summarise_reads
+from marketplace.delivery.sharing.profile import share_profile
 from marketplace.listings.models import Listing
 from marketplace.purchases.models import Purchase
 from marketplace.purchases.services import check_books, release_earnings
