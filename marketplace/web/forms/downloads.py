@@ -36,9 +36,8 @@ class DownloadForm(forms.Form):
 
     def __init__(self, *args: Any, columns: Sequence[Column], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields[
-            "start"
-        ].help_text = f"In {timezone.get_current_timezone_name()}. Leave both empty for everything that you may load."
+        zone = timezone.get_current_timezone_name()
+        self.fields["start"].help_text = f"In {zone}. Leave both empty for everything that you may load."
         field = self.fields["columns"]
         assert isinstance(field, forms.MultipleChoiceField)
         field.choices = [(column.name, _title(column)) for column in columns if column.kind == "double"]
