@@ -23,7 +23,8 @@ ENDPOINT = "/api/payments/webhooks/stripe"
 
 @dataclass
 class FakeStripe:
-    """made: what was made by each idempotency key. failures: status and code of the next answers to a path.
+    """made: what was made by each idempotency key; asked: with which parameters. failures: status and code of the next
+    answers to a path.
 
     loses: paths of which the answer is lost on the way, after the thing was made. holds: paths of which the same
     happens, but not before the test sets the event.
@@ -31,6 +32,7 @@ class FakeStripe:
 
     address: str = ""
     made: dict[str, dict[str, Any]] = field(default_factory=dict)
+    asked: dict[str, dict[str, str]] = field(default_factory=dict)
     calls: list[tuple[str, str, dict[str, str], str]] = field(default_factory=list)
     failures: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
     loses: set[str] = field(default_factory=set)
@@ -49,6 +51,8 @@ class FakeStripe:
                 kind = "api_error" if status >= 500 else "invalid_request_error"
                 return status, {"error": {"type": kind, "code": code, "message": code}}
             key = headers.get("Idempotency-Key", "")
+            if method == "POST" and self.asked.setdefault(key or str(len(self.calls)), form) != form:
+                return 400, {"error": {"type": "idempotency_error", "message": "Keys are for the same parameters."}}
             if method == "POST" and key in self.made:
                 return 200, self.made[key]
             found = self._make(method, path, form, key)

@@ -34,6 +34,7 @@ from marketplace.invoices.services import issue_due
 from marketplace.listings.models import Listing
 from marketplace.listings.services import erase_listings, forget_offers
 from marketplace.purchases.models import Purchase
+from marketplace.purchases.ordering import erase_orders
 from marketplace.purchases.services import (
     erase_request_keys,
     lock_purchases,
@@ -100,6 +101,7 @@ def _erase(account: User, devices: list[Device], at: datetime, *, is_replay: boo
     _end_everything(account, devices, at)
     # While the particulars are there that the law wants on them.
     issue_due(at=at, buyer=account)
+    erase_orders(buyer=account)
     erase_top_ups(user=account)
     erase_payees(user=account)
     erase_card_refunds(user=account)

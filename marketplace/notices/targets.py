@@ -10,6 +10,8 @@ from urllib.parse import SplitResult, urlsplit
 LONGEST_URL = 500
 # Of a host's name between two dots, RFC 1035.
 LONGEST_LABEL = 63
+# What Python takes for public and is not: clouds keep metadata in the first, and the others lead to who is nearest.
+_NEAR = [ipaddress.ip_network(text) for text in ("192.0.0.0/24", "192.88.99.0/24", "fec0::/10")]
 # IPv6 addresses that only carry an IPv4 one, which may be any.
 _CARRIERS = [ipaddress.ip_network(text) for text in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")]
 
@@ -52,6 +54,8 @@ def is_public(address: str) -> bool:
             return is_public(str(found.ipv4_mapped))
         if any(found in carrier for carrier in _CARRIERS):
             return False
+    if any(found in near for near in _NEAR if near.version == found.version):
+        return False
     return found.is_global and not (found.is_multicast or found.is_reserved or found.is_unspecified)
 
 

@@ -4,7 +4,7 @@ import logging
 from datetime import datetime
 from uuid import UUID
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 
 from marketplace.accounts.errors import AccountErased
 from marketplace.accounts.models import User
@@ -13,8 +13,9 @@ from marketplace.errors import MarketError
 from marketplace.listings.models import Listing, Plan
 from marketplace.notices.kinds import NoticeKind
 from marketplace.notices.services import notify
+from marketplace.purchases.errors import RequestRepeated
 from marketplace.purchases.models import Order, Purchase
-from marketplace.purchases.services import buy_listing, spendable_micros
+from marketplace.purchases.services import buy_listing, missing_micros
 from marketplace.wallet.errors import InsufficientFunds
 from marketplace.wallet.models import TopUp
 from marketplace.wallet.providers import SMALLEST_TOP_UP_MICROS
@@ -34,12 +35,15 @@ def order_listing(
     """Ask the payment provider for what the wallet lacks, to buy a plan with it at the price that the buyer was shown.
 
     Where the wallet holds enough it is bought at once, and the purchase is returned. A repeat with the same key returns
-    the first order. Raises what buy_listing raises, so that nobody pays for what is not sold; and of the top-up:
-    ProviderUnknown, AmountOutOfRange, IdempotencyConflict. Nothing is written when it raises.
+    the first order, and is refused (RequestRepeated) when it asks for another purchase. Raises what buy_listing raises,
+    so that nobody pays for what is not sold; and of the top-up: ProviderUnknown, AmountOutOfRange, IdempotencyConflict.
+    Nothing is written when it raises.
     """
     hold_account(buyer)
     earlier = Order.objects.filter(buyer=buyer, top_up__idempotency_key=idempotency_key).first()
     if earlier is not None:
+        if (earlier.listing_id, earlier.plan_id, earlier.quoted_micros) != (listing.pk, plan.pk, quoted_micros):
+            raise RequestRepeated
         return earlier
     try:
         with transaction.atomic():
@@ -53,13 +57,18 @@ def order_listing(
             )
     except InsufficientFunds:
         pass
-    amount_micros = amount_to_pay_in(quoted_micros - spendable_micros(buyer))
+    amount_micros = amount_to_pay_in(missing_micros(buyer, quoted_micros))
     top_up = start_top_up(user=buyer, amount_micros=amount_micros, at=at, idempotency_key=idempotency_key)
     order = Order.objects.create(
         buyer=buyer, listing=listing, plan=plan, quoted_micros=quoted_micros, top_up=top_up, ordered_at=at
     )
     logger.info("order.made", extra={"order_id": str(order.public_id)})
     return order
+
+
+def erase_orders(*, buyer: User) -> None:
+    """Delete what a person ordered and did not get. What was paid for it belongs to the books, as a top-up."""
+    Order.objects.filter(buyer=buyer, purchase=None).delete()
 
 
 def amount_to_pay_in(missing_micros: int) -> int:
@@ -74,7 +83,16 @@ def fill_orders(*, at: datetime, buyer: User | None = None) -> int:
     if buyer is not None:
         due = due.filter(buyer=buyer)
     found = due.select_related("buyer").order_by("pk")[:MOST_AT_ONCE]
-    return sum(_fill(order.pk, order.buyer, at) for order in found)
+    return sum(_try(order, at) for order in found)
+
+
+def _try(order: Order, at: datetime) -> bool:
+    """What goes wrong with one is tried again, and holds up no other."""
+    try:
+        return _fill(order.pk, order.buyer, at)
+    except DatabaseError:
+        logger.exception("order.postponed", extra={"order_id": str(order.public_id)})
+        return False
 
 
 @transaction.atomic

@@ -87,13 +87,17 @@ def refuse_what_is_used(buyer: User, price_micros: int) -> None:
     if not UsageMonth.objects.filter(purchase__buyer=buyer, billed_at=None).exists():
         return
     take_turn(buyer)
-    used = used_micros(buyer)
-    missing = price_micros + used - balance_micros(account_of(buyer))
-    if used and missing > 0:
+    missing = missing_micros(buyer, price_micros)
+    if used_micros(buyer) and missing:
         raise InsufficientFunds(
             "Your wallet does not hold both this and what you have read by use so far. Top it up and try again.",
             missing_micros=missing,
         )
+
+
+def missing_micros(buyer: User, price_micros: int) -> int:
+    """What the wallet lacks to pay a price beside what is used already, of which a provider may have taken some."""
+    return max(0, price_micros + used_micros(buyer) - balance_micros(account_of(buyer)))
 
 
 def spendable_micros(buyer: User) -> int:

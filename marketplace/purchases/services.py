@@ -41,6 +41,7 @@ from marketplace.purchases.renewing import renew_due, set_renewal
 from marketplace.purchases.repricing import reprice_and_tell
 from marketplace.purchases.reserving import (
     may_take_back_micros,
+    missing_micros,
     sold_use_micros,
     spendable_micros,
     take_back_top_up,
@@ -99,6 +100,7 @@ __all__ = [
     "lock_purchases",
     "may_return_until",
     "may_take_back_micros",
+    "missing_micros",
     "money_outlook",
     "narrow_consent_and_tell",
     "narrow_trial",

@@ -7,19 +7,23 @@ from functools import partial
 from uuid import uuid4
 
 import pytest
+from django.db import OperationalError
 from django.urls import reverse
 from django.utils import timezone
 
+from marketplace.erasure.services import erase_account, erase_again
 from marketplace.listings.entries import PlanTerms
 from marketplace.listings.services import change_price
 from marketplace.notices.models import Notice
-from marketplace.purchases.errors import ListingNotForSale, OwnListing, PriceChanged
+from marketplace.purchases import ordering
+from marketplace.purchases.errors import ListingNotForSale, OwnListing, PriceChanged, RequestRepeated
 from marketplace.purchases.models import Order, Purchase
 from marketplace.purchases.ordering import fill_orders, order_listing
-from marketplace.purchases.services import buy_listing, count_rows, withdraw_consent_with_refunds
+from marketplace.purchases.services import buy_listing, count_rows, take_back_top_up, withdraw_consent_with_refunds
+from marketplace.wallet.gateway.models import CardRefund
 from marketplace.wallet.gateway.services import pay_at_test_provider
 from marketplace.wallet.models import TopUp
-from marketplace.wallet.services import account_of, balance_micros, unsound_accounts
+from marketplace.wallet.services import account_of, balance_micros, start_top_up, unsound_accounts
 from tests.builders import EURO, make_listing
 from tests.builders_gateway import say
 from tests.builders_money import at_once, fill_wallet
@@ -153,7 +157,68 @@ def test_the_pages_lead_from_the_checkout_to_the_purchase(client, sara, ben, mal
     assert paid["Location"] == page
     assert client.get(page)["Location"] == reverse("purchase_page", args=[Purchase.objects.get().public_id])
     again = client.post(reverse("order_create", args=[listing.public_id]), asked | {"quoted_micros": 1})
-    assert again.status_code in {302, 422}
+    assert again.status_code == 422
     assert Purchase.objects.count() == 1
     client.force_login(mallory)
     assert client.get(page).status_code == 404
+
+
+@pytest.mark.django_db
+def test_a_key_is_for_one_order(listing, sara, ben, now):
+    other = make_listing(sara, now, title="Other", plans=[PlanTerms("one_off", 9 * EURO)])
+    key = uuid4()
+    first = order(listing, ben, now, key)
+    assert order(listing, ben, now, key) == first
+    with pytest.raises(RequestRepeated):
+        order(other, ben, now, key, quoted_micros=9 * EURO)
+    assert (Order.objects.count(), TopUp.objects.count()) == (1, 1)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("answer", ["decline", "pay, too late", None])
+def test_who_ordered_can_be_erased(listing, ben, now, answer):
+    made = order(listing, ben, now)
+    if answer == "pay, too late":
+        withdraw_consent_with_refunds(consent=listing.consent, at=now)
+        pay(made, now)
+        take_back_top_up(
+            top_up=TopUp.objects.get(), amount_micros=5 * EURO, idempotency_key=uuid4(), at=now + timedelta(minutes=1)
+        )
+        CardRefund.objects.update(state=CardRefund.State.PAID, settled_at=now)
+    elif answer:
+        pay(made, now, answer)
+    erase = erase_account if answer else erase_again
+    erase(user=ben, at=now + timedelta(minutes=2))
+    assert not Order.objects.exists()
+    assert TopUp.objects.filter(state=TopUp.State.PAID).count() == TopUp.objects.count() == (answer == "pay, too late")
+
+
+@pytest.mark.django_db
+def test_asks_for_what_a_dispute_took_of_what_was_used(listing, sara, ben, now):
+    top_up = start_top_up(user=ben, amount_micros=6 * EURO, at=now)
+    pay_at_test_provider(top_up=top_up, answer="pay", at=now)
+    by_use = make_listing(sara, now, plans=[PlanTerms("metered", micros_per_1000_rows=EURO)])
+    used = buy_listing(listing=by_use, plan=by_use.plans.get(), buyer=ben, quoted_micros=0, at=now)
+    count_rows(purchase=used, row_count=2_000, at=now)
+    say(top_up, "dispute.opened", now)
+    made = order(listing, ben, now)
+    assert made.top_up.amount_micros == 7 * EURO
+    assert pay(made, now).purchase is not None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_order_that_can_not_be_filled_now_holds_up_no_other(listing, ben, mallory, now, monkeypatch):
+    orders = [order(listing, buyer, now) for buyer in (ben, mallory)]
+    for made in orders:
+        pay_at_test_provider(top_up=made.top_up, answer="pay", at=now)
+
+    def fail_for_ben(**asked):
+        if asked["buyer"] == ben:
+            raise OperationalError
+        return buy_listing(**asked)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ordering, "buy_listing", fail_for_ben)
+        assert fill_orders(at=now) == 1
+    assert fill_orders(at=now) == 1
+    assert Purchase.objects.count() == 2

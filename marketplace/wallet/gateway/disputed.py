@@ -57,7 +57,9 @@ def refund_failed(event: ProviderEvent, at: datetime) -> EventOutcome | None:
 
 
 def _foreign_refund_failed(event: ProviderEvent, at: datetime) -> EventOutcome | None:
-    """One that never took anything is nothing to us."""
+    """One that never took anything is nothing to us; if it is told of later than its failure, it takes nothing then."""
+    # Whichever is told second sees the first.
+    _locked_top_up(event)
     if not Chargeback.objects.filter(provider=event.provider, object_id=event.object_id).exists():
         return _outcome(event, at, Result.NOTHING, "refund_unknown")
     return won(event, at)
@@ -77,6 +79,8 @@ def taken_back(event: ProviderEvent, at: datetime) -> EventOutcome | None:
         return None
     if Chargeback.objects.filter(provider=event.provider, object_id=event.object_id).exists():
         return _outcome(event, at, Result.NOTHING, "taken_before")
+    if event.kind == EventKind.REFUNDED and _has_failed(event):
+        return _outcome(event, at, Result.NOTHING, "failed_before")
     code = _misfit(event, top_up)
     if code or event.amount_micros is None:
         return _outcome(event, at, Result.ALARM, code or "amount_differs")
@@ -97,6 +101,11 @@ def taken_back(event: ProviderEvent, at: datetime) -> EventOutcome | None:
     outcome = _outcome(event, at, Result.BOOKED if transfer else Result.CLOSED, "" if transfer else "owed")
     outcome.transfer = transfer
     return outcome
+
+
+def _has_failed(refund: ProviderEvent) -> bool:
+    told = ProviderEvent.objects.filter(provider=refund.provider, object_id=refund.object_id)
+    return told.filter(kind=EventKind.REFUND_FAILED).exists()
 
 
 def _misfit(event: ProviderEvent, top_up: TopUp) -> str:

@@ -14,7 +14,7 @@ from marketplace.listings.models import Listing, Plan
 from marketplace.purchases.errors import PriceChanged
 from marketplace.purchases.models import Purchase
 from marketplace.purchases.ordering import amount_to_pay_in
-from marketplace.purchases.services import TAKEN_ONCE, spendable_micros, tax_of_buyer, window_of
+from marketplace.purchases.services import TAKEN_ONCE, missing_micros, spendable_micros, tax_of_buyer, window_of
 from marketplace.purchases.sight import plans_shown_to
 from marketplace.wallet.errors import InsufficientFunds
 from marketplace.wallet.services import account_of, balance_micros
@@ -40,7 +40,7 @@ def checkout_context(listing: Listing, buyer: User, at: datetime, plan_id: uuid.
     plan = _chosen(plans, listing, plan_id)
     window = window_of(plan, consent, at) if plan.is_served_within(consent, at) else None
     balance, spendable = balance_micros(account_of(buyer)), spendable_micros(buyer)
-    missing = max(0, plan.price_micros - spendable)
+    missing = missing_micros(buyer, plan.price_micros)
     return {
         "listing": listing,
         "plan": plan,

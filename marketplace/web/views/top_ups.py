@@ -51,7 +51,8 @@ def top_up_create(request: HttpRequest) -> HttpResponse:
 @never_cache
 def top_up_page(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """The page of the built-in payment provider, or the way to the other one and back."""
-    top_up, back = own_top_up(request, public_id), own_address(request, request.GET.get("next", ""))
+    top_up = own_top_up(request, public_id)
+    back = own_address(request, request.GET.get("next", "")) or request.session.get(f"after {public_id}", "")
     context = top_up_context(top_up, back)
     if top_up.state == TopUp.State.PENDING and top_up.provider != "test" and "returned" not in request.GET:
         context |= way_to_checkout(request, top_up, back)
@@ -59,8 +60,10 @@ def top_up_page(request: HttpRequest, public_id: UUID) -> HttpResponse:
 
 
 def way_to_checkout(request: HttpRequest, top_up: TopUp, back: str) -> dict[str, Any]:
-    query = urlencode({"returned": "1"} | ({"next": back} if back else {}))
-    return_address = request.build_absolute_uri(reverse("top_up_page", args=[top_up.public_id])) + f"?{query}"
+    # The provider is asked the very same each time, or it refuses: so the way on is kept here.
+    if back:
+        request.session[f"after {top_up.public_id}"] = back
+    return_address = request.build_absolute_uri(reverse("top_up_page", args=[top_up.public_id])) + "?returned=1"
     try:
         return {"checkout_address": open_checkout(top_up=top_up, return_address=return_address)}
     except MarketError as error:

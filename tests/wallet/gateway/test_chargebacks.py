@@ -184,3 +184,23 @@ def test_a_dispute_heard_on_many_connections_takes_once(paid: TopUp, ben: User, 
     at_once([partial(say, paid, "dispute.opened", now, id=uuid4()) for _ in range(8)])
     assert (has(ben), Transfer.objects.filter(kind="chargeback").count()) == (0, 1)
     assert unsound_accounts() == []
+
+
+def test_a_refund_that_failed_takes_nothing_whichever_is_told_first(paid: TopUp, ben: User, now: datetime) -> None:
+    """One that was made at the provider, so that nothing here knows of it."""
+    for kind in ("refund.failed", "refund.paid", "refund.failed"):
+        say(paid, kind, now, id=uuid4())
+    assert has(ben) == 25 * EURO
+    assert [code for _, code in codes()[-3:]] == ["refund_unknown", "failed_before", "refund_unknown"]
+    assert not Chargeback.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_refund_and_its_failure_told_at_once(ben: User, now: datetime) -> None:
+    for _ in range(6):
+        top_up = start_top_up(user=ben, amount_micros=5 * EURO, at=now)
+        top_up = pay_at_test_provider(top_up=top_up, answer="pay", at=now)
+        before = has(ben)
+        at_once([partial(say, top_up, kind, now, id=uuid4()) for kind in ("refund.paid", "refund.failed")])
+        assert has(ben) == before
+    assert not unsound_accounts()

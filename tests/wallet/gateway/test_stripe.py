@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 from uuid import uuid4
 
 import pytest
 import stripe
+from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from marketplace.accounts.models import User
 from marketplace.purchases.services import take_back_top_up
 from marketplace.wallet.gateway.errors import GatewayUnreachable, SignatureRefused
 from marketplace.wallet.gateway.models import CardRefund, Chargeback, EventOutcome, Payee, Payout, ProviderEvent
+from marketplace.wallet.gateway.receiving import keep_missed_events
 from marketplace.wallet.gateway.services import (
     open_checkout,
     open_payee,
@@ -311,3 +314,35 @@ def test_a_refund_made_at_stripe_that_fails_gives_back_what_it_took(
 def test_many_workers_send_one_refund(refund: CardRefund, stripe_here: FakeStripe, ben: User, now: datetime) -> None:
     at_once([partial(send_card_refunds, at=now)] * 4)
     assert (len(stripe_here.of("refund")), balance_micros(account_of(ben))) == (1, 2_400_000)
+
+
+def test_what_was_missed_is_followed_in_the_order_in_which_it_happened(stripe_here: FakeStripe, ben: User) -> None:
+    """Stripe lists its events newest first."""
+    at = timezone.now()
+    top_up = start_top_up(user=ben, amount_micros=25 * EURO, at=at)
+    open_checkout(top_up=top_up, return_address="http://market.example/")
+    session = stripe_here.of("checkout.session")[0] | {"payment_status": "paid"}
+    made = {"id": "re_x", "object": "refund", "amount": 2500, "currency": "eur", "metadata": {}}
+    made["payment_intent"] = session["payment_intent"]
+    stripe_here.made |= {
+        "3": event_of("refund.failed", made | {"status": "failed"}, at + timedelta(seconds=9)),
+        "2": event_of("refund.created", made | {"status": "succeeded"}, at + timedelta(seconds=5)),
+        "1": event_of("checkout.session.completed", session, at),
+    }
+    assert keep_missed_events(provider="stripe", since=at - timedelta(hours=1), at=at + timedelta(minutes=1)) == 3
+    assert balance_micros(account_of(ben)) == 25 * EURO
+    assert list(Chargeback.objects.values_list("state", flat=True)) == ["won"]
+
+
+def test_the_way_to_pay_is_the_same_from_wherever_one_comes(stripe_here: FakeStripe, client: Client, ben: User) -> None:
+    at = timezone.now()
+    top_up = start_top_up(user=ben, amount_micros=25 * EURO, at=at)
+    client.force_login(ben)
+    page = reverse("top_up_page", args=[top_up.public_id])
+    ways = [
+        client.get(page + query).context["checkout_address"] for query in ("?next=/consents/", "", "?next=/wallet/")
+    ]
+    assert len(set(ways)) == 1
+    (session,) = stripe_here.of("checkout.session")
+    back = client.get(session["success_url"].removeprefix("http://testserver"))
+    assert (back.status_code, back.context["next"]) == (200, "/wallet/")
