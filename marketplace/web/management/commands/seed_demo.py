@@ -115,9 +115,9 @@ class Command(BaseCommand):
     def _seed_tokens(self, purchases: dict[tuple[str, str], Purchase], start: datetime, now: datetime) -> None:
         """Each buyer reads once, before anything is withdrawn."""
         path = settings.VAR_DIR / "demo.share"
-        for place, purchase in purchases.items():
+        for number, (place, purchase) in enumerate(purchases.items(), start=1):
             issued_at = purchase.purchased_at + timedelta(hours=2)
-            read_at = max(start + WITHDRAWN_AFTER - timedelta(hours=8), issued_at) + timedelta(minutes=purchase.pk)
+            read_at = max(start + WITHDRAWN_AFTER - timedelta(hours=8), issued_at) + timedelta(minutes=number)
             text = trading.ensure_token(purchase, issued_at, read_at)
             if place == SHARED_PURCHASE:
                 text = text or json.loads(path.read_text())["bearerToken"]
